@@ -1,0 +1,41 @@
+# What a developer does with Gildway. `make help` lists it.
+SHELL := /bin/bash
+export CGO_ENABLED ?= 0
+
+GO      ?= go
+BIN     := bin/gildway
+GOFILES := $(shell git ls-files '*.go' ':!*.gen.go')
+
+.PHONY: help build demo dev test bench lint generate
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the binary, in bin/
+	@echo "building $(BIN)"
+	@$(GO) build -trimpath -buildvcs=false -o $(BIN) ./cmd/gildway
+
+demo: build ## the golden paths from request to result on a fresh local stack, checked from outside
+	@$(BIN) demo
+
+dev: build ## the local stack, in the foreground, until Ctrl-C
+	@$(BIN) dev
+
+test: build ## unit, integration (real Temporal, Vault, Postgres) and end-to-end tests
+	@$(BIN) dev prepare
+	@$(GO) test -timeout 20m ./...
+
+bench: build ## the benchmark suite, as ratios
+	@$(BIN) dev prepare
+	@$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 20m ./templates ./internal/expr ./internal/workspace ./worker
+
+lint: ## gofmt, go vet, staticcheck, workflowcheck, the table of rooms, the golden paths
+	@unformatted=$$(gofmt -l $(GOFILES)); if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	@echo "go vet";        $(GO) vet ./...
+	@echo "staticcheck";   $(GO) tool staticcheck ./...
+	@echo "workflowcheck"; $(GO) tool workflowcheck ./workflows/...
+	@echo "depguard";      $(GO) tool depguard ./...
+	@echo "templates";     $(GO) run -buildvcs=false ./cmd/gildway template lint templates/golden
+
+generate: ## the API from its OpenAPI document
+	@$(GO) generate ./...

@@ -1,0 +1,175 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"time"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// Call is what an action is told beside its input, and its way to speak to the run.
+type Call struct {
+	Run       RunInfo
+	Step      string
+	StepName  string
+	Iteration string
+	Key       string     // idempotency key of the effect: the same in every attempt, unlike in any other call
+	LeaseEnds *time.Time // when what is granted ends; nil = never
+	Files     Files      // the workspace; nil if the action declared no access
+
+	// Log adds a line to the run's log, which its requester reads. A repeated attempt writes it once.
+	Log func(format string, args ...any)
+	// Once returns what fn gave the first time it was called under name in any attempt of this call,
+	// as JSON into the value `into` points at. It is how an action remembers what the world looked like before
+	// its effect. An error of fn is not remembered.
+	Once func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error
+}
+
+// Files is a run's workspace while an action works in it. Names are slash-separated and relative;
+// one that would leave the workspace is a Denied fault.
+type Files interface {
+	fs.FS
+	// WriteFile creates or replaces a file, and the folders above it. Only the executable bits of mode count.
+	WriteFile(name string, content []byte, mode fs.FileMode) error
+	// Symlink creates a link to a target inside the workspace.
+	Symlink(target, name string) error
+	// Mkdir makes a folder that stays even if it is empty.
+	Mkdir(name string) error
+	// Remove deletes a file, link or empty folder. One that isn't there is a NotFound fault.
+	Remove(name string) error
+	// Exists reports whether there is anything of that name.
+	Exists(name string) bool
+}
+
+// Spec declares an action. In and Out are structs whose fields make its JSON Schemas
+// (tags json, jsonschema, jsonschema_description as in invopop/jsonschema; a field without omitempty is required).
+type Spec[In, Out any] struct {
+	ID          string
+	Description string
+	Examples    []plan.Example
+
+	Kind       plan.Kind   // default plan.ActionStep
+	Workspace  plan.Access // what it does with the workspace
+	PathInputs []plan.PathInput
+	Local      bool   // no effect outside the run: it runs as a local activity
+	Queue      string // default MainQueue
+
+	// Do makes the effect exist, once per Call.Key however often it is called. Its errors are faults.
+	Do func(ctx context.Context, call *Call, in In) (Out, error)
+	// Undo takes back what Do made and nothing else. What is already gone is no error; what is no
+	// longer ours is left alone, with a Conflict fault.
+	Undo func(ctx context.Context, call *Call, in In, out Out, why string) error
+	// WhyNoUndo says why there is no Undo. One of the two is needed unless the action is Local.
+	WhyNoUndo string
+}
+
+// Action is a declared action.
+type Action struct {
+	info plan.Action
+	do   func(context.Context, *Call, json.RawMessage) (json.RawMessage, error)
+	undo func(ctx context.Context, call *Call, in, out json.RawMessage, why string) error
+	errs []error
+}
+
+// Info is what the compiler, the API and lint know of the action.
+func (a Action) Info() plan.Action { return a.info }
+
+// Do checks the input against the schema and runs the action. The output is a JSON object.
+func (a Action) Do(ctx context.Context, call *Call, input json.RawMessage) (json.RawMessage, error) {
+	return a.do(ctx, call, input)
+}
+
+// Undo takes back what Do did with this input and output. It must only be called if Info().Undoable.
+func (a Action) Undo(ctx context.Context, call *Call, input, output json.RawMessage, why string) error {
+	return a.undo(ctx, call, input, output, why)
+}
+
+// Define makes an action from its declaration. What is wrong with it shows in Registry.Check.
+func Define[In, Out any](s Spec[In, Out]) Action {
+	var a Action
+	in, checkInput, err := schemaOf[In]()
+	a.errs = append(a.errs, err)
+	out, _, err := schemaOf[Out]()
+	a.errs = append(a.errs, err)
+	if s.Kind == "" {
+		s.Kind = plan.ActionStep
+	}
+	if s.Queue == "" {
+		s.Queue = MainQueue
+	}
+	a.info = plan.Action{
+		ID: s.ID, Description: s.Description, Examples: s.Examples, Input: in, Output: out,
+		Kind: s.Kind, Workspace: s.Workspace, PathInputs: s.PathInputs, Local: s.Local, Queue: s.Queue,
+		Undoable: s.Undo != nil, WhyNoUndo: s.WhyNoUndo,
+	}
+	a.errs = append(a.errs, complete(a.info, s.Do != nil)...)
+	a.do = func(ctx context.Context, call *Call, raw json.RawMessage) (json.RawMessage, error) {
+		if len(raw) == 0 {
+			raw = json.RawMessage("{}")
+		}
+		if err := checkInput(s.ID, raw); err != nil {
+			return nil, err
+		}
+		var input In
+		if err := json.Unmarshal(raw, &input); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "Invalid input passed to action %s", s.ID)
+		}
+		output, err := s.Do(ctx, call, input)
+		if err != nil {
+			return nil, err
+		}
+		return marshal(s.ID, output)
+	}
+	a.undo = func(ctx context.Context, call *Call, rawIn, rawOut json.RawMessage, why string) error {
+		var input In
+		var output Out
+		if err := errors.Join(unmarshal(rawIn, &input), unmarshal(rawOut, &output)); err != nil {
+			return fault.Wrap(fault.Internal, err, "the recorded step %s can't be read back", call.Step)
+		}
+		return s.Undo(ctx, call, input, output, why)
+	}
+	return a
+}
+
+var actionID = regexp.MustCompile(`^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)+$`)
+
+func complete(info plan.Action, hasDo bool) (errs []error) {
+	if !actionID.MatchString(info.ID) {
+		errs = append(errs, fmt.Errorf("%q: an action id is two or more lower-case words joined by colons", info.ID))
+	}
+	if info.Description == "" {
+		errs = append(errs, fmt.Errorf("%s: has no description", info.ID))
+	}
+	if len(info.Examples) == 0 {
+		errs = append(errs, fmt.Errorf("%s: has no example", info.ID))
+	}
+	if !hasDo && info.Kind != plan.GateStep {
+		errs = append(errs, fmt.Errorf("%s: has no Do", info.ID))
+	}
+	if !info.Local && !info.Undoable && info.WhyNoUndo == "" {
+		errs = append(errs, fmt.Errorf("%s: has an effect, no Undo, and doesn't say why", info.ID))
+	}
+	return errs
+}
+
+func marshal(id string, v any) (json.RawMessage, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the output of %s can't be written as JSON", id)
+	}
+	return b, nil
+}
+
+func unmarshal(raw json.RawMessage, into any) error {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil
+	}
+	return json.Unmarshal(raw, into)
+}

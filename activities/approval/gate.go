@@ -1,0 +1,126 @@
+// Package approval lets people decide in the middle of a run. A decision counts only with a proof that
+// the database and Temporal can't make, and only if its author may decide at that moment.
+package approval
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// Approvals is the read model of gates and the register of used proofs.
+type Approvals interface {
+	// OpenApproval shows a gate to its approvers; the same id again changes nothing.
+	OpenApproval(ctx context.Context, id, task, step, title, reason, digest, requester, templateRef string,
+		approvers []string, required int, expires *time.Time) error
+	// RecordDecision keeps a decision; the same again is no error, its nonce in another one is a Conflict fault.
+	RecordDecision(ctx context.Context, gate, by, as, verdict, comment, nonce string, at time.Time) error
+	// CloseApproval ends a gate; the first outcome stays.
+	CloseApproval(ctx context.Context, gate, outcome, why string) error
+}
+
+// Directory knows who is in which group. A catalog implements it.
+type Directory interface {
+	// Groups gives the canonical refs of a user's groups, parent groups included.
+	Groups(ctx context.Context, userRef string) ([]string, error)
+}
+
+// Verifier tells a genuine statement from any other. identity.StatementVerifier implements it.
+type Verifier interface {
+	Verify(token string, now time.Time) (identity.Statement, error)
+}
+
+// Journal tells the run's readers, and the audit log.
+type Journal interface {
+	Log(ctx context.Context, task, key, step, status, message string) error
+	Audit(ctx context.Context, task, key, kind, actor string, data map[string]any) error
+}
+
+// Gate serves approval gates.
+type Gate struct {
+	Approvals Approvals
+	Directory Directory
+	Verifier  Verifier
+	Journal   Journal
+	Log       *slog.Logger
+}
+
+// Activity is a function under the activity type that the workflow calls it by.
+type Activity struct {
+	Name string
+	Func any
+}
+
+// Activities lists what a worker has to register.
+func (g *Gate) Activities() []Activity {
+	return []Activity{
+		{activities.OpenGateActivity, g.Open},
+		{activities.DecideActivity, g.Decide},
+		{activities.CloseGateActivity, g.Close},
+	}
+}
+
+// Open makes a gate visible to its approvers. It is a Temporal activity; so are Decide and Close.
+func (g *Gate) Open(ctx context.Context, in activities.GateInvocation) (activities.OpenedGate, error) {
+	opened, err := g.open(ctx, in)
+	return opened, g.sealed(ctx, "open", err)
+}
+
+// Decide verifies one decision and says what the gate has come to with it.
+func (g *Gate) Decide(ctx context.Context, in activities.DecideInput) (activities.Decided, error) {
+	decided, err := g.decide(ctx, in, time.Now())
+	return decided, g.sealed(ctx, "decide", err)
+}
+
+// Close ends a gate in the read model.
+func (g *Gate) Close(ctx context.Context, in activities.CloseGate) error {
+	return g.sealed(ctx, "close", g.Approvals.CloseApproval(ctx, in.Gate, string(in.Outcome), in.Why))
+}
+
+// sealed logs the cause, which must not reach Temporal's history.
+func (g *Gate) sealed(ctx context.Context, what string, err error) error {
+	if err != nil {
+		f := fault.From(err)
+		g.Log.WarnContext(ctx, "approval failed", "at", what, "kind", string(f.Kind), "error", f.Public, "cause", f.Cause)
+	}
+	return fault.Seal(err)
+}
+
+// Output is the output of an approval step, which the run workflow makes.
+type Output struct {
+	Approved  bool             `json:"approved"`
+	Approvers []string         `json:"approvers" jsonschema_description:"User refs of those who approved."`
+	Decisions []DecisionOutput `json:"decisions"`
+}
+
+// DecisionOutput is what one approver said.
+type DecisionOutput struct {
+	By      string    `json:"by"`
+	Comment string    `json:"comment"`
+	At      time.Time `json:"at"`
+}
+
+// Actions declares approval:request, which people carry out and not a function.
+func Actions() []activities.Action {
+	return []activities.Action{activities.Define(activities.Spec[activities.ApprovalInput, Output]{
+		ID:          activities.OpenGateActivity,
+		Description: "Waits until people approve. What comes after it in the template waits too. A rejection fails the run.",
+		Kind:        plan.GateStep,
+		Examples: []plan.Example{{Description: "The owners of a model decide within two weeks", YAML: `steps:
+  - id: approve
+    name: Approval by the model's owner
+    action: approval:request
+    input:
+      approvers:
+        - ${{ steps.model.output.entity.spec.owner }}
+      reason: ${{ parameters.useCase }}
+      timeout: 14d
+`}},
+		WhyNoUndo: "A decision is a record; what it allowed is undone by the steps that did it.",
+	})}
+}

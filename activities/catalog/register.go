@@ -1,0 +1,190 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+type location struct {
+	ID     string `json:"id,omitempty"`
+	Type   string `json:"type"`
+	Target string `json:"target"`
+}
+
+// existed names the memory of whether the location was there before our effect; whoever registered
+// it then still owns it.
+const existed = "existed"
+
+func (c *Client) register(ctx context.Context, call *activities.Call, in RegisterInput) (RegisterOutput, error) {
+	target, err := in.target()
+	if err != nil {
+		return RegisterOutput{}, err
+	}
+	out := RegisterOutput{CatalogInfoURL: target}
+	ref, err := c.ensure(ctx, call, target)
+	if err != nil && in.Optional && fault.KindOf(err).Final() {
+		call.Log("The location could not be registered: %s", fault.From(err).Public)
+		return out, nil
+	}
+	if err != nil {
+		return RegisterOutput{}, err
+	}
+	out.EntityRef = ref
+	call.Log("Registered %s", target)
+	return out, nil
+}
+
+// ensure reads the file before it registers the location, so that a broken file leaves nothing behind.
+func (c *Client) ensure(ctx context.Context, call *activities.Call, target string) (string, error) {
+	wanted := location{Type: "url", Target: target}
+	var preview struct {
+		Entities []person `json:"entities"`
+	}
+	err := c.call(ctx, http.MethodPost, "/locations", url.Values{"dryRun": {"true"}}, wanted, &preview)
+	if errors.Is(err, fault.Invalid) || errors.Is(err, fault.NotFound) {
+		return "", fault.Wrap(fault.Invalid, err, "the catalog can't read %s", target)
+	}
+	if err != nil {
+		return "", err
+	}
+	var foreign bool
+	err = call.Once(ctx, existed, &foreign, func(ctx context.Context) (any, error) {
+		_, found, err := c.location(ctx, target)
+		return found, err
+	})
+	if err != nil {
+		return "", err
+	}
+	if foreign {
+		return "", fault.New(fault.Conflict, "the location %s already exists", target)
+	}
+	err = c.call(ctx, http.MethodPost, "/locations", nil, wanted, nil)
+	if err != nil && !errors.Is(err, fault.Conflict) { // a conflict is an earlier attempt of ours
+		return "", err
+	}
+	if _, found, err := c.location(ctx, target); err != nil {
+		return "", err
+	} else if !found {
+		return "", fault.New(fault.Unavailable, "the catalog does not show the location %s yet", target)
+	}
+	return mainEntity(preview.Entities), nil
+}
+
+// mainEntity chooses as Backstage does: a component, else anything, generated locations last.
+func mainEntity(entities []person) string {
+	var component, other, any string
+	for _, e := range entities {
+		ref, err := e.ref()
+		if err != nil {
+			continue
+		}
+		generated := strings.HasPrefix(ref.Name, "generated-")
+		switch {
+		case component == "" && !generated && ref.Kind == "component":
+			component = ref.String()
+		case other == "" && !generated:
+			other = ref.String()
+		case any == "":
+			any = ref.String()
+		}
+	}
+	for _, ref := range []string{component, other, any} {
+		if ref != "" {
+			return ref
+		}
+	}
+	return ""
+}
+
+func (c *Client) location(ctx context.Context, target string) (location, bool, error) {
+	var all []struct {
+		Data location `json:"data"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/locations", nil, nil, &all); err != nil {
+		return location{}, false, err
+	}
+	for _, l := range all {
+		if l.Data.Type == "url" && l.Data.Target == target {
+			return l.Data, true, nil
+		}
+	}
+	return location{}, false, nil
+}
+
+func (c *Client) unregister(ctx context.Context, call *activities.Call, in RegisterInput, _ RegisterOutput, why string) error {
+	target, err := in.target()
+	if err != nil {
+		return err
+	}
+	var foreign bool
+	switch done, err := call.Recall(ctx, existed, &foreign); {
+	case err != nil:
+		return err
+	case !done || foreign:
+		return nil
+	}
+	l, found, err := c.location(ctx, target)
+	if err != nil || !found {
+		return err
+	}
+	err = c.call(ctx, http.MethodDelete, "/locations/"+url.PathEscape(l.ID), nil, nil, nil)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return err
+	}
+	if _, found, err = c.location(ctx, target); err != nil {
+		return err
+	} else if found {
+		return fault.New(fault.Unavailable, "the catalog still shows the location %s", target)
+	}
+	call.Log("Removed the location %s: %s", target, why)
+	return nil
+}
+
+func (in RegisterInput) target() (string, error) {
+	if in.CatalogInfoURL != "" {
+		if in.CatalogInfoPath != "" {
+			return "", fault.New(fault.Invalid, "catalogInfoPath belongs to repoContentsUrl, not to catalogInfoUrl")
+		}
+		u, err := url.Parse(in.CatalogInfoURL)
+		if err != nil || u.Host == "" || u.User != nil {
+			return "", fault.New(fault.Invalid, "catalogInfoUrl is not a URL of a file")
+		}
+		return in.CatalogInfoURL, nil
+	}
+	u, err := url.Parse(in.RepoContentsURL)
+	if err != nil || u.Host == "" || u.User != nil {
+		return "", fault.New(fault.Invalid, "repoContentsUrl is not a URL of a repository")
+	}
+	file := in.CatalogInfoPath
+	if file == "" {
+		file = "/" + defaultFile
+	}
+	// Source forges show a file below …/<owner>/<repo>/blob/<branch>; Backstage registers its /tree/ twin.
+	folder := strings.TrimSuffix(strings.Replace(u.Path, "/blob/", "/tree/", 1), "/")
+	if before, after, ok := strings.Cut(folder, "/tree/"); ok && strings.HasPrefix(file, "/") {
+		branch, _, _ := strings.Cut(after, "/")
+		folder = before + "/tree/" + branch
+	}
+	clean := path.Clean("/" + file)
+	return u.ResolveReference(&url.URL{Path: folder + clean}).String(), nil
+}
+
+// fullRef reads a ref with the defaults that the step gives.
+func fullRef(s, kind, namespace string) (plan.EntityRef, error) {
+	if namespace != "" && !strings.Contains(s, "/") {
+		if k, name, ok := strings.Cut(s, ":"); ok {
+			s = k + ":" + namespace + "/" + name
+		} else {
+			s = namespace + "/" + s
+		}
+	}
+	return parseRef(s, strings.ToLower(kind))
+}

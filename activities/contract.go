@@ -1,0 +1,240 @@
+package activities
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// Names of the activities that every run uses, beside those named after their action.
+const (
+	EvaluateActivity   = "gildway:evaluate"    // local; EvaluateInput -> Evaluated
+	OutputsActivity    = "gildway:outputs"     // local; OutputsInput -> Outputs
+	RecordActivity     = "gildway:record"      // local; Record -> nothing
+	OpenGateActivity   = "approval:request"    // GateInvocation -> OpenedGate
+	DecideActivity     = "gildway:decide"      // DecideInput -> Decided
+	CloseGateActivity  = "gildway:close-gate"  // local; CloseGate -> nothing
+	OpenLeaseActivity  = "gildway:open-lease"  // local; LeaseRecord -> nothing
+	CloseLeaseActivity = "gildway:close-lease" // local; LeaseEnded -> nothing
+)
+
+// Task queues. A provider has its own, so that its rate limit holds back nobody else.
+const (
+	MainQueue    = "gildway"
+	GitHubQueue  = "gildway-github"
+	OktaQueue    = "gildway-okta"
+	VaultQueue   = "gildway-vault"
+	ITSMQueue    = "gildway-itsm"
+	CatalogQueue = "gildway-catalog"
+)
+
+// UndoActivity is the activity type that undoes an action.
+func UndoActivity(action string) string { return action + ".undo" }
+
+// RunInfo is what of a run every activity is told.
+type RunInfo struct {
+	Task      string          `json:"task"`
+	Template  plan.Template   `json:"template"`
+	Requester plan.Person     `json:"requester"`
+	Values    json.RawMessage `json:"values,omitempty"` // for evaluation only
+}
+
+// Scope is what expressions can see beside the run itself.
+type Scope struct {
+	Steps  map[string]json.RawMessage `json:"steps,omitempty"` // id -> {"output": …} of every step that ran
+	Failed bool                       `json:"failed,omitempty"`
+}
+
+// EvaluateInput asks what a step's `if`, `each` and `input` come to.
+type EvaluateInput struct {
+	Run   RunInfo   `json:"run"`
+	Step  plan.Step `json:"step"`
+	Scope Scope     `json:"scope"`
+}
+
+// Evaluated is what they came to. It stands in history, so that it never changes for this run.
+type Evaluated struct {
+	Skip           bool   `json:"skip,omitempty"`
+	CheckedFailure bool   `json:"checkedFailure,omitempty"` // `if` called always() or failure(): an earlier failure does not skip the step
+	Looped         bool   `json:"looped,omitempty"`         // the step has `each`
+	Items          []Item `json:"items,omitempty"`          // one without `each`
+}
+
+// Item is one iteration of a step, or the step itself.
+type Item struct {
+	Key   string          `json:"key,omitempty"` // each.key
+	Value json.RawMessage `json:"value,omitempty"`
+	Skip  bool            `json:"skip,omitempty"`
+	Input json.RawMessage `json:"input"` // strings that mention `secrets` still hold their expression
+}
+
+// Invocation is the input of an action's activity.
+type Invocation struct {
+	Run       RunInfo         `json:"run"`
+	Step      string          `json:"step"`
+	StepName  string          `json:"stepName"`
+	Iteration string          `json:"iteration,omitempty"` // each.key
+	Input     json.RawMessage `json:"input"`
+	Layers    []string        `json:"layers,omitempty"` // workspace layers this step sees, oldest first
+	LeaseEnds *time.Time      `json:"leaseEnds,omitempty"`
+	First     bool            `json:"first,omitempty"` // says "Beginning step"
+	Last      bool            `json:"last,omitempty"`  // says "Finished step"; false for all but the last of a loop
+}
+
+// Key is the idempotency key of the effect: task/step/iteration.
+func (i Invocation) Key() string {
+	k := i.Run.Task + "/" + i.Step
+	if i.Iteration != "" {
+		k += "/" + i.Iteration
+	}
+	return k
+}
+
+// Outcome is what an action's activity gives back.
+type Outcome struct {
+	Output json.RawMessage `json:"output"`          // an object
+	Layer  string          `json:"layer,omitempty"` // digest of what it changed in the workspace
+}
+
+// UndoInvocation is the input of an action's undo activity.
+type UndoInvocation struct {
+	Invocation
+	Output json.RawMessage `json:"output"`
+	Why    string          `json:"why"` // shown to people: "the run failed: …", "the lease ended"
+}
+
+// OutputsInput asks for the run's outputs.
+type OutputsInput struct {
+	Run    RunInfo         `json:"run"`
+	Output json.RawMessage `json:"output,omitempty"`
+	Scope  Scope           `json:"scope"`
+}
+
+// Outputs are the rendered outputs of a run.
+type Outputs struct {
+	Output json.RawMessage `json:"output"`
+}
+
+// RecordKind is something that happened to a run and that people are told.
+type RecordKind string
+
+const (
+	RunStarted    RecordKind = "run-started"
+	StepSkipped   RecordKind = "step-skipped"
+	StepFailed    RecordKind = "step-failed"
+	StepUndone    RecordKind = "step-undone"
+	UndoFailed    RecordKind = "undo-failed"
+	RunCompleted  RecordKind = "run-completed"
+	RunFailed     RecordKind = "run-failed"
+	RunCancelled  RecordKind = "run-cancelled"  // cancel was asked for
+	StepCompleted RecordKind = "step-completed" // for steps that no action activity finishes: gates and empty loops
+	StepBegan     RecordKind = "step-began"
+)
+
+// Record tells the read model what happened. The same record twice is one.
+type Record struct {
+	Task    string          `json:"task"`
+	Kind    RecordKind      `json:"kind"`
+	Step    string          `json:"step,omitempty"`
+	Name    string          `json:"name,omitempty"` // the step's name
+	Message string          `json:"message,omitempty"`
+	Error   string          `json:"error,omitempty"` // kind of the fault
+	Output  json.RawMessage `json:"output,omitempty"`
+	Steps   int             `json:"steps,omitempty"` // run-started: how many there are
+}
+
+// GateInvocation opens an approval gate.
+type GateInvocation struct {
+	Invocation
+	Digest string `json:"digest"` // of the plan that is approved
+}
+
+// ApprovalInput is the input of approval:request in a template.
+type ApprovalInput struct {
+	Approvers []string `json:"approvers" jsonschema:"minItems=1" jsonschema_description:"User and group refs. Any of them, or any member of them, may decide; the requester never."`
+	Required  int      `json:"required,omitempty" jsonschema:"minimum=1" jsonschema_description:"How many different people must approve. Default 1."`
+	Reason    string   `json:"reason,omitempty" jsonschema_description:"Shown to the approvers."`
+	Timeout   string   `json:"timeout,omitempty" jsonschema_description:"How long to wait, e.g. 72h or 14d. Nobody answering in time is a rejection. Default: waits for ever."`
+}
+
+// OpenedGate is an approval that waits.
+type OpenedGate struct {
+	ID       string        `json:"id"`
+	Approval plan.Approval `json:"approval"`
+}
+
+// DecideInput asks to verify a decision. Only what the statement proves counts.
+type DecideInput struct {
+	Task      string          `json:"task"`
+	Gate      string          `json:"gate"`
+	Digest    string          `json:"digest"`
+	Requester string          `json:"requester"`
+	Approval  plan.Approval   `json:"approval"`
+	Statement string          `json:"statement"` // compact JWS
+	Before    []plan.Decision `json:"before"`
+}
+
+// Decided is a verified decision and what the gate has come to with it.
+type Decided struct {
+	Decision plan.Decision `json:"decision"`
+	Outcome  plan.Outcome  `json:"outcome"`
+}
+
+// CloseGate ends an approval.
+type CloseGate struct {
+	Task    string       `json:"task"`
+	Gate    string       `json:"gate"`
+	Step    string       `json:"step"`
+	Outcome plan.Outcome `json:"outcome"`
+	Why     string       `json:"why,omitempty"`
+}
+
+// LeaseRecord tells the read model about a grant with an end.
+type LeaseRecord struct {
+	ID        string          `json:"id"`
+	Task      string          `json:"task"`
+	Step      string          `json:"step"`
+	Action    string          `json:"action"`
+	Requester string          `json:"requester"`
+	Template  string          `json:"template"`
+	Expires   time.Time       `json:"expires"`
+	Output    json.RawMessage `json:"output,omitempty"`
+}
+
+// LeaseEnded tells the read model how a grant ended: expired or revoked.
+type LeaseEnded struct {
+	ID    string    `json:"id"`
+	State string    `json:"state"`
+	At    time.Time `json:"at"`
+}
+
+// LeaseWorkflow is the workflow type of a lease, LeaseInput its input, and "lease/<task>/<step>[/<iteration>]" its id.
+const LeaseWorkflow = "gildway:lease"
+
+// LeaseInput is a grant that ends by itself.
+type LeaseInput struct {
+	ID      string         `json:"id"`
+	Lease   plan.Lease     `json:"lease"`
+	Expires time.Time      `json:"expires"`
+	Queue   string         `json:"queue"`
+	Undo    UndoInvocation `json:"undo"`
+	Action  string         `json:"action"`
+}
+
+// Names of the messages a run understands.
+const (
+	DecideMessage = "decide" // update and signal; argument DecideMessageInput
+	CancelMessage = "cancel" // signal; argument: reason
+	RevokeMessage = "revoke" // signal to a lease; argument: reason
+	StateQuery    = "state"
+)
+
+// DecideMessageInput carries a decision to the run.
+type DecideMessageInput struct {
+	Gate      string `json:"gate"`
+	Statement string `json:"statement"`
+}
+
+// GateID names a gate: the task and the step.
+func GateID(task, step string) string { return task + "." + step }

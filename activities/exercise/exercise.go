@@ -1,0 +1,225 @@
+// Package exercise is what every action promises, written once and run against each of them. A new
+// provider is done when its actions pass.
+package exercise
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// Subject is an action with an effect, beside a double of its provider that tells what really happened.
+type Subject struct {
+	Action    activities.Action
+	Input     any
+	Files     activities.Files // nil if the action doesn't touch the workspace
+	LeaseEnds *time.Time
+
+	Made  func() int64 // how often the provider has really made the effect
+	There func() bool  // whether the effect exists now
+	// LoseAnswer makes the provider do the next effect and lose its answer.
+	LoseAnswer func()
+	// Throttle makes the provider refuse the next call and ask to come back after a time; nil if it never does.
+	Throttle func(after time.Duration)
+	// Twin is something that looks like the effect and that somebody else made.
+	Twin Twin
+	// Secrets are what must not be seen: our credential and what the effect has made.
+	Secrets func() []string
+}
+
+// Meeting is what an action does when it meets a twin.
+type Meeting int
+
+const (
+	Refuses Meeting = iota // the place is taken: a Conflict
+	Joins                  // the effect is there and can't be told apart: not made again, not taken away
+	Ignores                // ours is made beside it
+)
+
+// Twin is somebody else's thing.
+type Twin struct {
+	Meeting   Meeting
+	Plant     func()
+	Untouched func() bool
+}
+
+// Exercise runs every promise, each against a subject of its own.
+func Exercise(t *testing.T, newSubject func(t *testing.T) Subject) {
+	t.Helper()
+	for name, holds := range map[string]func(*testing.T, *attempts){
+		"DoTwiceCreatesOnce":       doTwiceCreatesOnce,
+		"LostResponseIsFoundAgain": lostResponseIsFoundAgain,
+		"ForeignTwinIsAConflict":   foreignTwinIsAConflict,
+		"UndoOfNothingIsNoError":   undoOfNothingIsNoError,
+		"DoAfterUndoMakesItAgain":  doAfterUndoMakesItAgain,
+		"UndoLeavesForeignThings":  undoLeavesForeignThings,
+		"ThrottlingCarriesATime":   throttlingCarriesATime,
+		"CanaryAppearsNowhere":     canaryAppearsNowhere,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			holds(t, newAttempts(t, newSubject(t)))
+		})
+	}
+}
+
+func doTwiceCreatesOnce(t *testing.T, a *attempts) {
+	first, err := a.do()
+	require.NoError(t, err)
+	second, err := a.do()
+	require.NoError(t, err)
+	require.JSONEq(t, string(first), string(second))
+	require.EqualValues(t, 1, a.Made())
+	require.True(t, a.There())
+}
+
+func lostResponseIsFoundAgain(t *testing.T, a *attempts) {
+	a.LoseAnswer()
+	_, err := a.do()
+	require.Error(t, err)
+	require.False(t, fault.KindOf(err).Final(), "a lost answer must be tried again: %v", err)
+	require.EqualValues(t, 1, a.Made(), "the provider did it")
+	_, err = a.do()
+	require.NoError(t, err)
+	require.EqualValues(t, 1, a.Made())
+	require.True(t, a.There())
+}
+
+func foreignTwinIsAConflict(t *testing.T, a *attempts) {
+	a.Twin.Plant()
+	before := a.Made()
+	_, err := a.do()
+	switch a.Twin.Meeting {
+	case Refuses:
+		require.ErrorIs(t, err, fault.Conflict)
+		require.Equal(t, before, a.Made())
+	case Joins:
+		require.NoError(t, err)
+		require.Equal(t, before, a.Made())
+	case Ignores:
+		require.NoError(t, err)
+		require.Equal(t, before+1, a.Made())
+	}
+	require.True(t, a.Twin.Untouched())
+}
+
+func undoOfNothingIsNoError(t *testing.T, a *attempts) {
+	require.NoError(t, a.undo(nil))
+	output, err := a.do()
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, a.undo(output))
+		require.False(t, a.There())
+	}
+}
+
+// A run that is tried again uses the keys of the first.
+func doAfterUndoMakesItAgain(t *testing.T, a *attempts) {
+	for range 2 {
+		output, err := a.do()
+		require.NoError(t, err)
+		require.True(t, a.There())
+		require.NoError(t, a.undo(output))
+		require.False(t, a.There())
+	}
+}
+
+func undoLeavesForeignThings(t *testing.T, a *attempts) {
+	a.Twin.Plant()
+	output, err := a.do()
+	if err != nil {
+		output = nil
+	}
+	require.NoError(t, a.undo(output))
+	require.True(t, a.Twin.Untouched())
+}
+
+func throttlingCarriesATime(t *testing.T, a *attempts) {
+	if a.Throttle == nil {
+		return
+	}
+	const after = 7 * time.Second
+	a.Throttle(after)
+	_, err := a.do()
+	require.ErrorIs(t, err, fault.RateLimited)
+	require.InDelta(t, after.Seconds(), fault.From(err).RetryAfter.Seconds(), 3)
+	_, err = a.do()
+	require.NoError(t, err)
+	require.EqualValues(t, 1, a.Made())
+}
+
+func canaryAppearsNowhere(t *testing.T, a *attempts) {
+	if a.Throttle != nil {
+		a.Throttle(time.Second)
+		_, err := a.do()
+		require.Error(t, err)
+	}
+	a.LoseAnswer()
+	_, err := a.do()
+	require.Error(t, err)
+	output, err := a.do()
+	require.NoError(t, err)
+	secrets := a.Secrets()
+	require.NotEmpty(t, secrets)
+	require.NoError(t, a.undo(output))
+	for _, s := range secrets {
+		require.NotEmpty(t, s)
+		for _, seen := range a.seen {
+			require.NotContains(t, seen, s)
+		}
+	}
+}
+
+// attempts are the attempts of one call, as the worker makes them.
+type attempts struct {
+	Subject
+	ctx    context.Context
+	memory *Memory
+	seen   []string // outputs, errors with their causes, lines and memories
+}
+
+func newAttempts(t *testing.T, s Subject) *attempts {
+	return &attempts{Subject: s, ctx: t.Context(), memory: NewMemory()}
+}
+
+func (a *attempts) call() *activities.Call {
+	call := a.memory.Call()
+	call.Files, call.LeaseEnds = a.Files, a.LeaseEnds
+	return call
+}
+
+func (a *attempts) do() (json.RawMessage, error) {
+	input, err := json.Marshal(a.Input)
+	if err != nil {
+		return nil, err
+	}
+	output, err := a.Action.Do(a.ctx, a.call(), input)
+	a.look(output, err)
+	return output, err
+}
+
+func (a *attempts) undo(output json.RawMessage) error {
+	input, err := json.Marshal(a.Input)
+	if err != nil {
+		return err
+	}
+	err = a.Action.Undo(a.ctx, a.call(), input, output, "a test takes it back")
+	a.look(nil, err)
+	return err
+}
+
+func (a *attempts) look(output json.RawMessage, err error) {
+	a.seen = append(a.seen, string(output))
+	if err != nil {
+		f := fault.From(err)
+		a.seen = append(a.seen, err.Error(), fmt.Sprintf("%+v %v %v", f, f.Cause, fault.Seal(err)))
+	}
+	a.seen = append(a.seen, a.memory.Seen()...)
+}

@@ -1,0 +1,86 @@
+package exercise
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// Memory is what the worker keeps of one call between its attempts.
+type Memory struct {
+	mu    sync.Mutex
+	task  string
+	once  map[string]json.RawMessage
+	lines []string
+}
+
+// NewMemory is the memory of a call that was never attempted, in a task of its own.
+func NewMemory() *Memory {
+	return &Memory{task: uuid.NewString(), once: map[string]json.RawMessage{}}
+}
+
+// Requester is who asks in every call; the sandbox knows her.
+const Requester = "user:default/rosa"
+
+// Call makes the call of one more attempt.
+func (m *Memory) Call() *activities.Call {
+	call := &activities.Call{
+		Run: activities.RunInfo{
+			Task: m.task, Requester: plan.Person{Ref: Requester},
+			Template: plan.Template{Ref: "template:default/exercise", Name: "exercise"},
+		},
+		Step: "effect", StepName: "Effect", Key: m.task + "/effect",
+		Log: func(format string, args ...any) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.lines = append(m.lines, fmt.Sprintf(format, args...))
+		},
+	}
+	call.Once = func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error {
+		return m.remember(ctx, call.Key+" "+name, into, fn)
+	}
+	return call
+}
+
+// Lines are what the attempts have logged.
+func (m *Memory) Lines() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]string(nil), m.lines...)
+}
+
+// Seen is all that an attempt leaves behind.
+func (m *Memory) Seen() []string {
+	seen := m.Lines()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, v := range m.once {
+		seen = append(seen, string(v))
+	}
+	return seen
+}
+
+func (m *Memory) remember(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error {
+	m.mu.Lock()
+	raw, known := m.once[name]
+	m.mu.Unlock()
+	if !known {
+		v, err := fn(ctx)
+		if err != nil {
+			return err
+		}
+		if raw, err = json.Marshal(v); err != nil {
+			return err
+		}
+		m.mu.Lock()
+		m.once[name] = raw
+		m.mu.Unlock()
+	}
+	return json.Unmarshal(raw, into)
+}

@@ -1,0 +1,261 @@
+package fetch
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/activities/exercise"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/workspace"
+)
+
+// attempt runs an action with the template at base and gives the workspace as name -> content.
+type attempt struct {
+	options Options
+	base    string
+	files   *workspace.Workspace
+	lines   []string
+}
+
+func (a *attempt) do(t *testing.T, make func(Options) activities.Action, input any) error {
+	t.Helper()
+	raw, err := json.Marshal(input)
+	require.NoError(t, err)
+	memory := exercise.NewMemory()
+	call := memory.Call()
+	if a.files == nil {
+		a.files = exercise.Files(t, nil)
+	}
+	call.Files = a.files
+	call.Run.Template.BaseURL = a.base
+	_, err = make(a.options).Do(t.Context(), call, raw)
+	a.lines = memory.Lines()
+	return err
+}
+
+func (a *attempt) got(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	require.NoError(t, fs.WalkDir(a.files, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || name == ".":
+			return err
+		case d.IsDir():
+			all[name+"/"] = ""
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := a.files.ReadLink(name)
+			all[name] = "-> " + target
+			return err
+		default:
+			content, err := fs.ReadFile(a.files, name)
+			all[name] = string(content)
+			return err
+		}
+		return nil
+	}))
+	return all
+}
+
+// golden serves a skeleton as the shipped template "t" does.
+func golden(skeleton map[string]string) *attempt {
+	files := fstest.MapFS{"t/template.yaml": {Data: []byte("kind: Template")}, "other/secret": {Data: []byte("x")}}
+	for name, content := range skeleton {
+		files["t/skeleton/"+name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
+	}
+	return &attempt{options: Options{Golden: files}, base: "golden://t/template.yaml"}
+}
+
+type in map[string]any
+
+func TestActions_Declarations_Complete(t *testing.T) {
+	t.Parallel()
+	registry := activities.NewRegistry(Template(Options{}), Plain(Options{}))
+	require.NoError(t, registry.Check())
+	info := Template(Options{}).Info()
+	require.Contains(t, string(info.Input), `"required":["url"]`)
+	require.Contains(t, string(info.Input), `"values":{"type":"object"`)
+}
+
+func TestTemplate_NamesAndContents_Rendered(t *testing.T) {
+	t.Parallel()
+	a := golden(map[string]string{
+		"README.md":                      "# ${{ values.name }} by ${{ values.owner or 'nobody' }}\n",
+		".github/ci.yaml":                "{% raw %}${{ github.ref }}{% endraw %} ${{ '${{' }} secrets.X }}",
+		"src/${{ values.name }}/main.js": "// {% for k, v in values.env %}${{ k }}=${{ v }};{% endfor %}",
+		"logo.png":                       "\x89PNG\x00${{ values.name }}",
+	})
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton", "values": json.RawMessage(`{"name":"shop","env":{"z":1,"a":true}}`)}))
+	require.Equal(t, map[string]string{
+		"README.md":        "# shop by nobody\n",
+		".github/":         "",
+		".github/ci.yaml":  "${{ github.ref }} ${{ secrets.X }}",
+		"src/":             "",
+		"src/shop/":        "",
+		"src/shop/main.js": "// z=1;a=true;",
+		"logo.png":         "\x89PNG\x00${{ values.name }}",
+	}, a.got(t))
+}
+
+func TestTemplate_NamePartRendersToNothing_LeftOut(t *testing.T) {
+	t.Parallel()
+	a := golden(map[string]string{
+		"${{ 'docker' if values.docker }}/Dockerfile":     "x",
+		"a/${{ 'b' if values.docker }}/c":                 "x",
+		"${{ 'x.txt' if values.docker }}":                 "x",
+		"kept/${{ 'y.txt' if values.docker }}":            "x",
+		"{% if values.plain %}plain.txt{% endif %}":       "x",
+		"deep/{% if values.plain %}d{% endif %}/file.txt": "x",
+	})
+	require.NoError(t, a.do(t, Template, in{"url": "skeleton", "values": in{"plain": true}}))
+	require.Equal(t, map[string]string{"a/": "", "kept/": "", "plain.txt": "x", "deep/": "", "deep/d/": "", "deep/d/file.txt": "x"}, a.got(t))
+}
+
+func TestTemplate_NameLeavesTheTarget_Denied(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"../x", "a/../../x", `..\x`} {
+		a := golden(map[string]string{"${{ values.name }}.txt": "x"})
+		require.ErrorIs(t, a.do(t, Template, in{"url": "./skeleton", "targetPath": "sub", "values": in{"name": name}}), fault.Denied, name)
+	}
+	a := golden(map[string]string{"x": "x"})
+	for _, target := range []string{"..", "../x", "/x", "a/../.."} {
+		require.ErrorIs(t, a.do(t, Template, in{"url": "./skeleton", "targetPath": target}), fault.Denied, target)
+		require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton", "targetPath": target}), fault.Denied, target)
+	}
+	a = golden(map[string]string{".git/config": "x"})
+	require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton"}), fault.Denied)
+}
+
+func TestTemplate_ExistingFiles_KeptUnlessReplaced(t *testing.T) {
+	t.Parallel()
+	a := golden(map[string]string{"a": "new", "b": "new"})
+	a.files = exercise.Files(t, map[string]string{"a": "old"})
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton"}))
+	require.Equal(t, map[string]string{"a": "old", "b": "new"}, a.got(t))
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton", "replace": true}))
+	require.Equal(t, map[string]string{"a": "new", "b": "new"}, a.got(t))
+}
+
+func TestTemplate_CopyWithoutTemplating_ContentsKeptAndNamesRendered(t *testing.T) {
+	t.Parallel()
+	a := golden(map[string]string{
+		"chart/${{ values.name }}.yaml": "${{ values.name }}",
+		"chart/.hidden":                 "${{ values.name }}",
+		"x.txt":                         "${{ values.name }}",
+		"deep/x.txt":                    "${{ values.name }}",
+		"chart/rendered.md":             "${{ values.name }}",
+	})
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton", "values": in{"name": "shop"},
+		"copyWithoutTemplating": []string{"chart", "*.txt", "!chart/*.md"}}))
+	require.Equal(t, map[string]string{
+		"chart/": "", "chart/shop.yaml": "${{ values.name }}", "chart/.hidden": "${{ values.name }}", "chart/rendered.md": "shop",
+		"x.txt": "${{ values.name }}", "deep/": "", "deep/x.txt": "shop",
+	}, a.got(t))
+}
+
+func TestTemplate_FileExtension_OnlyThoseRendered(t *testing.T) {
+	t.Parallel()
+	skeleton := map[string]string{"a.txt.njk": "${{ values.n }}", "b.txt": "${{ values.n }}", "${{ values.n }}.c": "x"}
+	a := golden(skeleton)
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton", "values": in{"n": 5}, "templateFileExtension": true}))
+	require.Equal(t, map[string]string{"a.txt": "5", "b.txt": "${{ values.n }}", "5.c": "x"}, a.got(t))
+
+	a = golden(skeleton)
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton", "values": in{"n": 5}, "templateFileExtension": "txt"}))
+	require.Equal(t, map[string]string{"a.txt.njk": "${{ values.n }}", "b": "5", "5.c": "x"}, a.got(t))
+
+	err := a.do(t, Template, in{"url": "./skeleton", "templateFileExtension": true, "cookiecutterCompat": true})
+	require.ErrorIs(t, err, fault.Invalid)
+}
+
+func TestTemplate_CookiecutterAndBlocks_AsAsked(t *testing.T) {
+	t.Parallel()
+	a := golden(map[string]string{"{{ cookiecutter.n }}.txt": "{{ cookiecutter.n | jsonify }} {% if True %}yes{% endif %}"})
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton", "values": in{"n": "x"}, "cookiecutterCompat": true}))
+	require.Equal(t, map[string]string{"x.txt": `"x" yes`}, a.got(t))
+
+	a = golden(map[string]string{"f": "a\n  {% if true %}\nb\n  {% endif %}\nc"})
+	require.NoError(t, a.do(t, Template, in{"url": "./skeleton", "trimBlocks": true, "lstripBlocks": true}))
+	require.Equal(t, map[string]string{"f": "a\nb\nc"}, a.got(t))
+}
+
+func TestTemplate_WhatCannotBeRendered_InvalidWithItsPlace(t *testing.T) {
+	t.Parallel()
+	a := golden(map[string]string{"dir/bad.txt": "line\n${{ values. }}"})
+	err := a.do(t, Template, in{"url": "./skeleton"})
+	require.ErrorIs(t, err, fault.Invalid)
+	require.Contains(t, err.Error(), "dir/bad.txt")
+	require.Contains(t, err.Error(), "line 2")
+	require.ErrorIs(t, a.do(t, Template, in{"url": "./skeleton", "vaules": in{}}), fault.Invalid)
+}
+
+func TestSource_OutsideTheTemplate_Refused(t *testing.T) {
+	t.Parallel()
+	a := golden(map[string]string{"x": "x"})
+	for url, kind := range map[string]fault.Kind{
+		"../other":                    fault.NotFound, // above the folder of the template is not the other template
+		"../../etc":                   fault.Denied,
+		"./nowhere":                   fault.NotFound,
+		"./template.yaml":             fault.Invalid,
+		"file:///etc":                 fault.Invalid,
+		"golden://other":              fault.Invalid,
+		"http://github.com/o/r":       fault.Invalid,
+		"https://evil.example.com/x":  fault.Invalid,
+		`.\..\x`:                      fault.Denied,
+		"https://user:pw@github.com/": fault.Invalid,
+	} {
+		err := a.do(t, Plain, in{"url": url})
+		if url == "../other" {
+			kind = fault.Denied
+		}
+		require.ErrorIs(t, err, kind, url)
+		require.NotContains(t, err.Error(), "pw")
+	}
+	a.base = ""
+	require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton"}), fault.Invalid)
+	a.base = "golden://nobody/template.yaml"
+	require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton"}), fault.NotFound)
+}
+
+func TestPlain_LocalFolder_CopiedWithModesAndLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	skeleton := filepath.Join(dir, "skeleton")
+	require.NoError(t, os.MkdirAll(filepath.Join(skeleton, "empty"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(skeleton, "run.sh"), []byte("${{ x }}"), 0o755))
+	require.NoError(t, os.Symlink("run.sh", filepath.Join(skeleton, "link")))
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(skeleton, "out")))
+	a := &attempt{base: "file://" + dir + "/template.yaml"}
+	require.NoError(t, a.do(t, Plain, in{"url": "./skeleton", "targetPath": "to"}))
+	require.Equal(t, map[string]string{"to/": "", "to/empty/": "", "to/run.sh": "${{ x }}", "to/link": "-> run.sh"}, a.got(t))
+	info, err := a.files.Stat("to/run.sh")
+	require.NoError(t, err)
+	require.EqualValues(t, 0o755, info.Mode())
+	require.Contains(t, a.lines[len(a.lines)-1], "Leaving out the link out")
+
+	require.NoError(t, os.Symlink("/etc", filepath.Join(dir, "etc")))
+	require.Error(t, a.do(t, Plain, in{"url": "./etc"}))
+	require.ErrorIs(t, a.do(t, Plain, in{"url": "../"}), fault.Denied)
+}
+
+func TestIsBinary(t *testing.T) {
+	t.Parallel()
+	for text, binary := range map[string]bool{
+		"":                          false,
+		"plain\ttext\r\n":           false,
+		"größer 世界 🎉":               false,
+		"\xEF\xBB\xBFwith a mark":   false,
+		"%PDF-1.7":                  true,
+		"nul\x00":                   true,
+		"\x89PNG\r\n\x1a\n\x01\x02": true,
+		"mostly text, one bad byte \xff in it, that is still text": false,
+	} {
+		require.Equal(t, binary, isBinary([]byte(text)), "%q", text)
+	}
+}

@@ -1,0 +1,135 @@
+package okta_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/activities/catalog"
+	"github.com/gildway/gildway/activities/exercise"
+	"github.com/gildway/gildway/activities/okta"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/secrets"
+)
+
+const (
+	group = "llm-gateway-users"
+	login = "rosa@acme.example"
+)
+
+func client(p *exercise.Providers) *okta.Client {
+	people := catalog.New(catalog.Config{URL: p.Endpoint("catalog"), Token: secrets.New(exercise.Tokens.Catalog)})
+	return okta.New(okta.Config{URL: p.Endpoint("okta"), Token: secrets.New(exercise.Tokens.Okta)}, people)
+}
+
+func TestAddMember_Exercise(t *testing.T) {
+	t.Parallel()
+	exercise.Exercise(t, func(t *testing.T) exercise.Subject {
+		p := exercise.StartProviders(t)
+		c := client(p)
+		member := func() bool {
+			m, err := c.Find(t.Context(), group, login)
+			require.NoError(t, err)
+			var users []struct {
+				ID string `json:"id"`
+			}
+			p.Call(http.MethodGet, p.Endpoint("okta")+"/api/v1/groups/"+m.GroupID+"/users", "SSWS "+exercise.Tokens.Okta, nil, &users)
+			for _, u := range users {
+				if u.ID == m.UserID {
+					return true
+				}
+			}
+			return false
+		}
+		return exercise.Subject{
+			Action:     c.Actions()[0],
+			Input:      map[string]any{"group": group},
+			Made:       func() int64 { return p.Did("okta.membership.added", "") },
+			There:      member,
+			LoseAnswer: func() { p.Lose("okta", "PUT", "/api/v1/groups/*/users/*") },
+			Throttle:   p.Throttle("okta"),
+			Secrets:    func() []string { return []string{exercise.Tokens.Okta, exercise.Tokens.Catalog} },
+			Twin: exercise.Twin{Meeting: exercise.Joins, Untouched: member, Plant: func() {
+				m, err := c.Find(t.Context(), group, login)
+				require.NoError(t, err)
+				require.Equal(t, http.StatusNoContent, p.Call(http.MethodPut,
+					p.Endpoint("okta")+"/api/v1/groups/"+m.GroupID+"/users/"+m.UserID, "SSWS "+exercise.Tokens.Okta, nil, nil))
+			}},
+		}
+	})
+}
+
+func TestFind_WhatCannotBeFound_IsTyped(t *testing.T) {
+	t.Parallel()
+	p := exercise.StartProviders(t)
+	c := client(p)
+	for _, bad := range []struct {
+		group, user string
+		kind        fault.Kind
+	}{
+		{"llm-gateway", login, fault.NotFound}, // only the beginning of a name
+		{group, "nobody@acme.example", fault.NotFound},
+		{group, "user:default/nobody", fault.NotFound},
+		{group, "a/../../groups@acme.example", fault.Invalid},
+		{group, "a?limit=1@acme.example", fault.Invalid},
+		{"../users", login, fault.NotFound},
+		{"00g0000000000000000?", login, fault.NotFound},
+	} {
+		_, err := c.Find(t.Context(), bad.group, bad.user)
+		require.ErrorIs(t, err, bad.kind, "%v", bad)
+	}
+	m, err := c.Find(t.Context(), group, login)
+	require.NoError(t, err)
+	byID, err := c.Find(t.Context(), m.GroupID, "user:rosa")
+	require.NoError(t, err)
+	require.Equal(t, m, byID)
+}
+
+func TestFind_WrongToken_IsDenied(t *testing.T) {
+	t.Parallel()
+	p := exercise.StartProviders(t)
+	c := okta.New(okta.Config{URL: p.Endpoint("okta"), Token: secrets.New("canary-wrong")}, nil)
+	_, err := c.Find(t.Context(), group, login)
+	require.ErrorIs(t, err, fault.Denied)
+	require.NotContains(t, err.Error(), "canary-wrong")
+}
+
+func TestFind_PlainHTTPBeyondLoopback_IsRefused(t *testing.T) {
+	t.Parallel()
+	c := okta.New(okta.Config{URL: "http://okta.acme.example", Token: secrets.New("x")}, nil)
+	_, err := c.Find(t.Context(), group, login)
+	require.ErrorIs(t, err, fault.Invalid)
+}
+
+// A proxy that joins Link headers makes the SDK take each page for its own successor.
+func TestFind_ListThatGoesInACircle_Ends(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		self := "http://" + r.Host + r.URL.Path
+		w.Header().Set("Link", "<"+self+`?after=x>; rel="self", <`+self+`?after=y>; rel="next"`)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode([]any{})
+	}))
+	t.Cleanup(srv.Close)
+	c := okta.New(okta.Config{URL: srv.URL, Token: secrets.New("x")}, nil)
+	_, err := c.Find(t.Context(), group, login)
+	require.ErrorIs(t, err, fault.Conflict)
+}
+
+// The SDK repeats a request that ends in EOF for ever.
+func TestFind_DroppedConnection_ReturnsAtOnce(t *testing.T) {
+	t.Parallel()
+	calls := make(chan struct{}, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		calls <- struct{}{}
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(srv.Close)
+	c := okta.New(okta.Config{URL: srv.URL, Token: secrets.New("x")}, nil)
+	_, err := c.Find(t.Context(), group, login)
+	require.ErrorIs(t, err, fault.Unavailable)
+	require.LessOrEqual(t, len(calls), 2) // net/http itself may repeat a GET on a reused connection
+}

@@ -1,0 +1,264 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/workspace"
+)
+
+// Kinds of the audit entries that actions leave.
+const (
+	StepDone   = "step-done"
+	StepUndone = "step-undone"
+)
+
+// Do runs an action. Its errors are sealed.
+func (r *Runner) Do(ctx context.Context, action string, in activities.Invocation) (activities.Outcome, error) {
+	out, err := r.do(ctx, action, in)
+	if err != nil {
+		return activities.Outcome{}, r.seal(ctx, err, "an action failed",
+			"action", action, "task", in.Run.Task, "step", in.Step, "attempt", attempt(ctx))
+	}
+	return out, nil
+}
+
+func (r *Runner) do(ctx context.Context, id string, in activities.Invocation) (activities.Outcome, error) {
+	var none activities.Outcome
+	action, err := r.action(id)
+	if err != nil {
+		return none, err
+	}
+	if in.First {
+		if err := r.line(ctx, in.Run.Task, stepKey(in.Step, "begin"), in.Step, "processing", "Beginning step "+in.StepName); err != nil {
+			return none, err
+		}
+	}
+	c, err := r.prepare(ctx, action, in, "")
+	if err != nil {
+		return none, err
+	}
+	if in.Iteration != "" {
+		c.call.Log("Running step each: %s", mustJSON(map[string]string{"key": in.Iteration}))
+	}
+	var output json.RawMessage
+	err = c.guard(ctx, func(ctx context.Context) (err error) {
+		output, err = action.Do(ctx, c.call, c.input)
+		return err
+	})
+	if err != nil {
+		c.stumbled(ctx, "Attempt %d did not succeed: %s", err)
+		return none, err
+	}
+	out := activities.Outcome{Output: c.hide.json(output)}
+	if c.files != nil {
+		if out.Layer, err = c.files.Seal(ctx); err != nil {
+			return none, err
+		}
+	}
+	if !action.Info().Local {
+		if err := r.audit(ctx, StepDone, id, in, out.Output, nil); err != nil {
+			return none, err
+		}
+	}
+	if in.Last {
+		err = r.line(ctx, in.Run.Task, stepKey(in.Step, "end"), in.Step, "completed", "Finished step "+in.StepName)
+	}
+	return out, err
+}
+
+// Undo takes back what an action did. Its errors are sealed.
+func (r *Runner) Undo(ctx context.Context, action string, in activities.UndoInvocation) error {
+	return r.seal(ctx, r.undo(ctx, action, in), "undoing an action failed",
+		"action", action, "task", in.Run.Task, "step", in.Step, "attempt", attempt(ctx))
+}
+
+func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocation) error {
+	action, err := r.action(id)
+	if err != nil {
+		return err
+	}
+	if !action.Info().Undoable {
+		return fault.New(fault.Invalid, "%s can't be undone: %s", id, action.Info().WhyNoUndo)
+	}
+	c, err := r.prepare(ctx, action, in.Invocation, "undo/")
+	if err != nil {
+		return err
+	}
+	err = c.guard(ctx, func(ctx context.Context) error {
+		return action.Undo(ctx, c.call, c.input, in.Output, in.Why)
+	})
+	if err != nil {
+		c.stumbled(ctx, "Attempt %d to undo this step did not succeed: %s", err)
+		return err
+	}
+	return r.audit(ctx, StepUndone, id, in.Invocation, in.Output, map[string]any{"why": in.Why})
+}
+
+func (r *Runner) action(id string) (activities.Action, error) {
+	action, ok := r.registry.Get(id)
+	if !ok {
+		return action, fault.New(fault.NotFound, "Template action with ID '%s' is not registered.", id)
+	}
+	return action, nil
+}
+
+func (r *Runner) audit(ctx context.Context, kind, action string, in activities.Invocation, output json.RawMessage, more map[string]any) error {
+	data := map[string]any{"action": action, "step": in.Step, "key": in.Key(), "output": output}
+	if in.LeaseEnds != nil {
+		data["leaseEnds"] = in.LeaseEnds.UTC()
+	}
+	for k, v := range more {
+		data[k] = v
+	}
+	return answering(r.journal.Audit(ctx, in.Run.Task, in.Key()+"/"+kind, kind, in.Run.Requester.Ref, data))
+}
+
+// calling is one attempt of one call.
+type calling struct {
+	runner *Runner
+	in     activities.Invocation
+	prefix string // of the keys of its lines
+	call   *activities.Call
+	input  json.RawMessage
+	files  *workspace.Workspace // nil if the action doesn't write
+	hide   redactor
+
+	mu    sync.Mutex
+	lines int
+	lost  error // the first line that could not be written
+}
+
+func (r *Runner) prepare(ctx context.Context, action activities.Action, in activities.Invocation, prefix string) (*calling, error) {
+	c := &calling{runner: r, in: in, prefix: prefix}
+	var err error
+	if c.input, c.hide, err = r.reveal(ctx, in); err != nil {
+		return nil, err
+	}
+	c.call = &activities.Call{
+		Run: in.Run, Step: in.Step, StepName: in.StepName, Iteration: in.Iteration, Key: in.Key(), LeaseEnds: in.LeaseEnds,
+		Log:  func(format string, args ...any) { c.say(ctx, fmt.Sprintf(format, args...)) },
+		Once: c.once,
+	}
+	access := action.Info().Workspace
+	if access == plan.NoAccess {
+		return c, nil
+	}
+	files, err := workspace.Open(ctx, r.blobs, in.Layers)
+	if err != nil {
+		return nil, err
+	}
+	if access == plan.Writes && prefix == "" {
+		c.files, c.call.Files = files, files
+	} else {
+		c.call.Files = readOnly{files}
+	}
+	return c, nil
+}
+
+// guard runs an action's code: it stays alive in Temporal's eyes, and a panic is an error of ours.
+func (c *calling) guard(ctx context.Context, fn func(context.Context) error) (err error) {
+	stop := beat(ctx)
+	defer stop()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.From(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+		if err != nil {
+			err = c.hide.error(err)
+		}
+	}()
+	if err = fn(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
+}
+
+// say writes a line of the action's log.
+func (c *calling) say(ctx context.Context, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines++
+	key := c.key("log/" + strconv.Itoa(c.lines))
+	if err := c.runner.line(ctx, c.in.Run.Task, key, c.in.Step, "", c.hide.text(text)); err != nil && c.lost == nil {
+		c.lost = err
+	}
+}
+
+// stumbled tells the requester why a step that will be tried again takes longer. Undoing is tried for
+// ever, so it is said once.
+func (c *calling) stumbled(ctx context.Context, format string, err error) {
+	f := asFault(ctx, err)
+	if f.Kind.Final() || ctx.Err() != nil {
+		return
+	}
+	key := c.key("attempt")
+	if c.prefix == "" {
+		key = c.key("attempt/" + strconv.Itoa(int(attempt(ctx))))
+	}
+	text := fmt.Sprintf(format, attempt(ctx), f.Public)
+	if err := c.runner.line(ctx, c.in.Run.Task, key, c.in.Step, "", text); err != nil {
+		c.runner.log.WarnContext(ctx, "a line of a run's log is lost", "task", c.in.Run.Task, "step", c.in.Step, "cause", err)
+	}
+}
+
+func (c *calling) key(suffix string) string {
+	return c.in.Step + "/" + c.in.Iteration + "/" + c.prefix + suffix
+}
+
+func (c *calling) once(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error {
+	key := c.in.Key()
+	saved, found, err := c.runner.journal.LoadCheckpoint(ctx, key, name)
+	if err != nil {
+		return answering(err)
+	}
+	if !found {
+		value, err := fn(ctx)
+		if err != nil {
+			return err
+		}
+		raw, err := json.Marshal(value)
+		if err != nil {
+			return fault.Wrap(fault.Internal, err, "what %s found out can't be remembered", c.in.Step)
+		}
+		if saved, err = c.runner.journal.SaveCheckpoint(ctx, key, name, raw); err != nil {
+			return answering(err)
+		}
+	}
+	if err := json.Unmarshal(saved, into); err != nil {
+		return fault.Wrap(fault.Internal, err, "what %s remembered can't be read", c.in.Step)
+	}
+	return nil
+}
+
+// line writes an event of the run's log.
+func (r *Runner) line(ctx context.Context, task, key, step, status, text string) error {
+	return answering(r.journal.Log(ctx, task, key, step, status, text))
+}
+
+// stepKey names an event that a step has once, whoever writes it.
+func stepKey(step, what string) string { return step + "//" + what }
+
+// answering makes a fault of a journal's error: it may work later.
+func answering(err error) error {
+	var f *fault.Error
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, err, "the run's journal does not answer")
+}
+
+func mustJSON(v map[string]string) string {
+	raw, _ := json.Marshal(v) // strings always encode
+	return string(raw)
+}

@@ -1,0 +1,85 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// ifWasFalse is how Backstage explains a step that its own `if` skips.
+const ifWasFalse = "because its if condition was false"
+
+// Record tells the journal what happened to a run, in Backstage's words.
+func (r *Runner) Record(ctx context.Context, rec activities.Record) error {
+	return r.seal(ctx, r.record(ctx, rec), "recording what happened failed", "task", rec.Task, "record", string(rec.Kind), "step", rec.Step)
+}
+
+func (r *Runner) record(ctx context.Context, rec activities.Record) error {
+	name := rec.Name
+	if name == "" {
+		name = rec.Step
+	}
+	step := func(what, status, message string) error {
+		return r.line(ctx, rec.Task, stepKey(rec.Step, what), rec.Step, status, message)
+	}
+	switch rec.Kind {
+	case activities.RunStarted:
+		if err := answering(r.journal.SetStatus(ctx, rec.Task, "processing")); err != nil {
+			return err
+		}
+		return r.line(ctx, rec.Task, "run/started", "", "", fmt.Sprintf("Starting up task with %d steps", rec.Steps))
+	case activities.StepBegan:
+		return step("begin", "processing", "Beginning step "+name)
+	case activities.StepCompleted:
+		return step("end", "completed", "Finished step "+name)
+	case activities.StepSkipped:
+		message := or(rec.Message, "Skipping step "+rec.Step+" "+ifWasFalse)
+		if strings.HasSuffix(message, ifWasFalse) {
+			if err := step("begin", "processing", "Beginning step "+name); err != nil {
+				return err
+			}
+		}
+		return step("skipped", "skipped", message)
+	case activities.StepFailed:
+		return step("failed/"+mark(rec), "failed", titled(rec))
+	case activities.StepUndone:
+		return step("undone/"+mark(rec), "", or(rec.Message, "Undid step "+name))
+	case activities.UndoFailed:
+		return step("undo-failed/"+mark(rec), "", or(rec.Message, "Step "+name+" could not be undone"))
+	case activities.RunCancelled:
+		return r.line(ctx, rec.Task, "run/cancelled", "", "", or(rec.Message, "The run was cancelled"))
+	case activities.RunCompleted:
+		return answering(r.journal.Complete(ctx, rec.Task, "completed", "Run completed with status: completed", rec.Output, nil))
+	case activities.RunFailed:
+		why := &fault.Error{Kind: fault.Kind(or(rec.Error, string(fault.Internal))), Public: or(rec.Message, "The run failed")}
+		return answering(r.journal.Complete(ctx, rec.Task, "failed", "Run completed with status: failed", nil, why))
+	default:
+		return fault.New(fault.Internal, "nobody knows the record %q", rec.Kind)
+	}
+}
+
+// titled puts the error's name before its text, as the first line of a stack in Backstage does.
+func titled(rec activities.Record) string {
+	if rec.Error == "" {
+		return rec.Message
+	}
+	return fault.Kind(rec.Error).BackstageName() + ": " + rec.Message
+}
+
+// mark tells one thing that can happen to a step several times from the next.
+func mark(rec activities.Record) string {
+	sum := sha256.Sum256([]byte(rec.Error + "\x00" + rec.Message))
+	return hex.EncodeToString(sum[:8])
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,174 @@
+// Package run is what every action has in common when a run calls it: expressions, workspace, journal,
+// secrets, sealed errors. Actions know none of it.
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"gocloud.dev/blob"
+)
+
+// Journal is where people read what happened to a run. Everything in it is written once, however
+// often it is asked for.
+type Journal interface {
+	// Log appends a log event. key is unique per task. An empty status is a plain line.
+	Log(ctx context.Context, task, key, step, status, message string) error
+	// SetStatus moves the task.
+	SetStatus(ctx context.Context, task, status string) error
+	// Complete ends the task. Only the first end counts.
+	Complete(ctx context.Context, task, status, message string, output json.RawMessage, fault *fault.Error) error
+	// LoadCheckpoint reads what was saved under key and name.
+	LoadCheckpoint(ctx context.Context, key, name string) (json.RawMessage, bool, error)
+	// SaveCheckpoint saves a value unless there is one, and gives the one that is there now.
+	SaveCheckpoint(ctx context.Context, key, name string, value json.RawMessage) (json.RawMessage, error)
+	// Audit appends an entry to the audit log, once per key.
+	Audit(ctx context.Context, task, key, kind, actor string, data map[string]any) error
+}
+
+// Secrets gives the secrets that a run was submitted with, by name.
+type Secrets interface {
+	Get(ctx context.Context, task string) (map[string]string, error)
+}
+
+// Options are what a Runner works with.
+type Options struct {
+	Registry *activities.Registry
+	Journal  Journal
+	Blobs    *blob.Bucket // holds the workspaces
+	Secrets  Secrets      // nil: no run has any
+	Log      *slog.Logger
+}
+
+// Runner runs actions and answers the other questions that a run asks its activities.
+type Runner struct {
+	registry *activities.Registry
+	journal  Journal
+	blobs    *blob.Bucket
+	secrets  Secrets
+	log      *slog.Logger
+}
+
+// New makes a Runner.
+func New(o Options) *Runner {
+	return &Runner{registry: o.Registry, journal: o.Journal, blobs: o.Blobs, secrets: o.Secrets, log: o.Log}
+}
+
+// Registrar is a Temporal worker, or a test environment.
+type Registrar interface {
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+// Register adds what a worker of a task queue must be able to do. The worker of the main queue runs
+// the workflows too, so it gets the local activities of every queue.
+func (r *Runner) Register(w Registrar, queue string) {
+	main := queue == activities.MainQueue
+	if main {
+		register(w, activities.EvaluateActivity, r.Evaluate)
+		register(w, activities.OutputsActivity, r.Outputs)
+		register(w, activities.RecordActivity, r.Record)
+	}
+	for _, info := range r.registry.Infos() {
+		if info.Kind != plan.ActionStep {
+			continue
+		}
+		id := info.ID
+		if info.Queue == queue || main && info.Local {
+			register(w, id, func(ctx context.Context, in activities.Invocation) (activities.Outcome, error) {
+				return r.Do(ctx, id, in)
+			})
+		}
+		if info.Queue == queue && info.Undoable {
+			register(w, activities.UndoActivity(id), func(ctx context.Context, in activities.UndoInvocation) error {
+				return r.Undo(ctx, id, in)
+			})
+		}
+	}
+}
+
+func register(w Registrar, name string, fn any) {
+	w.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+}
+
+// seal logs why something failed and gives what Temporal's history may hold of it.
+func (r *Runner) seal(ctx context.Context, err error, what string, attrs ...any) error {
+	if err == nil {
+		return nil
+	}
+	if cancelled(ctx) {
+		return temporal.NewCanceledError()
+	}
+	f := asFault(ctx, err)
+	attrs = append(attrs, "kind", string(f.Kind), "says", f.Public)
+	if f.Cause != nil {
+		attrs = append(attrs, "cause", f.Cause.Error())
+	}
+	level := slog.LevelWarn
+	if f.Kind == fault.Internal {
+		level = slog.LevelError
+	}
+	r.log.Log(ctx, level, what, attrs...)
+	return fault.Seal(f)
+}
+
+// asFault reads an error; a call that ran out of time is not a mistake of ours.
+func asFault(ctx context.Context, err error) *fault.Error {
+	f := fault.From(err)
+	if f.Kind == fault.Internal && ctx.Err() != nil {
+		return fault.Wrap(fault.Unavailable, err, "no answer within the step's time limit")
+	}
+	return f
+}
+
+// cancelled tells a call that the run gave up from one that ran out of time or lost its worker.
+func cancelled(ctx context.Context) bool {
+	if ctx.Err() != context.Canceled || !activity.IsActivity(ctx) {
+		return false
+	}
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return false
+	default:
+		return true
+	}
+}
+
+// beat tells Temporal that a long call is alive, until the returned function is called. It is also
+// how the call hears of a cancellation.
+func beat(ctx context.Context) (stop func()) {
+	if !activity.IsActivity(ctx) || activity.GetInfo(ctx).IsLocalActivity || activity.GetInfo(ctx).HeartbeatTimeout <= 0 {
+		return func() {}
+	}
+	every := activity.GetInfo(ctx).HeartbeatTimeout / 3
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+func attempt(ctx context.Context) int32 {
+	if !activity.IsActivity(ctx) {
+		return 1
+	}
+	return activity.GetInfo(ctx).Attempt
+}

@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// Engine executes runs.
+type Engine interface {
+	// Start starts a run. One that was started before, ended or not, is left alone, without an error.
+	// An Invalid fault means that it can never start.
+	Start(ctx context.Context, run plan.Run) error
+	// Decide hands an approver's signed decision to a run and gives what it has come to. Nil without an
+	// error means that it was handed over for good and nobody was there to answer.
+	Decide(ctx context.Context, task string, in activities.DecideMessageInput) (*activities.Decided, error)
+	// Cancel asks a run to stop. One that has ended stays as it is, without an error.
+	Cancel(ctx context.Context, task, reason string) error
+}
+
+const (
+	callTime   = 10 * time.Second
+	answerTime = 8 * time.Second // for a worker to verify a decision
+)
+
+// The search attributes of a run.
+var (
+	templateAttribute  = temporal.NewSearchAttributeKeyKeyword("GildwayTemplate")
+	requesterAttribute = temporal.NewSearchAttributeKeyKeyword("GildwayRequester")
+	ownerAttribute     = temporal.NewSearchAttributeKeyKeyword("GildwayOwner")
+)
+
+// TemporalEngine is the Engine over a Temporal client, which may still be connecting.
+type TemporalEngine struct{ client client.Client }
+
+// NewTemporalEngine makes an engine.
+func NewTemporalEngine(c client.Client) *TemporalEngine { return &TemporalEngine{c} }
+
+// Start implements Engine.
+func (e *TemporalEngine) Start(ctx context.Context, run plan.Run) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	t := run.Plan.Template
+	attributes := []temporal.SearchAttributeUpdate{templateAttribute.ValueSet(t.Name), requesterAttribute.ValueSet(run.Requester.Ref)}
+	if t.Owner != "" {
+		attributes = append(attributes, ownerAttribute.ValueSet(t.Owner))
+	}
+	_, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       run.Task,
+		TaskQueue:                activities.MainQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		StaticSummary:            truncated(fmt.Sprintf("%s asked for %s", run.Requester.Ref, titleOf(t)), 200),
+		StaticDetails:            details(run),
+		TypedSearchAttributes:    temporal.NewSearchAttributes(attributes...),
+	}, t.Name, run)
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &started) {
+		return nil
+	}
+	return engineFault(err)
+}
+
+func titleOf(t plan.Template) string {
+	if t.Title != "" {
+		return t.Title
+	}
+	return t.Name
+}
+
+func details(run plan.Run) string {
+	t := run.Plan.Template
+	lines := []string{
+		"**" + titleOf(t) + "**", "",
+		"- template: `" + t.Ref + "`", "- version: `" + t.Digest + "`", "- requester: `" + run.Requester.Ref + "`",
+		"- submitted: " + run.Submitted.UTC().Format(time.RFC3339), fmt.Sprintf("- steps: %d, %s", len(run.Plan.Steps), run.Plan.Execution),
+	}
+	if t.Owner != "" {
+		lines = append(lines, "- owner: `"+t.Owner+"`")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func truncated(s string, limit int) string {
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return s
+}
+
+// Decide implements Engine. The decision goes as an Update, which answers; when no worker answers in
+// time it is left as a Signal, which waits for one. Arriving twice it counts once, by its nonce.
+func (e *TemporalEngine) Decide(ctx context.Context, task string, in activities.DecideMessageInput) (*activities.Decided, error) {
+	update, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	decided, err := e.update(update, task, in)
+	if err == nil {
+		return decided, nil
+	}
+	var late *client.WorkflowUpdateServiceTimeoutOrCanceledError
+	if !errors.As(err, &late) && !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		return nil, decisionFault(err)
+	}
+	signal, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return nil, decisionFault(e.client.SignalWorkflow(signal, task, "", activities.DecideMessage, in))
+}
+
+func (e *TemporalEngine) update(ctx context.Context, task string, in activities.DecideMessageInput) (*activities.Decided, error) {
+	handle, err := e.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: task, UpdateName: activities.DecideMessage, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var decided activities.Decided
+	if err := handle.Get(ctx, &decided); err != nil {
+		return nil, err
+	}
+	return &decided, nil
+}
+
+func decisionFault(err error) error {
+	var ended *serviceerror.NotFound
+	var app *temporal.ApplicationError
+	switch {
+	case errors.As(err, &ended):
+		return fault.Wrap(fault.Conflict, err, "the run that waited for this approval has ended")
+	case errors.As(err, &app):
+		return fault.Unseal(err)
+	default:
+		return engineFault(err)
+	}
+}
+
+// Cancel implements Engine.
+func (e *TemporalEngine) Cancel(ctx context.Context, task, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	err := e.client.SignalWorkflow(ctx, task, "", activities.CancelMessage, reason)
+	var ended *serviceerror.NotFound
+	if errors.As(err, &ended) {
+		return nil
+	}
+	return engineFault(err)
+}
+
+// engineFault says what the engine's refusal means to a caller. Whatever is not known to be final is
+// worth another try.
+func engineFault(err error) error {
+	var invalid *serviceerror.InvalidArgument
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &invalid):
+		return fault.Wrap(fault.Invalid, err, "the engine refuses this run: it is too large or malformed")
+	default:
+		return fault.Wrap(fault.Unavailable, err, "the engine does not answer; try again")
+	}
+}

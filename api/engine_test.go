@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// fakeTemporal is a client with the three calls that the engine makes.
+type fakeTemporal struct {
+	client.Client
+	options   client.StartWorkflowOptions
+	kind      any
+	start     error
+	update    error
+	signal    error
+	signalled []string
+}
+
+func (f *fakeTemporal) ExecuteWorkflow(_ context.Context, options client.StartWorkflowOptions, kind any, _ ...any) (client.WorkflowRun, error) {
+	f.options, f.kind = options, kind
+	return nil, f.start
+}
+
+func (f *fakeTemporal) UpdateWorkflow(context.Context, client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	return nil, f.update
+}
+
+func (f *fakeTemporal) SignalWorkflow(_ context.Context, _, _, name string, _ any) error {
+	f.signalled = append(f.signalled, name)
+	return f.signal
+}
+
+func TestTemporalEngine_Start_WhatAnAuditorSearchesFor(t *testing.T) {
+	t.Parallel()
+	f := &fakeTemporal{}
+	run := plan.Run{Task: "task-1", Requester: plan.Person{Ref: rosa}, Plan: plan.Plan{Template: plan.Template{
+		Ref: "template:default/noop", Name: "noop", Title: "Two steps", Owner: "group:default/platform"}}}
+	require.NoError(t, NewTemporalEngine(f).Start(t.Context(), run))
+	require.Equal(t, "noop", f.kind)
+	require.Equal(t, "task-1", f.options.ID)
+	require.Equal(t, activities.MainQueue, f.options.TaskQueue)
+	require.Equal(t, "user:default/rosa asked for Two steps", f.options.StaticSummary)
+	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, f.options.WorkflowIDReusePolicy)
+	template, ok := f.options.TypedSearchAttributes.GetKeyword(templateAttribute)
+	require.True(t, ok)
+	require.Equal(t, "noop", template)
+	owner, _ := f.options.TypedSearchAttributes.GetKeyword(ownerAttribute)
+	require.Equal(t, "group:default/platform", owner)
+}
+
+func TestTemporalEngine_Start_Errors(t *testing.T) {
+	t.Parallel()
+	start := func(err error) error {
+		return NewTemporalEngine(&fakeTemporal{start: err}).Start(t.Context(), plan.Run{Task: "t"})
+	}
+	require.NoError(t, start(serviceerror.NewWorkflowExecutionAlreadyStarted("x", "", "")))
+	require.ErrorIs(t, start(serviceerror.NewInvalidArgument("too large")), fault.Invalid)
+	require.ErrorIs(t, start(serviceerror.NewUnavailable("x")), fault.Unavailable)
+	require.ErrorIs(t, start(serviceerror.NewNamespaceNotFound("x")), fault.Unavailable)
+	require.ErrorIs(t, start(context.DeadlineExceeded), fault.Unavailable)
+}
+
+func TestTemporalEngine_Decide_NobodyAnswers_IsLeftAsASignal(t *testing.T) {
+	t.Parallel()
+	late := client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded)
+	f := &fakeTemporal{update: late}
+	decided, err := NewTemporalEngine(f).Decide(t.Context(), "t", activities.DecideMessageInput{})
+	require.NoError(t, err)
+	require.Nil(t, decided)
+	require.Equal(t, []string{activities.DecideMessage}, f.signalled)
+
+	f = &fakeTemporal{update: late, signal: serviceerror.NewNotFound("x")}
+	_, err = NewTemporalEngine(f).Decide(t.Context(), "t", activities.DecideMessageInput{})
+	require.ErrorIs(t, err, fault.Conflict)
+}
+
+func TestTemporalEngine_Decide_Errors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want fault.Kind
+	}{
+		{fault.Seal(fault.New(fault.Denied, "no")), fault.Denied},
+		{fault.Seal(fault.New(fault.Conflict, "late")), fault.Conflict},
+		{serviceerror.NewNotFound("x"), fault.Conflict},
+		{serviceerror.NewUnavailable("x"), fault.Unavailable},
+		{errors.New("x"), fault.Unavailable},
+	} {
+		f := &fakeTemporal{update: c.err}
+		_, err := NewTemporalEngine(f).Decide(t.Context(), "t", activities.DecideMessageInput{})
+		require.ErrorIs(t, err, c.want)
+		require.Empty(t, f.signalled)
+	}
+}
+
+func TestTemporalEngine_Cancel_EndedRunIsNoError(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, NewTemporalEngine(&fakeTemporal{signal: serviceerror.NewNotFound("x")}).Cancel(t.Context(), "t", "r"))
+	require.ErrorIs(t, NewTemporalEngine(&fakeTemporal{signal: serviceerror.NewUnavailable("x")}).Cancel(t.Context(), "t", "r"), fault.Unavailable)
+}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/templates"
+)
+
+const scaffolderBase = "/api/scaffolder"
+
+// valuesRefused is the one error that Backstage answers in a form of its own.
+type valuesRefused []templates.ValueError
+
+func (valuesRefused) Error() string { return "the values are refused by the template's schema" }
+
+// fail is the only place that turns an error into an answer.
+func (s *Server) fail(err error, c echo.Context) {
+	if c.Response().Committed {
+		s.Log.Warn("an answer broke off", "request", requestID(c), "route", c.Path(), "error", err)
+		return
+	}
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		c.Response().Status = 499 // as nginx has it, for the log: nobody is there to read an answer
+		return
+	}
+	var refused valuesRefused
+	if errors.As(err, &refused) {
+		s.write(c, http.StatusBadRequest, echo.MIMEApplicationJSON, map[string]any{"errors": refused})
+		return
+	}
+	backstage := strings.HasPrefix(c.Request().URL.Path, scaffolderBase)
+	var routing *echo.HTTPError
+	if errors.As(err, &routing) && (routing.Code == http.StatusNotFound || routing.Code == http.StatusMethodNotAllowed) && routing.Internal == nil {
+		if backstage {
+			c.Response().WriteHeader(http.StatusNotFound) // with an empty body, as Backstage does
+			return
+		}
+		s.write(c, routing.Code, problemType, Problem{Title: http.StatusText(routing.Code), Status: routing.Code, Instance: c.Request().URL.Path})
+		return
+	}
+	f := faultOf(err)
+	status := f.Kind.Status()
+	if status == http.StatusInternalServerError {
+		s.Log.Error("a request failed", "request", requestID(c), "route", c.Path(), "error", err, "cause", f.Cause)
+	}
+	if f.RetryAfter > 0 {
+		c.Response().Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+	}
+	if backstage {
+		s.write(c, status, echo.MIMEApplicationJSON, backstageError(c, f))
+		return
+	}
+	if status == http.StatusUnauthorized {
+		c.Response().Header().Set("WWW-Authenticate", "Bearer")
+	}
+	s.write(c, status, problemType, problem(c, f))
+}
+
+const problemType = "application/problem+json"
+
+func backstageError(c echo.Context, f *fault.Error) map[string]any {
+	message := f.Public
+	if f.Kind == fault.Internal {
+		message = "An internal error occurred logId=" + requestID(c)
+	}
+	failure := map[string]any{"name": f.Kind.BackstageName(), "message": message}
+	if len(f.Problems) > 0 {
+		failure["problems"] = f.Problems
+	}
+	return map[string]any{
+		"error":    failure,
+		"request":  map[string]string{"method": c.Request().Method, "url": strings.TrimPrefix(c.Request().URL.RequestURI(), scaffolderBase)},
+		"response": map[string]int{"statusCode": f.Kind.Status()},
+	}
+}
+
+func problem(c echo.Context, f *fault.Error) Problem {
+	p := Problem{Title: http.StatusText(f.Kind.Status()), Status: f.Kind.Status(), Detail: f.Public, Instance: c.Request().URL.Path}
+	for _, one := range f.Problems {
+		raw, _ := json.Marshal(one) // strings and numbers
+		p.Problems = append(p.Problems, raw)
+	}
+	return p
+}
+
+// faultOf finds the fault in an error. What the generated code or echo says about a request it can't
+// read is the caller's fault.
+func faultOf(err error) *fault.Error {
+	var known *fault.Error
+	var framework *echo.HTTPError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &framework) && framework.Code < http.StatusInternalServerError:
+		return fault.Wrap(fault.Invalid, err, "the request can't be read")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap(fault.Unavailable, err, "this took too long; try again")
+	default:
+		return fault.From(err)
+	}
+}
+
+func (s *Server) write(c echo.Context, status int, contentType string, body any) {
+	c.Response().Header().Set(echo.HeaderContentType, contentType)
+	c.Response().WriteHeader(status)
+	if err := json.NewEncoder(c.Response()).Encode(body); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		s.Log.Debug("an error answer was not taken", "request", requestID(c), "error", err)
+	}
+}

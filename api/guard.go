@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/store"
+)
+
+// asked is what the guard found out about a request; handlers take it from the context.
+type asked struct {
+	caller   identity.Principal
+	task     store.Task     // of operations on a task
+	approval store.Approval // of operations on an approval
+}
+
+type askedKey struct{}
+
+func askedIn(ctx context.Context) asked {
+	a, _ := ctx.Value(askedKey{}).(asked)
+	return a
+}
+
+func callerOf(ctx context.Context) identity.Principal { return askedIn(ctx).caller }
+
+// enforcer lets a request pass by returning nil. It leaves in a what it had to look up.
+type enforcer func(s *Server, c echo.Context, a *asked) error
+
+// permissions are all that the document may ask for. What is not here can't be served.
+var permissions = map[string]enforcer{
+	"public":          nil,
+	"signed-in":       func(*Server, echo.Context, *asked) error { return nil },
+	"run":             (*Server).mayRun,
+	"task:read":       onTask(identity.Read),
+	"task:cancel":     onTask(identity.Cancel),
+	"task:collect":    onTask(identity.Collect),
+	"approval:read":   (*Server).mayReadApproval,
+	"approval:decide": (*Server).mayDecide,
+}
+
+// guard authenticates, asks for the operation's permission, and checks the request against the
+// document. A route that the document doesn't know is not there.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		op := s.operations[c.Request().Method+" "+c.Path()]
+		if op == nil {
+			return s.unrouted(c)
+		}
+		if op.enforce != nil {
+			a := &asked{}
+			var err error
+			if a.caller, err = s.authenticate(c); err != nil {
+				return err
+			}
+			refused := op.enforce(s, c, a)
+			c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), askedKey{}, *a)))
+			if refused != nil {
+				return refused
+			}
+		}
+		if err := op.check(c.Response(), c.Request()); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// unrouted answers for everything that the document doesn't have.
+func (s *Server) unrouted(c echo.Context) error {
+	for key := range s.operations {
+		if _, route, _ := strings.Cut(key, " "); route == c.Path() {
+			return echo.ErrMethodNotAllowed
+		}
+	}
+	return echo.ErrNotFound
+}
+
+func (s *Server) authenticate(c echo.Context) (identity.Principal, error) {
+	scheme, token, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return identity.Principal{}, fault.New(fault.Unauthenticated, "Missing credentials")
+	}
+	return s.Tokens.Verify(c.Request().Context(), token)
+}
+
+func (s *Server) mayRun(c echo.Context, a *asked) error {
+	if err := s.learnGroups(c.Request().Context(), &a.caller); err != nil {
+		return err
+	}
+	if !s.Roles.MayRun(a.caller) {
+		return fault.New(fault.Denied, "%s may not run templates", a.caller.Ref)
+	}
+	return nil
+}
+
+func onTask(do identity.Action) enforcer {
+	return func(s *Server, c echo.Context, a *asked) (err error) {
+		ctx, id := c.Request().Context(), c.Param("taskId")
+		if uuid.Validate(id) != nil {
+			return noTask(id)
+		}
+		if a.task, err = s.Store.Task(ctx, id); errors.Is(err, fault.NotFound) {
+			return noTask(id)
+		}
+		if err != nil {
+			return err
+		}
+		return s.allow(ctx, &a.caller, do, a.task.ID, a.task.CreatedBy)
+	}
+}
+
+func noTask(id string) error { return fault.New(fault.NotFound, "No task with id '%s' found", id) }
+
+func (s *Server) mayReadApproval(c echo.Context, a *asked) (err error) {
+	if a.approval, err = s.Store.Approval(c.Request().Context(), c.Param("approvalId")); err != nil {
+		return err
+	}
+	return s.allow(c.Request().Context(), &a.caller, identity.Read, a.approval.Task, a.approval.Requester)
+}
+
+// allow asks the policy, and looks up no more than it has to.
+func (s *Server) allow(ctx context.Context, caller *identity.Principal, do identity.Action, task, requester string) (err error) {
+	to := identity.Subject{Requester: requester}
+	if s.Roles.Allows(*caller, do, to) {
+		return nil
+	}
+	if err := s.learnGroups(ctx, caller); err != nil {
+		return err
+	}
+	if do == identity.Read {
+		if to.Approvers, err = s.Store.Approvers(ctx, task); err != nil {
+			return err
+		}
+	}
+	if !s.Roles.Allows(*caller, do, to) {
+		return fault.New(fault.Denied, "%s may not %s this task", caller.Ref, do)
+	}
+	return nil
+}
+
+// mayDecide asks the directory and not the token: membership counts at this moment.
+func (s *Server) mayDecide(c echo.Context, a *asked) (err error) {
+	ctx := c.Request().Context()
+	if a.approval, err = s.Store.Approval(ctx, c.Param("approvalId")); err != nil {
+		return err
+	}
+	switch {
+	case a.caller.Kind != identity.User:
+		return fault.New(fault.Denied, "only people decide")
+	case a.caller.Ref == a.approval.Requester:
+		return fault.New(fault.Denied, "whoever asks can't decide: %s is the requester", a.caller.Ref)
+	}
+	groups, err := s.groups(ctx, a.caller.Ref)
+	if err != nil {
+		return err
+	}
+	if !identity.Admits(a.caller.Ref, groups, a.approval.Requester, a.approval.Approvers) {
+		return fault.New(fault.Denied, "%s is not among the approvers", a.caller.Ref)
+	}
+	return nil
+}
+
+// learnGroups completes a principal whose token doesn't name the groups, as Backstage's don't by default.
+func (s *Server) learnGroups(ctx context.Context, p *identity.Principal) (err error) {
+	if p.Groups != nil || p.Kind != identity.User {
+		return nil
+	}
+	p.Groups, err = s.groups(ctx, p.Ref)
+	return err
+}
+
+func (s *Server) groups(ctx context.Context, user string) ([]string, error) {
+	groups, err := s.Directory.Groups(ctx, user)
+	if errors.Is(err, fault.NotFound) {
+		return []string{}, nil
+	}
+	return groups, err
+}

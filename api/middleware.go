@@ -1,0 +1,59 @@
+package api
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+)
+
+func (s *Server) middleware() []echo.MiddlewareFunc {
+	return []echo.MiddlewareFunc{
+		middleware.RequestIDWithConfig(middleware.RequestIDConfig{TargetHeader: echo.HeaderXRequestID}),
+		secured,
+		s.observed,
+		middleware.RecoverWithConfig(middleware.RecoverConfig{
+			DisablePrintStack: true,
+			LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
+				s.Log.Error("a handler panicked", "request", requestID(c), "route", c.Path(), "error", err, "stack", string(stack))
+				return err
+			},
+		}),
+	}
+}
+
+// secured sets headers for browsers that are led here by somebody else.
+func secured(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+		return next(c)
+	}
+}
+
+// observed measures and logs a request when it has ended.
+func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		begun := time.Now()
+		if err := next(c); err != nil {
+			c.Error(err) // writes the answer, so that its status is known here
+		}
+		status, took := c.Response().Status, time.Since(begun)
+		s.metrics.request(c.Request().Method, c.Path(), status, took)
+		level := slog.LevelInfo
+		if strings.HasSuffix(c.Path(), "z") || c.Path() == "/metrics" { // probes
+			level = slog.LevelDebug
+		}
+		s.Log.Log(c.Request().Context(), level, "request", "request", requestID(c), "method", c.Request().Method, "route", c.Path(),
+			"status", status, "took", took, "who", callerOf(c.Request().Context()).Ref)
+		return nil
+	}
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }

@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/templates"
+)
+
+// TemplateSource gives the current versions of templates. Refs are canonical.
+type TemplateSource interface {
+	Get(ref string) (*templates.Version, bool)
+	List() []*templates.Version
+}
+
+// taskStore is what the scaffolder's routes need of the store.
+type taskStore interface {
+	CreateTask(ctx context.Context, n store.NewTask) (id string, err error)
+	Task(ctx context.Context, id string) (store.Task, error)
+	Tasks(ctx context.Context, f store.TaskFilter) (tasks []store.Task, total int, err error)
+	RequestCancel(ctx context.Context, task, by string) error
+}
+
+// template finds a template by a reference as clients write it.
+func (s *Server) template(ref string) (*templates.Version, error) {
+	if kind, _, ok := strings.Cut(ref, ":"); ok && !strings.EqualFold(kind, "template") {
+		return nil, fault.New(fault.Invalid, "Invalid kind, only 'Template' kind is supported")
+	}
+	parsed, err := plan.ParseEntityRef(ref, "template")
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "%s", err)
+	}
+	version, ok := s.Templates.Get(parsed.String())
+	if !ok {
+		return nil, fault.New(fault.NotFound, "Template %s not found", parsed)
+	}
+	return version, nil
+}
+
+func (h handlers) GetTemplateParameterSchema(_ context.Context, r GetTemplateParameterSchemaRequestObject) (GetTemplateParameterSchemaResponseObject, error) {
+	version, err := h.template(r.Kind + ":" + r.Namespace + "/" + r.Name)
+	if err != nil {
+		return nil, err
+	}
+	t := version.Template
+	form := GetTemplateParameterSchema200JSONResponse{
+		Title: t.Title, Description: t.Description, Steps: []FormPage{},
+		Presentation: t.Presentation(), UiOptions: t.UIOptions(), FormDecorators: t.FormDecorators(),
+	}
+	if form.Title == "" {
+		form.Title = t.Name
+	}
+	for _, page := range t.Pages() {
+		form.Steps = append(form.Steps, FormPage{Title: page.Title, Description: page.Description, Schema: page.Schema})
+	}
+	return form, nil
+}
+
+func (h handlers) ListActions(context.Context, ListActionsRequestObject) (ListActionsResponseObject, error) {
+	list := make(ListActions200JSONResponse, 0, len(h.Actions))
+	for _, a := range h.Actions {
+		action := Action{Id: a.ID, Description: a.Description, Examples: []ActionExample{}, Schema: ActionSchema{Input: a.Input, Output: a.Output}}
+		for _, e := range a.Examples {
+			action.Examples = append(action.Examples, ActionExample{Description: e.Description, Example: e.YAML})
+		}
+		list = append(list, action)
+	}
+	slices.SortFunc(list, func(a, b Action) int { return strings.Compare(a.Id, b.Id) })
+	return list, nil
+}
+
+func (h handlers) GetTask(ctx context.Context, _ GetTaskRequestObject) (GetTaskResponseObject, error) {
+	return GetTask200JSONResponse(shown(askedIn(ctx).task)), nil
+}
+
+func (h handlers) ListTasks(ctx context.Context, r ListTasksRequestObject) (ListTasksResponseObject, error) {
+	filter := store.TaskFilter{CreatedBy: r.Params.CreatedBy, Status: r.Params.Status, Limit: r.Params.Limit, Offset: r.Params.Offset}
+	for _, o := range r.Params.Order {
+		direction, field, _ := strings.Cut(o, ":")
+		order := store.TaskOrder{By: store.TaskField(field), Desc: direction == "desc"}
+		switch {
+		case direction != "asc" && direction != "desc" || field == "":
+			return nil, fault.New(fault.Invalid, `Invalid order parameter "%s", expected "<asc or desc>:<field name>"`, o)
+		case !order.By.Valid():
+			return nil, fault.New(fault.Invalid, `Invalid order field "%s"`, field)
+		}
+		filter.Order = append(filter.Order, order)
+	}
+	list := ListTasks200JSONResponse{Tasks: []Task{}}
+	caller := callerOf(ctx)
+	if all, err := h.readsAll(ctx, &caller); err != nil {
+		return nil, err
+	} else if !all {
+		if len(filter.CreatedBy) > 0 && !slices.Contains(filter.CreatedBy, caller.Ref) {
+			return list, nil
+		}
+		filter.CreatedBy = []string{caller.Ref}
+	}
+	tasks, total, err := h.Store.Tasks(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tasks {
+		list.Tasks = append(list.Tasks, shown(t))
+	}
+	list.TotalTasks = total
+	return list, nil
+}
+
+func (s *Server) readsAll(ctx context.Context, caller *identity.Principal) (bool, error) {
+	if err := s.learnGroups(ctx, caller); err != nil {
+		return false, err
+	}
+	return s.Roles.ReadsAll(*caller), nil
+}
+
+// CancelTask answers as Backstage does, whatever the task's state. A task that has not been started yet
+// is started first: then the run itself sees to its end.
+func (h handlers) CancelTask(ctx context.Context, _ CancelTaskRequestObject) (CancelTaskResponseObject, error) {
+	a := askedIn(ctx)
+	done := CancelTask200JSONResponse{Status: store.StatusCancelled}
+	if a.task.Ended() {
+		return done, nil
+	}
+	if a.task.StartedAt == nil {
+		if err := h.starter.start(ctx, a.task); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.Engine.Cancel(ctx, a.task.ID, "asked for by "+a.caller.Ref); err != nil {
+		return nil, err
+	}
+	return done, h.Store.RequestCancel(ctx, a.task.ID, a.caller.Ref)
+}
+
+func shown(t store.Task) Task {
+	shown := Task{Id: t.ID, Spec: t.Spec, Status: t.Status, CreatedAt: moment(t.CreatedAt), CreatedBy: t.CreatedBy}
+	if t.LastHeartbeat != nil {
+		at := moment(*t.LastHeartbeat)
+		shown.LastHeartbeatAt = &at
+	}
+	return shown
+}
+
+// moment writes a time as JavaScript's toISOString does.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func momentOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return moment(*t)
+}
+
+// runOf reads the plan that a task runs.
+func runOf(t store.Task) (run plan.Run, err error) {
+	if err := json.Unmarshal(t.Run, &run); err != nil {
+		return run, fault.Wrap(fault.Internal, err, "the plan of task %s can't be read", t.ID)
+	}
+	return run, nil
+}

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// Config is what the API works with. Everything but Entities and Secrets is needed.
+type Config struct {
+	Store     Store
+	Events    Wakeups
+	Templates TemplateSource
+	Actions   []plan.Action
+	Engine    Engine
+	Directory Directory
+	Keys      Keys
+	Signer    Signer
+	Tokens    Tokens
+	Roles     identity.Roles
+	Entities  Entities    // nil: `user.entity` stays empty in runs
+	Secrets   SecretVault // nil: runs with secrets are refused
+	Log       *slog.Logger
+}
+
+// Store is the read model and the promise of acceptance. *store.Store implements it.
+type Store interface {
+	taskStore
+	eventStore
+	approvalStore
+	leaseStore
+	claimStore
+	startStore
+	Ping(ctx context.Context) error
+}
+
+// Tokens says who a bearer token names. *identity.Verifier implements it.
+type Tokens interface {
+	Verify(ctx context.Context, token string) (identity.Principal, error)
+}
+
+// Directory knows which groups a user is in at this moment, their parents included: canonical refs. A
+// user it doesn't know is a NotFound fault.
+type Directory interface {
+	Groups(ctx context.Context, userRef string) ([]string, error)
+}
+
+// Server answers requests and starts what was accepted.
+type Server struct {
+	Config
+	echo       *echo.Echo
+	operations map[string]*operation // by method and route
+	minting    map[string]bool       // ids of the actions that leave a key to collect
+	document   []byte
+	metrics    *metrics
+	starter    *starter
+	closing    chan struct{} // closed when streams shall end
+	closeOnce  sync.Once
+	patience   time.Duration // with readers of streams
+}
+
+// New makes a server. It refuses a document with an operation whose permission nobody enforces.
+func New(config Config) (*Server, error) {
+	s := &Server{
+		Config: config, metrics: newMetrics(), minting: mintingActions(config.Actions),
+		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader,
+	}
+	document, err := GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)
+	}
+	if s.document, err = document.MarshalJSON(); err != nil {
+		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
+	}
+	if s.operations, err = operationsOf(document); err != nil {
+		return nil, err
+	}
+	s.echo = echo.New()
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.Use(append(s.middleware(), s.guard)...)
+	RegisterHandlers(s.echo, NewStrictHandler(handlers{s}, nil))
+	return s, nil
+}
+
+// handlers are the operations; kept apart so that they are no methods of Server for others to call.
+type handlers struct{ *Server }
+
+// Handler serves the API.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// How long the parts of a request may take. Streams prolong their own write time with every event.
+const (
+	readTimeout  = time.Minute
+	writeTimeout = 90 * time.Second
+	goodbye      = 15 * time.Second
+)
+
+// Serve answers on the listener and starts accepted tasks until ctx ends. Then it finishes streams and
+// requests, for 15 seconds at most, and returns nil.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var starting sync.WaitGroup
+	starting.Go(func() { s.starter.run(ctx) })
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+
+	select {
+	case err := <-ended:
+		stop()
+		starting.Wait()
+		return err
+	case <-ctx.Done():
+	}
+	s.closeOnce.Do(func() { close(s.closing) })
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	err := server.Shutdown(late)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
+	starting.Wait()
+	return err
+}

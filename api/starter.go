@@ -1,0 +1,109 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/store"
+)
+
+const (
+	startsAtOnce = 20
+	// reconcileEvery finds what another replica accepted and did not live to start.
+	reconcileEvery = 15 * time.Second
+	firstRetry     = 500 * time.Millisecond
+)
+
+type startStore interface {
+	// Unstarted lists the oldest tasks that were accepted and not started.
+	Unstarted(ctx context.Context, limit int) ([]store.Task, error)
+	MarkStarted(ctx context.Context, task string) error
+	Complete(ctx context.Context, task, status, message string, output json.RawMessage, failure *fault.Error) error
+}
+
+// starter keeps the promise of a 201: what was accepted is started, however long the engine is away.
+// Several may run side by side, as starting a run twice starts it once.
+type starter struct {
+	store  startStore
+	engine Engine
+	log    *slog.Logger
+	kick   chan struct{}
+}
+
+func newStarter(s startStore, e Engine, log *slog.Logger) *starter {
+	return &starter{store: s, engine: e, log: log, kick: make(chan struct{}, 1)}
+}
+
+// hurry makes the loop look at once.
+func (s *starter) hurry() {
+	select {
+	case s.kick <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+func (s *starter) run(ctx context.Context) {
+	wait := firstRetry
+	for {
+		more, err := s.pass(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.log.Warn("accepted tasks can't be started yet", "error", err, "again", wait)
+		case more:
+			continue
+		default:
+			wait = reconcileEvery
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.kick:
+			wait = firstRetry
+		case <-time.After(wait):
+			if err == nil {
+				wait = firstRetry
+			} else {
+				wait = min(2*wait, reconcileEvery)
+			}
+		}
+	}
+}
+
+// pass starts the oldest tasks, and says if there may be more.
+func (s *starter) pass(ctx context.Context) (more bool, err error) {
+	tasks, err := s.store.Unstarted(ctx, startsAtOnce)
+	if err != nil {
+		return false, err
+	}
+	for _, t := range tasks {
+		if err := s.start(ctx, t); err != nil {
+			return false, err
+		}
+	}
+	return len(tasks) == startsAtOnce, nil
+}
+
+// start starts one task. A task that can never start ends as failed: an accepted task has an end.
+func (s *starter) start(ctx context.Context, t store.Task) error {
+	run, err := runOf(t)
+	never := err != nil
+	if err == nil {
+		err = s.engine.Start(ctx, run)
+		never = errors.Is(err, fault.Invalid)
+	}
+	switch {
+	case never:
+		s.log.Error("a task can't be started and has failed", "task", t.ID, "error", err, "cause", errors.Unwrap(err))
+		return s.store.Complete(ctx, t.ID, store.StatusFailed, "", nil, fault.From(err))
+	case err != nil:
+		return err
+	default:
+		return s.store.MarkStarted(ctx, t.ID)
+	}
+}

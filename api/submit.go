@@ -1,0 +1,163 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/templates"
+)
+
+// maxRun bounds what a workflow is started with; Temporal refuses inputs of 2 MiB.
+const maxRun = 3 << 19
+
+// Entities gives catalog entities as the catalog wrote them. One that isn't there is a NotFound fault.
+type Entities interface {
+	Entity(ctx context.Context, ref plan.EntityRef) (json.RawMessage, error)
+}
+
+// SecretVault keeps the secrets of a run where only its worker finds them.
+type SecretVault interface {
+	Put(ctx context.Context, task string, secrets map[string]string) error
+}
+
+// taskSpec is what Backstage stores with a task and shows to its frontend.
+type taskSpec struct {
+	APIVersion   string            `json:"apiVersion"`
+	Steps        []json.RawMessage `json:"steps"`
+	Recovery     json.RawMessage   `json:"EXPERIMENTAL_recovery,omitempty"`
+	Output       json.RawMessage   `json:"output"`
+	Parameters   json.RawMessage   `json:"parameters"`
+	User         plan.Person       `json:"user"`
+	TemplateInfo templateInfo      `json:"templateInfo"`
+}
+
+type templateInfo struct {
+	EntityRef string         `json:"entityRef"`
+	BaseURL   string         `json:"baseUrl,omitempty"`
+	Entity    templateEntity `json:"entity"`
+}
+
+type templateEntity struct {
+	Metadata json.RawMessage `json:"metadata"`
+}
+
+func (h handlers) CreateTask(ctx context.Context, r CreateTaskRequestObject) (CreateTaskResponseObject, error) {
+	version, err := h.template(r.Body.TemplateRef)
+	if err != nil {
+		return nil, err
+	}
+	if wrong := version.Template.CheckValues(r.Body.Values); len(wrong) > 0 {
+		return nil, valuesRefused(wrong)
+	}
+	if wrong := version.Template.CheckSecrets(r.Body.Secrets); len(wrong) > 0 {
+		return nil, valuesRefused(wrong)
+	}
+	task, err := h.newTask(ctx, version, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	task.IdempotencyKey = r.Params.IdempotencyKey
+	if len(r.Body.Secrets) > 0 {
+		if h.Secrets == nil {
+			return nil, fault.New(fault.Invalid, "this installation can't take secrets; it has no vault configured for them")
+		}
+		if err := h.Secrets.Put(ctx, task.ID, r.Body.Secrets); err != nil {
+			return nil, err
+		}
+	}
+	id, err := h.Store.CreateTask(ctx, task)
+	if err != nil {
+		return nil, err
+	}
+	h.starter.hurry()
+	return CreateTask201JSONResponse{Id: id}, nil
+}
+
+// newTask puts together what is promised by accepting the request.
+func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTask) (store.NewTask, error) {
+	user, err := s.person(ctx, callerOf(ctx).Ref)
+	if err != nil {
+		return store.NewTask{}, err
+	}
+	run := plan.Run{
+		Task: uuid.NewString(), Plan: *v.Plan, Values: body.Values, Requester: user,
+		Submitted: time.Now().UTC(), Secrets: slices.Sorted(maps.Keys(body.Secrets)),
+	}
+	rawRun, err := json.Marshal(run)
+	if err != nil {
+		return store.NewTask{}, err
+	}
+	if len(rawRun) > maxRun {
+		return store.NewTask{}, fault.New(fault.Invalid, "the template and its values are too large to run: %d bytes, at most %d", len(rawRun), maxRun)
+	}
+	// The digest is taken over what the workflow will read, not over what we have at hand.
+	if err := json.Unmarshal(rawRun, &run); err != nil {
+		return store.NewTask{}, err
+	}
+	spec, err := json.Marshal(specOf(v, body.Values, user))
+	if err != nil {
+		return store.NewTask{}, err
+	}
+	return store.NewTask{
+		ID: run.Task, TemplateRef: v.Ref, TemplateDigest: v.Digest, Spec: spec, Run: rawRun, Digest: run.Digest(),
+		CreatedBy: user.Ref, Owner: v.Template.Owner, Request: requestHash(v.Ref, body),
+	}, nil
+}
+
+func (s *Server) person(ctx context.Context, ref string) (plan.Person, error) {
+	person := plan.Person{Ref: ref}
+	if s.Entities == nil {
+		return person, nil
+	}
+	parsed, err := plan.ParseEntityRef(ref, "user")
+	if err != nil {
+		return person, fault.Wrap(fault.Invalid, err, "%s", err)
+	}
+	if person.Entity, err = s.Entities.Entity(ctx, parsed); errors.Is(err, fault.NotFound) {
+		return plan.Person{Ref: ref}, nil
+	}
+	return person, err
+}
+
+func specOf(v *templates.Version, values json.RawMessage, user plan.Person) taskSpec {
+	return taskSpec{
+		APIVersion: v.Template.APIVersion, Steps: v.Template.TaskSteps(), Recovery: v.Template.Recovery(),
+		Output: v.Template.Output(), Parameters: values, User: user,
+		TemplateInfo: templateInfo{EntityRef: v.Ref, BaseURL: v.BaseURL, Entity: templateEntity{Metadata: withNamespace(v.Template.Metadata)}},
+	}
+}
+
+// withNamespace adds the namespace that a catalog would have filled in: the frontend's "start over"
+// needs it.
+func withNamespace(metadata json.RawMessage) json.RawMessage {
+	var m struct {
+		Namespace string `json:"namespace"`
+	}
+	inner := bytes.TrimPrefix(bytes.TrimSpace(metadata), []byte("{"))
+	if err := json.Unmarshal(metadata, &m); err != nil || m.Namespace != "" || len(inner) < 2 {
+		return metadata
+	}
+	return slices.Concat([]byte(`{"namespace":"default",`), inner)
+}
+
+// requestHash tells a repeated request from another one under the same key. Map keys are sorted by
+// the encoder.
+func requestHash(ref string, body *NewTask) string {
+	var values any
+	_ = json.Unmarshal(body.Values, &values) // it was checked to be JSON
+	sum := sha256.New()
+	_ = json.NewEncoder(sum).Encode([]any{ref, values, body.Secrets}) // a hash never fails to write
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
+}

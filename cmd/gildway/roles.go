@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+
+	"github.com/gildway/gildway/api"
+	"github.com/gildway/gildway/internal/config"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/templates"
+	"github.com/gildway/gildway/worker"
+)
+
+func serverCommand() *cobra.Command {
+	return roleCommand(config.Server, "The HTTP API", serveAPI)
+}
+
+func workerCommand() *cobra.Command {
+	return roleCommand(config.Worker, "A worker that executes runs", func(ctx context.Context, c config.Config, logger *slog.Logger) error {
+		return worker.Run(ctx, c, goldenFolders(), logger)
+	})
+}
+
+func roleCommand(role config.Role, short string, run func(context.Context, config.Config, *slog.Logger) error) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:     string(role),
+		GroupID: "run",
+		Short:   short,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(file, role, os.LookupEnv, os.Environ())
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), c, newLogger(cmd.ErrOrStderr()))
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", os.Getenv("GILDWAY_CONFIG"), "configuration file, e.g. gildway.yaml (or GILDWAY_CONFIG)")
+	return cmd
+}
+
+func goldenFolders() fs.FS { return templates.Golden() }
+
+// compilerActions are the actions that templates may use, as the compiler needs them.
+func compilerActions(infos []plan.Action) templates.Actions {
+	actions := templates.Actions{}
+	for _, info := range infos {
+		actions[info.ID] = info
+	}
+	return actions
+}
+
+func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
+	infos := worker.Registry(c, goldenFolders()).Infos()
+	versions, problems := templates.LoadFS(templates.Golden(), func(name string) string { return "golden://" + name + "/template.yaml" }, compilerActions(infos))
+	if len(problems) > 0 {
+		return fault.WithProblems("the golden paths don't compile", problems)
+	}
+	signer, err := decisionSigner(c.Approvals.SigningKey)
+	if err != nil {
+		return err
+	}
+	verifier, err := tokenVerifier(c.Auth)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, c.Database.URL.Reveal())
+	if err != nil {
+		return fmt.Errorf("the database: %w", err)
+	}
+	defer db.Close()
+	for _, v := range versions {
+		source, err := fs.ReadFile(v.FS, path.Base(v.Template.File))
+		if err != nil {
+			return fmt.Errorf("reading %s again: %w", v.Ref, err)
+		}
+		if err := db.SaveTemplate(ctx, v.Ref, v.Digest, string(source)); err != nil {
+			return err
+		}
+	}
+	// Lazy: what is accepted while Temporal is away starts when it is back.
+	temporal, err := client.NewLazyClient(client.Options{
+		HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace, Logger: log.NewStructuredLogger(logger),
+	})
+	if err != nil {
+		return fmt.Errorf("connecting to Temporal at %s: %w", c.Temporal.Address, err)
+	}
+	defer temporal.Close()
+	wakeups := db.NewListener(logger)
+	listening, stopListening := context.WithCancel(ctx)
+	defer stopListening()
+	go wakeups.Run(listening)
+
+	directory := worker.Directory(c)
+	server, err := api.New(api.Config{
+		Store: db, Events: wakeups, Templates: templates.NewShelf(versions...), Actions: infos,
+		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
+		Tokens: verifier, Roles: identity.Roles{Admin: c.Auth.Roles.Admin, Auditor: c.Auth.Roles.Auditor},
+		Entities: directory, Log: logger,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", c.Listen, err)
+	}
+	logger.Info("the API is up", "listen", c.Listen, "templates", len(versions))
+	return server.Serve(ctx, listener)
+}
+
+func tokenVerifier(a config.Auth) (*identity.Verifier, error) {
+	issuers := make([]identity.Issuer, 0, len(a.Issuers))
+	for _, i := range a.Issuers {
+		issuers = append(issuers, identity.Issuer{URL: i.URL, JWKS: i.JWKS, Audience: i.Audience})
+	}
+	return identity.NewVerifier(&http.Client{Timeout: 10 * time.Second}, issuers...)
+}
+
+// decisionSigner reads the private key that decisions are signed with.
+func decisionSigner(file string) (*identity.Signer, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("approvals.signingKey: %w", err)
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		return nil, errors.New("approvals.signingKey: the file holds no PEM block")
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("approvals.signingKey: %w", err)
+	}
+	private, ok := key.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("approvals.signingKey: is a %T, not an Ed25519 private key", key)
+	}
+	return identity.NewSigner(private)
+}

@@ -1,0 +1,18 @@
+# The API hands over what the worker left, once. It can't read a key or make a token.
+
+path "gildway-handover/data/+/+" {
+  capabilities = ["read"]
+}
+
+path "gildway-handover/metadata/+/+" {
+  capabilities = ["delete"]
+}
+
+# Its own token.
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}

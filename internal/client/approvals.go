@@ -1,0 +1,109 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Approval is a gate that a run waits or waited at.
+type Approval struct {
+	ID        string    `json:"id"`
+	Task      string    `json:"task"`
+	Step      string    `json:"step"`
+	Title     string    `json:"title"`
+	Reason    string    `json:"reason"`
+	Requester string    `json:"requester"`
+	Approvers []string  `json:"approvers"`
+	Required  int       `json:"required"`
+	State     string    `json:"state"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// Approvals lists gates; task and state may be empty.
+func (c *Client) Approvals(ctx context.Context, task, state string) ([]Approval, error) {
+	query := url.Values{}
+	if task != "" {
+		query.Set("task", task)
+	}
+	if state != "" {
+		query.Set("state", state)
+	}
+	var list struct{ Items []Approval }
+	return list.Items, c.call(ctx, http.MethodGet, "/api/gildway/v1/approvals?"+query.Encode(), nil, &list)
+}
+
+// Decide approves or rejects; decision is "approve" or "reject".
+func (c *Client) Decide(ctx context.Context, approval, decision, comment string) error {
+	return c.call(ctx, http.MethodPost, "/api/gildway/v1/approvals/"+url.PathEscape(approval)+"/decision",
+		map[string]string{"decision": decision, "comment": comment}, nil)
+}
+
+// Key is a minted key, ready to be unwrapped in Vault once.
+type Key struct {
+	Step          string    `json:"step"`
+	WrappingToken string    `json:"wrappingToken"`
+	Address       string    `json:"address"`
+	Mount         string    `json:"mount"`
+	Path          string    `json:"path"`
+	ExpiresAt     time.Time `json:"expiresAt"`
+}
+
+// Collect takes over the keys that a run minted. It works once, for the requester alone.
+func (c *Client) Collect(ctx context.Context, task string) ([]Key, error) {
+	var list struct{ Items []Key }
+	return list.Items, c.call(ctx, http.MethodPost, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/collect", nil, &list)
+}
+
+// Lease is a grant with an end.
+type Lease struct {
+	ID        string    `json:"id"`
+	Task      string    `json:"task"`
+	Step      string    `json:"step"`
+	Action    string    `json:"action"`
+	Requester string    `json:"requester"`
+	State     string    `json:"state"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// Leases lists the grants that the caller may see.
+func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
+	var list struct{ Items []Lease }
+	return list.Items, c.call(ctx, http.MethodGet, "/api/gildway/v1/access", nil, &list)
+}
+
+// Graph is a run's plan with what became of each step.
+type Graph struct {
+	Steps []GraphStep `json:"steps"`
+	Edges []struct {
+		From   string `json:"from"`
+		To     string `json:"to"`
+		Reason string `json:"reason"`
+	} `json:"edges"`
+}
+
+// GraphStep is one node.
+type GraphStep struct {
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+	Action    string     `json:"action"`
+	Kind      string     `json:"kind"`
+	State     string     `json:"state"`
+	StartedAt *time.Time `json:"startedAt"`
+	EndedAt   *time.Time `json:"endedAt"`
+}
+
+// Graph draws a run.
+func (c *Client) Graph(ctx context.Context, task string) (Graph, error) {
+	var g Graph
+	return g, c.call(ctx, http.MethodGet, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/graph?format=json", nil, &g)
+}
+
+// ParameterSchema gives the template's form as Backstage's frontend gets it.
+func (c *Client) ParameterSchema(ctx context.Context, namespace, name string) (json.RawMessage, error) {
+	var raw json.RawMessage
+	path := "/api/scaffolder/v2/templates/" + url.PathEscape(namespace) + "/template/" + url.PathEscape(name) + "/parameter-schema"
+	return raw, c.call(ctx, http.MethodGet, path, nil, &raw)
+}

@@ -1,0 +1,188 @@
+// Package client speaks to Gildway's HTTP API, for the command line and for checks from outside.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Client calls one Gildway as one person.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// New makes a client for the API at base, e.g. http://127.0.0.1:7780.
+func New(base, token string) *Client {
+	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{}}
+}
+
+// Problem is an answer that says no.
+type Problem struct {
+	Status int
+	Title  string
+	Detail []string // everything that is wrong
+}
+
+func (p *Problem) Error() string {
+	s := p.Title
+	if s == "" {
+		s = http.StatusText(p.Status)
+	}
+	for _, d := range p.Detail {
+		s += "\n  " + d
+	}
+	return s
+}
+
+// callTimeout bounds every call but the event stream.
+const callTimeout = 30 * time.Second
+
+// call sends body as JSON, if there is one, and decodes the answer into `into`, unless that is nil.
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		return fmt.Errorf("reading the answer of %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// send gives an answer of the 2xx range or an error; the caller closes the body.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var payload io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("writing the request: %w", err)
+		}
+		payload = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, payload)
+	if err != nil {
+		return nil, fmt.Errorf("the API's address: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("no answer from %s; is Gildway running there? %w", c.base, err)
+	}
+	if answer.StatusCode/100 != 2 {
+		defer answer.Body.Close()
+		return nil, readProblem(answer)
+	}
+	return answer, nil
+}
+
+// readProblem understands the three shapes of errors: problem+json, Backstage's error, and
+// Backstage's list of validation errors.
+func readProblem(answer *http.Response) *Problem {
+	raw, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<20)) // what could be read is enough
+	var shape struct {
+		Title, Detail string
+		Problems      []struct {
+			Path, Message, Fix string
+			Line               int
+		}
+		Error struct {
+			Message  string
+			Problems []struct{ Path, Message string }
+		}
+		Errors []struct{ Stack string }
+	}
+	p := &Problem{Status: answer.StatusCode}
+	if json.Unmarshal(raw, &shape) != nil {
+		p.Title = answer.Status
+		return p
+	}
+	p.Title = firstOf(shape.Detail, shape.Error.Message, shape.Title)
+	if len(shape.Errors) > 0 {
+		p.Title = "the values don't fit the template"
+	}
+	for _, e := range shape.Errors {
+		p.Detail = append(p.Detail, strings.TrimPrefix(e.Stack, "instance."))
+	}
+	for _, e := range shape.Problems {
+		p.Detail = append(p.Detail, strings.TrimPrefix(e.Path+": "+e.Message, ": "))
+	}
+	return p
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// SubmitTask asks for a run of a template and gives the task's id. What was accepted will run.
+func (c *Client) SubmitTask(ctx context.Context, templateRef string, values json.RawMessage) (string, error) {
+	var created struct{ ID string }
+	err := c.call(ctx, http.MethodPost, "/api/scaffolder/v2/tasks",
+		map[string]any{"templateRef": templateRef, "values": values, "secrets": map[string]string{}}, &created)
+	return created.ID, err
+}
+
+// Task is a run as Backstage's API shows it.
+type Task struct {
+	ID        string          `json:"id"`
+	Spec      json.RawMessage `json:"spec"`
+	Status    string          `json:"status"`
+	CreatedAt time.Time       `json:"createdAt"`
+	CreatedBy string          `json:"createdBy,omitempty"`
+}
+
+// TemplateRef names the template of the task.
+func (t Task) TemplateRef() string {
+	var spec struct {
+		TemplateInfo struct{ EntityRef string }
+	}
+	if json.Unmarshal(t.Spec, &spec) != nil {
+		return ""
+	}
+	return spec.TemplateInfo.EntityRef
+}
+
+// Task finds one task.
+func (c *Client) Task(ctx context.Context, id string) (Task, error) {
+	var t Task
+	return t, c.call(ctx, http.MethodGet, taskPath(id), nil, &t)
+}
+
+// Tasks lists tasks, newest first.
+func (c *Client) Tasks(ctx context.Context, createdBy string, limit int) ([]Task, error) {
+	query := url.Values{"limit": {fmt.Sprint(limit)}}
+	if createdBy != "" {
+		query.Set("createdBy", createdBy)
+	}
+	var list struct{ Tasks []Task }
+	return list.Tasks, c.call(ctx, http.MethodGet, "/api/scaffolder/v2/tasks?"+query.Encode(), nil, &list)
+}
+
+// CancelTask asks a run to stop at its next safe point.
+func (c *Client) CancelTask(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodPost, taskPath(id)+"/cancel", nil, nil)
+}
+
+func taskPath(id string) string { return "/api/scaffolder/v2/tasks/" + url.PathEscape(id) }

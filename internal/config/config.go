@@ -1,0 +1,169 @@
+// Package config is what an operator can set: one YAML file, with every key overridable from the
+// environment, read strictly and checked as a whole before anything starts.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+
+	"github.com/gildway/gildway/internal/secrets"
+)
+
+// Config is the content of gildway.yaml. The API reads all of it but the providers' credentials, the
+// worker all but the signing key: give each role a file with what it needs.
+type Config struct {
+	Listen    string     `koanf:"listen"`    // host:port of the API
+	PublicURL string     `koanf:"publicUrl"` // how people reach the API; default http://<listen>
+	Database  Database   `koanf:"database"`
+	Temporal  Temporal   `koanf:"temporal"`
+	Workspace Workspace  `koanf:"workspace"`
+	Auth      Auth       `koanf:"auth"`
+	Approvals Approvals  `koanf:"approvals"`
+	Vault     Vault      `koanf:"vault"`
+	Catalog   Catalog    `koanf:"catalog"`
+	GitHub    []GitHub   `koanf:"github"`
+	Okta      Okta       `koanf:"okta"`
+	ITSM      ServiceNow `koanf:"servicenow"`
+}
+
+// Database is the Postgres server that holds the read model.
+type Database struct {
+	URL secrets.Secret `koanf:"url"` // postgres://user:password@host:port/database
+}
+
+// Temporal is the server that executes runs.
+type Temporal struct {
+	Address   string `koanf:"address"`   // host:port
+	Namespace string `koanf:"namespace"` // default "default"
+}
+
+// Workspace is where the files of runs live.
+type Workspace struct {
+	URL string `koanf:"url"` // a gocloud.dev/blob URL, e.g. file:///var/lib/gildway/workspace
+}
+
+// Auth says whose tokens count and which groups have a special role.
+type Auth struct {
+	Issuers []Issuer `koanf:"issuers"`
+	Roles   Roles    `koanf:"roles"`
+}
+
+// Issuer is one issuer of bearer tokens.
+type Issuer struct {
+	URL      string `koanf:"url"`      // the `iss` claim
+	JWKS     string `koanf:"jwks"`     // where its public keys are
+	Audience string `koanf:"audience"` // the `aud` claim; Backstage's is "backstage"
+}
+
+// Roles name the groups that may do more than run templates and see their own runs.
+type Roles struct {
+	Admin   []string `koanf:"admin"`
+	Auditor []string `koanf:"auditor"`
+}
+
+// Approvals hold the two halves of the key that decisions are signed with. The API has the private
+// half, the worker needs only the public one: a worker can't approve anything.
+type Approvals struct {
+	SigningKey string `koanf:"signingKey"` // file, PEM, Ed25519 private key; API only
+	VerifyKey  string `koanf:"verifyKey"`  // file, PEM, Ed25519 public key; worker only
+}
+
+// Vault holds minted keys.
+type Vault struct {
+	Address       string         `koanf:"address"`
+	Token         secrets.Secret `koanf:"token"`         // bound to the role's own policy, never root
+	Mount         string         `koanf:"mount"`         // KV v2 mount of the teams' keys; default "team-keys"
+	HandoverMount string         `koanf:"handoverMount"` // KV v2 mount of keys waiting for their requester; default "gildway-handover"
+}
+
+// Catalog is the Backstage catalog that entities are read from and registered in.
+type Catalog struct {
+	URL   string         `koanf:"url"` // up to and including /api/catalog
+	Token secrets.Secret `koanf:"token"`
+}
+
+// GitHub is one GitHub host as it appears in repoUrl, and where its API really is.
+type GitHub struct {
+	Host       string         `koanf:"host"`       // e.g. github.com
+	APIBaseURL string         `koanf:"apiBaseUrl"` // e.g. https://api.github.com
+	Token      secrets.Secret `koanf:"token"`
+}
+
+// Okta is the organisation that group memberships are made in.
+type Okta struct {
+	URL   string         `koanf:"url"`
+	Token secrets.Secret `koanf:"token"` // an SSWS API token
+}
+
+// ServiceNow is the instance that tickets are opened in.
+type ServiceNow struct {
+	URL      string         `koanf:"url"`
+	User     string         `koanf:"user"`
+	Password secrets.Secret `koanf:"password"`
+	Table    string         `koanf:"table"` // default sc_task
+}
+
+// Role is what a process does with the configuration.
+type Role string
+
+const (
+	Server Role = "server"
+	Worker Role = "worker"
+)
+
+func (c *Config) setDefaults() {
+	setDefault(&c.Listen, "127.0.0.1:7780")
+	setDefault(&c.PublicURL, "http://"+c.Listen)
+	setDefault(&c.Temporal.Namespace, "default")
+	setDefault(&c.Vault.Mount, "team-keys")
+	setDefault(&c.Vault.HandoverMount, "gildway-handover")
+	setDefault(&c.ITSM.Table, "sc_task")
+}
+
+func setDefault(s *string, v string) {
+	if *s == "" {
+		*s = v
+	}
+}
+
+// Check reports everything that is wrong for a role, at once.
+func (c Config) Check(role Role) error {
+	var errs []error
+	need := func(ok bool, key, why string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: %s", key, why))
+		}
+	}
+	needURL := func(key, v string) {
+		u, err := url.Parse(v)
+		need(err == nil && u.Scheme != "" && (u.Host != "" || u.Path != ""), key, "must be a URL")
+	}
+	need(!c.Database.URL.Empty(), "database.url", "is missing; e.g. postgres://gildway:${DB_PASSWORD}@db/gildway")
+	_, _, err := net.SplitHostPort(c.Temporal.Address)
+	need(err == nil, "temporal.address", "must be host:port, e.g. temporal:7233")
+	needURL("catalog.url", c.Catalog.URL)
+	needURL("vault.address", c.Vault.Address)
+	switch role {
+	case Server:
+		_, _, err := net.SplitHostPort(c.Listen)
+		need(err == nil, "listen", "must be host:port, e.g. 127.0.0.1:7780")
+		need(len(c.Auth.Issuers) > 0, "auth.issuers", "needs at least one issuer; without one nobody could sign in")
+		for i, iss := range c.Auth.Issuers {
+			key := fmt.Sprintf("auth.issuers[%d]", i)
+			needURL(key+".jwks", iss.JWKS)
+			need(iss.URL != "" && iss.Audience != "", key, "needs url and audience")
+		}
+		need(c.Approvals.SigningKey != "", "approvals.signingKey", "is missing; make one with: openssl genpkey -algorithm ed25519")
+	case Worker:
+		needURL("workspace.url", c.Workspace.URL)
+		need(c.Approvals.VerifyKey != "", "approvals.verifyKey", "is missing; it is the public half of approvals.signingKey")
+		for i, h := range c.GitHub {
+			key := fmt.Sprintf("github[%d]", i)
+			need(h.Host != "", key+".host", "is missing; e.g. github.com")
+			needURL(key+".apiBaseUrl", h.APIBaseURL)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const complete = `
+database: { url: "postgres://u:${DB_PASSWORD}@db/gildway" }
+temporal: { address: temporal:7233 }
+vault: { address: "http://vault:8200", token: s.1 }
+catalog: { url: "http://portal/api/catalog" }
+auth:
+  issuers:
+    - { url: "http://portal/api/auth", jwks: "http://portal/jwks", audience: backstage }
+  roles: { admin: ["group:default/platform-team"] }
+approvals: { signingKey: key.pem, verifyKey: key.pub }
+workspace: { url: "file:///tmp/w" }
+github:
+  - { host: github.com, apiBaseUrl: "https://api.github.com", token: t }
+`
+
+func load(t *testing.T, text string, role Role, environ ...string) (Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "gildway.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	lookup := func(name string) (string, bool) { return "pw", name == "DB_PASSWORD" }
+	return Load(file, role, lookup, environ)
+}
+
+func TestLoad_FileThenEnvironmentThenDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, complete, Server, "GILDWAY_TEMPORAL_ADDRESS=other:1", "GILDWAY_TOKEN=x", "GILDWAY_AUTH_ROLES_AUDITOR=group:default/a,group:default/b")
+	require.NoError(t, err)
+	require.Equal(t, "postgres://u:pw@db/gildway", c.Database.URL.Reveal())
+	require.Equal(t, "other:1", c.Temporal.Address)
+	require.Equal(t, "default", c.Temporal.Namespace)
+	require.Equal(t, []string{"group:default/a", "group:default/b"}, c.Auth.Roles.Auditor)
+	require.Equal(t, "t", c.GitHub[0].Token.Reveal())
+	require.NotContains(t, fmt.Sprintf("%+v", c), "pw@")
+}
+
+func TestLoad_UnknownKeysAreErrorsWithASuggestion(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, complete+"\ntemporall: { addres: x }\nvualt: {}\n", Server)
+	require.ErrorContains(t, err, "unknown key temporall")
+	_, err = load(t, complete+"\nworkspaces: { url: x }\n", Server)
+	require.ErrorContains(t, err, "unknown key workspaces")
+	_, err = load(t, "github: [{ hosts: x }]\n", Worker)
+	require.ErrorContains(t, err, "did you mean github[].host?")
+}
+
+func TestLoad_SaysEverythingThatIsMissing(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "listen: nowhere\n", Server)
+	for _, key := range []string{"listen", "database.url", "temporal.address", "vault.address", "auth.issuers", "approvals.signingKey"} {
+		require.ErrorContains(t, err, key)
+	}
+	_, err = load(t, "listen: ${NOPE}\n", Worker)
+	require.ErrorContains(t, err, "${NOPE} is used but not set")
+}

@@ -1,0 +1,72 @@
+package dev
+
+import (
+	"path/filepath"
+
+	"gopkg.in/yaml.v3"
+)
+
+// places are the addresses that the parts of the stack know each other by.
+type places struct {
+	stateDir                 string
+	listen                   string // host:port of the API
+	sandbox                  string // base URL
+	database                 string // with its password
+	temporal                 string // host:port
+	vault                    string
+	serverVault, workerVault string // tokens bound to each role's policy
+	signingKey, verifyKey    string // files
+}
+
+// writeConfigs writes the configuration of both roles: each holds what its role needs and no more.
+func writeConfigs(p places, c credentials) (server, worker string, err error) {
+	shared := map[string]any{
+		"database": map[string]any{"url": p.database},
+		"temporal": map[string]any{"address": p.temporal},
+		"catalog":  map[string]any{"url": p.sandbox + "/api/catalog", "token": c.Catalog},
+	}
+	serverFile := with(shared, map[string]any{
+		"listen":    p.listen,
+		"publicUrl": "http://" + p.listen,
+		"auth": map[string]any{
+			"issuers": []any{map[string]any{
+				"url":      p.sandbox + "/issuer",
+				"jwks":     p.sandbox + "/issuer/.well-known/jwks.json",
+				"audience": audience,
+			}},
+			"roles": map[string]any{"admin": people["admin"].groups, "auditor": people["auditor"].groups},
+		},
+		"approvals": map[string]any{"signingKey": p.signingKey},
+		"vault":     map[string]any{"address": p.vault, "token": p.serverVault},
+	})
+	workerFile := with(shared, map[string]any{
+		"workspace":  map[string]any{"url": "file://" + filepath.Join(p.stateDir, "workspace") + "?create_dir=true"},
+		"approvals":  map[string]any{"verifyKey": p.verifyKey},
+		"vault":      map[string]any{"address": p.vault, "token": p.workerVault},
+		"github":     []any{map[string]any{"host": "github.com", "apiBaseUrl": p.sandbox + "/github", "token": c.GitHub}},
+		"okta":       map[string]any{"url": p.sandbox + "/okta", "token": c.Okta},
+		"servicenow": map[string]any{"url": p.sandbox + "/servicenow", "user": serviceNowUser, "password": c.ServiceNow},
+	})
+	server, worker = filepath.Join(p.stateDir, "server.yaml"), filepath.Join(p.stateDir, "worker.yaml")
+	if err := writeYAML(server, serverFile); err != nil {
+		return "", "", err
+	}
+	return server, worker, writeYAML(worker, workerFile)
+}
+
+const serviceNowUser = "gildway"
+
+func with(base, more map[string]any) map[string]any {
+	for k, v := range base {
+		more[k] = v
+	}
+	return more
+}
+
+func writeYAML(file string, v any) error {
+	raw, err := yaml.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return writeFile(file, raw)
+}

@@ -1,0 +1,84 @@
+package dev
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// credentials are what the sandbox's providers ask for. They are made once a state folder.
+type credentials struct {
+	GitHub     string `json:"github"`
+	Okta       string `json:"okta"`
+	ServiceNow string `json:"servicenow"`
+	Catalog    string `json:"catalog"`
+}
+
+func loadCredentials(stateDir string) (credentials, error) {
+	file := filepath.Join(stateDir, "credentials.json")
+	var c credentials
+	raw, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		return c, json.Unmarshal(raw, &c)
+	case !errors.Is(err, fs.ErrNotExist):
+		return c, fmt.Errorf("reading the sandbox's credentials: %w", err)
+	}
+	c = credentials{GitHub: "ghs_" + random(), Okta: "00" + random(), ServiceNow: random(), Catalog: random()}
+	return c, writeJSON(file, c)
+}
+
+func random() string {
+	b := make([]byte, 20)
+	_, _ = rand.Read(b) // never fails: crypto/rand
+	return hex.EncodeToString(b)
+}
+
+// ensureDecisionKey makes the key pair that decisions are signed with, unless it is there.
+func ensureDecisionKey(stateDir string) (private, public string, err error) {
+	private, public = filepath.Join(stateDir, "decisions.key"), filepath.Join(stateDir, "decisions.pub")
+	if _, err := os.Stat(public); err == nil {
+		return private, public, nil
+	}
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return "", "", fmt.Errorf("making the decision key: %w", err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", "", fmt.Errorf("encoding the decision key: %w", err)
+	}
+	pubDER, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return "", "", fmt.Errorf("encoding the decision key: %w", err)
+	}
+	return private, public, errors.Join(
+		writeFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
+		writeFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pubDER})),
+	)
+}
+
+func writeJSON(file string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", filepath.Base(file), err)
+	}
+	return writeFile(file, append(raw, '\n'))
+}
+
+// writeFile writes a file for the owner's eyes, whole or not at all.
+func writeFile(file string, content []byte) error {
+	temp := file + ".new"
+	if err := os.WriteFile(temp, content, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(file), err)
+	}
+	return os.Rename(temp, file)
+}

@@ -1,0 +1,50 @@
+package fault
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+)
+
+// Seal turns an error into what Temporal history may hold: its kind and our own words, never a
+// provider's. The caller logs the cause before it is dropped.
+func Seal(err error) error {
+	if err == nil {
+		return nil
+	}
+	var canceled *temporal.CanceledError
+	if errors.As(err, &canceled) {
+		return err
+	}
+	f := From(err)
+	return temporal.NewApplicationErrorWithOptions(f.Public, string(f.Kind), temporal.ApplicationErrorOptions{
+		NonRetryable:   f.Kind.Final(),
+		NextRetryDelay: f.RetryAfter,
+	})
+}
+
+// Unseal reads a sealed error back from what Temporal hands to a workflow or client.
+func Unseal(err error) *Error {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && Kind(app.Type()).known() {
+		return &Error{Kind: Kind(app.Type()), Public: app.Message(), Cause: err}
+	}
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) {
+		return Wrap(Unavailable, err, "no answer within the step's time limit")
+	}
+	if temporal.IsCanceledError(err) {
+		return Wrap(Conflict, err, "the run was cancelled")
+	}
+	return From(err)
+}
+
+// known reports whether k is one of ours: other code's errors have types of their own.
+func (k Kind) known() bool {
+	switch k {
+	case Invalid, Unauthenticated, Denied, NotFound, Conflict, Gone, RateLimited, Unavailable, Internal:
+		return true
+	default:
+		return false
+	}
+}

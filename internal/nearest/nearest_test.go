@@ -1,0 +1,17 @@
+package nearest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestName(t *testing.T) {
+	t.Parallel()
+	steps := []string{"fetch-template", "publish", "register-catalog"}
+	require.Equal(t, "publish", Name("publsh", steps))
+	require.Equal(t, "publish", Name("Publish", steps))
+	require.Equal(t, "fetch-template", Name("fetch-templte", steps))
+	require.Empty(t, Name("okta", steps))
+	require.Empty(t, Name("x", nil))
+}

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+func tryLock(*os.File) (bool, error) {
+	return false, fmt.Errorf("the local stack needs a Unix system: %w", errors.ErrUnsupported)
+}

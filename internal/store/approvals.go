@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// Approval is a gate as people see it.
+type Approval struct {
+	ID        string
+	Seq       int64 // grows with each approval
+	Task      string
+	Step      string
+	Title     string
+	Reason    string
+	Digest    string // of what is approved
+	Requester string
+	Template  string
+	Approvers []string
+	Required  int
+	State     string // pending, approved, rejected or cancelled
+	Why       string
+	CreatedAt time.Time
+	ExpiresAt *time.Time
+	ClosedAt  *time.Time
+	Decisions []Decision
+}
+
+// Decision is what one approver said.
+type Decision struct {
+	By      string
+	As      string
+	Verdict string
+	Comment string
+	At      time.Time
+}
+
+// OpenApproval shows a gate to its approvers. The same id again changes nothing.
+func (s *Store) OpenApproval(ctx context.Context, id, task, step, title, reason, digest, requester, templateRef string,
+	approvers []string, required int, expires *time.Time) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `
+				insert into approvals (id, task, step, title, reason, digest, requester, template_ref, approvers, required, expires_at)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+				on conflict (id) do nothing`,
+				id, task, step, title, reason, digest, requester, templateRef, append([]string{}, approvers...), max(required, 1), expires)
+			if err != nil {
+				return err
+			}
+			return appendAudit(ctx, tx, task, id+"/opened", "approval-opened", "gildway", map[string]any{
+				"gate": id, "approvers": approvers, "required": max(required, 1), "digest": digest,
+			})
+		})
+	})
+}
+
+// RecordDecision keeps a verified decision. The very same one again is no error; its nonce in any
+// other decision is a Conflict fault.
+func (s *Store) RecordDecision(ctx context.Context, gate, by, as, verdict, comment, nonce string, at time.Time) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			made, err := tx.Exec(ctx, `
+				insert into approval_decisions (nonce, gate, decided_by, decided_as, verdict, comment, decided_at)
+				values ($1, $2, $3, $4, $5, $6, $7)
+				on conflict (nonce) do nothing`, nonce, gate, by, as, verdict, comment, at)
+			if err != nil {
+				return err
+			}
+			if made.RowsAffected() == 0 {
+				var same bool
+				err := tx.QueryRow(ctx, `select gate = $2 and decided_by = $3 and verdict = $4 and comment = $5
+					from approval_decisions where nonce = $1`, nonce, gate, by, verdict, comment).Scan(&same)
+				if err == nil && !same {
+					return fault.New(fault.Conflict, "this proof of a decision was used before")
+				}
+				return err
+			}
+			var task string
+			if err := tx.QueryRow(ctx, `select task::text from approvals where id = $1`, gate).Scan(&task); err != nil {
+				return err
+			}
+			return appendAudit(ctx, tx, task, gate+"/decision/"+nonce, "approval-decided", by, map[string]any{
+				"gate": gate, "as": as, "verdict": verdict, "comment": comment, "nonce": nonce,
+			})
+		})
+	})
+}
+
+// CloseApproval ends a gate; the first outcome stays. An outcome of pending means that the run ended
+// before anyone decided.
+func (s *Store) CloseApproval(ctx context.Context, gate, outcome, why string) error {
+	if outcome == "pending" {
+		outcome = StatusCancelled
+	}
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `update approvals set state = $2, why = $3, closed_at = now()
+				where id = $1 and state = 'pending' returning task::text`, gate, outcome, why)
+			if err != nil {
+				return err
+			}
+			closed, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil || len(closed) == 0 {
+				return err
+			}
+			return appendAudit(ctx, tx, closed[0], gate+"/closed", "approval-"+outcome, "gildway", map[string]any{"gate": gate, "why": why})
+		})
+	})
+}
+
+const approvalColumns = `id, seq, task::text, step, title, reason, digest, requester, template_ref, approvers, required, state, why,
+	created_at, expires_at, closed_at`
+
+func scanApproval(row pgx.CollectableRow) (a Approval, err error) {
+	err = row.Scan(&a.ID, &a.Seq, &a.Task, &a.Step, &a.Title, &a.Reason, &a.Digest, &a.Requester, &a.Template, &a.Approvers,
+		&a.Required, &a.State, &a.Why, &a.CreatedAt, &a.ExpiresAt, &a.ClosedAt)
+	return a, err
+}
+
+// ApprovalFilter selects approvals. What is empty selects all.
+type ApprovalFilter struct {
+	Task  string
+	State string
+	// VisibleTo limits the list to what one of these refs asked for or may decide; nil = no limit.
+	VisibleTo []string
+	Before    int64 // Seq of the last one seen; 0 = from the newest
+	Limit     int
+}
+
+// Approvals lists approvals with their decisions, newest first.
+func (s *Store) Approvals(ctx context.Context, f ApprovalFilter) ([]Approval, error) {
+	return s.approvals(ctx, `
+		where ($1 = '' or task = nullif($1, '')::uuid) and ($2 = '' or state = $2)
+		and ($3::text[] is null or requester = any($3) or approvers && $3) and ($4 = 0 or seq < $4)
+		order by seq desc limit $5`, f.Task, f.State, f.VisibleTo, f.Before, f.Limit)
+}
+
+// Approval finds an approval.
+func (s *Store) Approval(ctx context.Context, id string) (Approval, error) {
+	found, err := s.approvals(ctx, ` where id = $1`, id)
+	if err == nil && len(found) == 0 {
+		err = fault.Wrap(fault.NotFound, errNoRow, "there is no approval %q", id)
+	}
+	if err != nil {
+		return Approval{}, err
+	}
+	return found[0], nil
+}
+
+func (s *Store) approvals(ctx context.Context, where string, args ...any) (list []Approval, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `select `+approvalColumns+` from approvals`+where, args...)
+		if err != nil {
+			return err
+		}
+		if list, err = pgx.CollectRows(rows, scanApproval); err != nil {
+			return err
+		}
+		ids, at := make([]string, len(list)), map[string]int{}
+		for i, a := range list {
+			ids[i], at[a.ID] = a.ID, i
+		}
+		rows, err = s.pool.Query(ctx, `select gate, decided_by, decided_as, verdict, comment, decided_at from approval_decisions
+			where gate = any($1) order by decided_at, nonce`, ids)
+		if err != nil {
+			return err
+		}
+		var gate string
+		var d Decision
+		_, err = pgx.ForEachRow(rows, []any{&gate, &d.By, &d.As, &d.Verdict, &d.Comment, &d.At}, func() error {
+			list[at[gate]].Decisions = append(list[at[gate]].Decisions, d)
+			return nil
+		})
+		return err
+	})
+	return list, err
+}
+
+// Approvers lists all refs that may decide at any gate that the task has opened.
+func (s *Store) Approvers(ctx context.Context, task string) (refs []string, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `select distinct unnest(approvers) from approvals where task = $1`, task)
+		if err != nil {
+			return err
+		}
+		refs, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return refs, err
+}

@@ -1,0 +1,331 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// The states of a task. The last three are final.
+const (
+	StatusOpen       = "open"
+	StatusProcessing = "processing"
+	StatusCompleted  = "completed"
+	StatusFailed     = "failed"
+	StatusCancelled  = "cancelled"
+)
+
+// Task is a run as people see it.
+type Task struct {
+	ID             string
+	TemplateRef    string
+	TemplateDigest string
+	Spec           json.RawMessage // Backstage's task spec
+	Run            json.RawMessage // plan.Run: the input of the workflow
+	Digest         string          // plan.Run.Digest
+	Status         string
+	CreatedBy      string // user ref
+	Owner          string // entity ref of the template's owner; may be empty
+	Output         json.RawMessage
+	CreatedAt      time.Time
+	LastHeartbeat  *time.Time
+	StartedAt      *time.Time // when the promise was kept: the workflow has been started
+	EndedAt        *time.Time
+}
+
+// Ended reports whether the task is in a final state.
+func (t Task) Ended() bool {
+	return t.Status == StatusCompleted || t.Status == StatusFailed || t.Status == StatusCancelled
+}
+
+// NewTask is a task to be accepted.
+type NewTask struct {
+	ID             string
+	TemplateRef    string
+	TemplateDigest string
+	Spec           json.RawMessage
+	Run            json.RawMessage
+	Digest         string
+	CreatedBy      string
+	Owner          string
+	IdempotencyKey string // optional
+	Request        string // hash of what was asked, compared if the key comes again
+}
+
+// CreateTask accepts a task: after a nil error it will run, whatever crashes. With an idempotency key
+// that its creator has used before it returns the first task's id, or a Conflict fault if something
+// else was asked for then.
+func (s *Store) CreateTask(ctx context.Context, n NewTask) (id string, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			id, err = createTask(ctx, tx, n)
+			return err
+		})
+	})
+	if errors.Is(err, fault.Conflict) && n.IdempotencyKey != "" && id == "" {
+		return s.taskOfKey(ctx, n) // a concurrent request with the same key was faster
+	}
+	return id, err
+}
+
+func createTask(ctx context.Context, tx pgx.Tx, n NewTask) (string, error) {
+	if n.IdempotencyKey != "" {
+		if id, err := taskOfKey(ctx, tx, n); !errors.Is(err, pgx.ErrNoRows) {
+			return id, err
+		}
+	}
+	made, err := tx.Exec(ctx, `
+		insert into tasks (id, template_ref, template_digest, spec, run, digest, created_by, owner)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)
+		on conflict (id) do nothing`,
+		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner)
+	if err != nil || made.RowsAffected() == 0 { // there already: an earlier try of ours got through
+		return n.ID, err
+	}
+	if n.IdempotencyKey != "" {
+		_, err := tx.Exec(ctx, `insert into idempotency_keys (created_by, key, request, task) values ($1, $2, $3, $4)`,
+			n.CreatedBy, n.IdempotencyKey, n.Request, n.ID)
+		if err != nil {
+			return "", err
+		}
+	}
+	return n.ID, appendAudit(ctx, tx, n.ID, n.ID+"/created", "task-created", n.CreatedBy, map[string]any{
+		"template": n.TemplateRef, "templateDigest": n.TemplateDigest, "digest": n.Digest,
+	})
+}
+
+func (s *Store) taskOfKey(ctx context.Context, n NewTask) (id string, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		id, err = taskOfKey(ctx, s.pool, n)
+		return err
+	})
+	return id, err
+}
+
+func taskOfKey(ctx context.Context, q querier, n NewTask) (id string, err error) {
+	var request string
+	err = q.QueryRow(ctx, `select task::text, request from idempotency_keys where created_by = $1 and key = $2`,
+		n.CreatedBy, n.IdempotencyKey).Scan(&id, &request)
+	if err == nil && request != n.Request {
+		return "", fault.New(fault.Conflict, "this Idempotency-Key was used before for another request")
+	}
+	return id, err
+}
+
+const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, created_by, owner, output,
+	created_at, last_heartbeat_at, started_at, ended_at`
+
+func scanTask(row pgx.CollectableRow) (t Task, err error) {
+	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.CreatedBy, &t.Owner,
+		&t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt)
+	return t, err
+}
+
+// Task finds a task. A NotFound fault means that there is none of that id.
+func (s *Store) Task(ctx context.Context, id string) (t Task, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `select `+taskColumns+` from tasks where id = $1`, id)
+		if err != nil {
+			return err
+		}
+		t, err = pgx.CollectExactlyOneRow(rows, scanTask)
+		return err
+	})
+	return t, err
+}
+
+// TaskOrder is one of the orders that a list of tasks can have.
+type TaskOrder struct {
+	By   TaskField
+	Desc bool
+}
+
+// TaskField is a field that tasks can be ordered by.
+type TaskField string
+
+// The fields that tasks can be ordered by. Their values are column names.
+const (
+	ByCreatedAt TaskField = "created_at"
+	ByStatus    TaskField = "status"
+	ByCreatedBy TaskField = "created_by"
+)
+
+// Valid reports whether the field is one of the list.
+func (f TaskField) Valid() bool { return f == ByCreatedAt || f == ByStatus || f == ByCreatedBy }
+
+// TaskFilter selects tasks. What is empty selects all.
+type TaskFilter struct {
+	CreatedBy []string
+	Status    []string
+	Order     []TaskOrder // newest first if empty
+	Limit     *int        // nil = all
+	Offset    int
+}
+
+// Tasks lists tasks and says how many there are before paging.
+func (s *Store) Tasks(ctx context.Context, f TaskFilter) (tasks []Task, total int, err error) {
+	order, err := orderBy(f.Order)
+	if err != nil {
+		return nil, 0, err
+	}
+	const where = ` from tasks where (cardinality($1::text[]) = 0 or created_by = any($1)) and (cardinality($2::text[]) = 0 or status = any($2))`
+	createdBy, status := append([]string{}, f.CreatedBy...), append([]string{}, f.Status...) // never null
+	err = s.retry(ctx, func(ctx context.Context) error {
+		if err := s.pool.QueryRow(ctx, `select count(*)`+where, createdBy, status).Scan(&total); err != nil {
+			return err
+		}
+		rows, err := s.pool.Query(ctx, `select `+taskColumns+where+order+` limit $3 offset $4`, createdBy, status, f.Limit, f.Offset)
+		if err != nil {
+			return err
+		}
+		tasks, err = pgx.CollectRows(rows, scanTask)
+		return err
+	})
+	return tasks, total, err
+}
+
+func orderBy(order []TaskOrder) (string, error) {
+	if len(order) == 0 {
+		order = []TaskOrder{{ByCreatedAt, true}}
+	}
+	terms := make([]string, 0, len(order)+1)
+	for _, o := range order {
+		if !o.By.Valid() {
+			return "", fault.New(fault.Invalid, "tasks can't be ordered by %q", o.By)
+		}
+		term := string(o.By)
+		if o.Desc {
+			term += " desc"
+		}
+		terms = append(terms, term)
+	}
+	return ` order by ` + strings.Join(append(terms, "id"), ", "), nil
+}
+
+// Unstarted lists the oldest tasks that were accepted and whose workflow nobody has started yet.
+func (s *Store) Unstarted(ctx context.Context, limit int) (tasks []Task, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `select `+taskColumns+` from tasks
+			where started_at is null and ended_at is null order by created_at limit $1`, limit)
+		if err != nil {
+			return err
+		}
+		tasks, err = pgx.CollectRows(rows, scanTask)
+		return err
+	})
+	return tasks, err
+}
+
+// MarkStarted notes that a task's workflow has been started.
+func (s *Store) MarkStarted(ctx context.Context, task string) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, `update tasks set started_at = coalesce(started_at, now()) where id = $1`, task)
+		return err
+	})
+}
+
+// SetStatus moves a task that has not ended. One that has stays as it is.
+func (s *Store) SetStatus(ctx context.Context, task, status string) error {
+	if status != StatusOpen && status != StatusProcessing {
+		return fault.New(fault.Invalid, "a task ends by completing it, not by the status %q", status)
+	}
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, `update tasks set status = $2, last_heartbeat_at = now(), started_at = coalesce(started_at, now())
+			where id = $1 and status in ('open', 'processing')`, task, status)
+		return err
+	})
+}
+
+// Complete ends a task with its completion event and an audit entry, together and once: when it has
+// ended already, nothing changes.
+func (s *Store) Complete(ctx context.Context, task, status, message string, output json.RawMessage, failure *fault.Error) error {
+	if status != StatusCompleted && status != StatusFailed && status != StatusCancelled {
+		return fault.New(fault.Invalid, "%q is no status to end with", status)
+	}
+	if message == "" {
+		message = "Run completed with status: " + status
+	}
+	body := completion{Message: message, Output: output}
+	data := map[string]any{"status": status}
+	var failed json.RawMessage
+	if failure != nil {
+		body.Error = &completionError{Name: failure.Kind.BackstageName(), Message: failure.Public}
+		data["error"] = failure.Public
+		failed, _ = json.Marshal(body.Error) // two strings
+	}
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			ended, err := tx.Exec(ctx, `update tasks set status = $2, output = $3, error = $4, ended_at = now(), last_heartbeat_at = now()
+				where id = $1 and ended_at is null`, task, status, nullable(output), nullable(failed))
+			if err != nil {
+				return err
+			}
+			if ended.RowsAffected() == 0 {
+				return mustExist(ctx, tx, task)
+			}
+			if err := appendEvent(ctx, tx, task, "completion", "completion", body); err != nil {
+				return err
+			}
+			return appendAudit(ctx, tx, task, task+"/ended", "run-"+status, "gildway", data)
+		})
+	})
+}
+
+type completion struct {
+	Message string           `json:"message"`
+	Output  json.RawMessage  `json:"output,omitempty"`
+	Error   *completionError `json:"error,omitempty"`
+}
+
+type completionError struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
+}
+
+func mustExist(ctx context.Context, q querier, task string) error {
+	var there bool
+	if err := q.QueryRow(ctx, `select exists(select from tasks where id = $1)`, task).Scan(&there); err != nil {
+		return err
+	}
+	if !there {
+		return fault.Wrap(fault.NotFound, errNoRow, "No task with id '%s' found", task)
+	}
+	return nil
+}
+
+func nullable(raw json.RawMessage) any {
+	if len(raw) == 0 {
+		return nil
+	}
+	return raw
+}
+
+// RequestCancel notes that someone asked to cancel a task: a `cancelled` event in Backstage's shape,
+// which names the newest event's step, and an audit entry. It happens once.
+func (s *Store) RequestCancel(ctx context.Context, task, by string) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			var step string
+			err := tx.QueryRow(ctx, `select body->>'stepId' from task_events
+				where task = $1 and body->>'stepId' is not null order by id desc limit 1`, task).Scan(&step)
+			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			body := logBody{Message: fmt.Sprintf("Step %s has been cancelled.", step), Step: step, Status: StatusCancelled}
+			if step == "" {
+				body.Message = "The task has been cancelled."
+			}
+			if err := appendEvent(ctx, tx, task, "cancelled", "cancelled", body); err != nil {
+				return err
+			}
+			return appendAudit(ctx, tx, task, task+"/cancel", "cancel-requested", by, nil)
+		})
+	})
+}

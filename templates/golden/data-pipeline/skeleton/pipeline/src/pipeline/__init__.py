@@ -1,0 +1,1 @@
+"""A data pipeline in four stages: extract, validate, train, load."""

@@ -1,0 +1,107 @@
+package templates
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gildway/gildway/internal/expr"
+)
+
+// pages checks that values can be checked: every pattern is one and every reference leads somewhere.
+func (c *compiler) pages() {
+	for i, page := range c.t.pageNodes() {
+		path := "spec.parameters"
+		if c.t.spec("parameters").kind == listNode {
+			path += "[" + strconv.Itoa(i) + "]"
+		}
+		c.formSchema(page, path)
+	}
+	if schema := c.t.spec("secrets").get("schema"); schema != nil {
+		c.formSchema(schema, "spec.secrets.schema")
+	}
+}
+
+func (c *compiler) formSchema(schema *node, path string) {
+	root, err := expr.FromJSON(schema.json(verbatim))
+	if err != nil {
+		c.refuse(schema.mark, path, "bad-schema", "the schema is not JSON", "")
+		return
+	}
+	c.keywords(schema, path, root)
+}
+
+// plainKeywords hold data, not schemas.
+var plainKeywords = []string{"default", "enum", "const", "examples"}
+
+func (c *compiler) keywords(n *node, path string, root any) {
+	for i, item := range n.items {
+		c.keywords(item, path+"["+strconv.Itoa(i)+"]", root)
+	}
+	for _, e := range n.entries {
+		at := path + "." + e.key
+		switch {
+		case slices.Contains(plainKeywords, e.key) || strings.HasPrefix(e.key, "ui:"):
+		case e.key == "pattern" && e.value.kind == stringNode:
+			if _, err := compilePattern(e.value.text, false); err != nil {
+				c.refuse(e.value.mark, at, "bad-schema", fmt.Sprintf("the pattern %q is not a regular expression", e.value.text), "")
+			}
+		case e.key == "$ref" && e.value.kind == stringNode:
+			if _, found := resolveRef(root, e.value.text); !found {
+				c.refuse(e.value.mark, at, "bad-schema", fmt.Sprintf("%q leads nowhere in this page", e.value.text), "#/definitions/…")
+			}
+		default:
+			c.keywords(e.value, at, root)
+		}
+	}
+}
+
+// declaredParameters are the names that the pages ask for, wherever in the schema; nil if a page
+// leaves them open.
+func (c *compiler) declaredParameters() map[string]bool {
+	names := map[string]bool{}
+	for _, page := range c.t.pageNodes() {
+		if !collectProperties(page, names) {
+			return nil
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return names
+}
+
+func collectProperties(schema *node, names map[string]bool) (closed bool) {
+	for _, e := range schema.entries {
+		switch e.key {
+		case "properties":
+			for _, p := range e.value.entries {
+				names[p.key] = true
+			}
+		case "$ref", "patternProperties":
+			return false
+		case "additionalProperties":
+			if e.value.kind == mapNode || e.value.text == "true" {
+				return false
+			}
+		case "allOf", "anyOf", "oneOf":
+			for _, item := range e.value.items {
+				if !collectProperties(item, names) {
+					return false
+				}
+			}
+		case "if", "then", "else":
+			if !collectProperties(e.value, names) {
+				return false
+			}
+		case "dependencies", "dependentSchemas":
+			for _, d := range e.value.entries {
+				if !collectProperties(d.value, names) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,60 @@
+package worker
+
+import (
+	"io/fs"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/activities/approval"
+	"github.com/gildway/gildway/activities/catalog"
+	"github.com/gildway/gildway/activities/debug"
+	"github.com/gildway/gildway/activities/fetch"
+	"github.com/gildway/gildway/activities/github"
+	"github.com/gildway/gildway/activities/itsm"
+	"github.com/gildway/gildway/activities/okta"
+	"github.com/gildway/gildway/activities/toolchain"
+	"github.com/gildway/gildway/activities/vault"
+	"github.com/gildway/gildway/internal/config"
+)
+
+// Registry holds every action of Gildway, bound to the providers of a configuration. Nothing is
+// connected to before an action runs: with the zero configuration the registry is good for compiling
+// templates. golden is what golden:// URLs are read from.
+func Registry(c config.Config, golden fs.FS) *activities.Registry {
+	directory := Directory(c)
+	groups := okta.New(okta.Config{URL: c.Okta.URL, Token: c.Okta.Token}, directory)
+	keys := vault.New(vaultConfig(c))
+	desk := itsm.New(itsm.Config{URL: c.ITSM.URL, Username: c.ITSM.User, Password: c.ITSM.Password, Table: c.ITSM.Table}, directory)
+	hosts := map[string]github.Host{}
+	readers := map[string]fetch.Reader{}
+	for _, h := range c.GitHub {
+		hosts[h.Host] = github.Host{APIBaseURL: h.APIBaseURL, Token: h.Token}
+		readers[h.Host] = fetch.GitHub{APIBaseURL: h.APIBaseURL, Token: h.Token}
+	}
+	sources := fetch.Options{Golden: golden, Hosts: readers}
+	var all []activities.Action
+	for _, some := range [][]activities.Action{
+		{fetch.Template(sources), fetch.Plain(sources), debug.Log(), debug.Wait()},
+		approval.Actions(),
+		directory.Actions(),
+		github.New(github.Config{Hosts: hosts}).Actions(),
+		groups.Actions(),
+		keys.Actions(),
+		desk.Actions(),
+		toolchain.New(directory, groups, keys).Actions(),
+	} {
+		all = append(all, some...)
+	}
+	return activities.NewRegistry(all...)
+}
+
+// Directory is the configured catalog, which also knows who is in which group.
+func Directory(c config.Config) *catalog.Client {
+	return catalog.New(catalog.Config{URL: c.Catalog.URL, Token: c.Catalog.Token})
+}
+
+// Handover takes minted keys out of Vault for their requesters.
+func Handover(c config.Config) *vault.Handover { return vault.NewHandover(vaultConfig(c)) }
+
+func vaultConfig(c config.Config) vault.Config {
+	return vault.Config{Address: c.Vault.Address, Token: c.Vault.Token, Mount: c.Vault.Mount, HandoverMount: c.Vault.HandoverMount}
+}

@@ -1,0 +1,138 @@
+// Package worker puts a Temporal worker together: the actions with their providers, a task queue for
+// each provider, and what the activities write to.
+package worker
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/fileblob" // file:// workspaces
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/activities/approval"
+	"github.com/gildway/gildway/activities/run"
+	"github.com/gildway/gildway/internal/config"
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/workflows"
+)
+
+// queues are the task queues beside the main one, with how many activities a second all workers
+// together may start on each: well within what the provider allows (GitHub: some 80 requests that
+// create content a minute), so that its limit is met before it hits.
+var queues = map[string]float64{
+	activities.GitHubQueue:  1,
+	activities.OktaQueue:    10,
+	activities.VaultQueue:   50,
+	activities.ITSMQueue:    5,
+	activities.CatalogQueue: 20,
+}
+
+// stopTimeout is how long activities may go on after the worker was told to stop.
+const stopTimeout = 10 * time.Second
+
+// Run works until the context ends, then lets running activities finish.
+func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger) error {
+	registry := Registry(c, golden)
+	if err := registry.Check(); err != nil {
+		return fmt.Errorf("the actions are not complete: %w", err)
+	}
+	verifier, err := statementVerifier(c.Approvals.VerifyKey)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, c.Database.URL.Reveal())
+	if err != nil {
+		return fmt.Errorf("the database: %w", err)
+	}
+	defer db.Close()
+	blobs, err := blob.OpenBucket(ctx, c.Workspace.URL)
+	if err != nil {
+		return fmt.Errorf("the workspace: %w", err)
+	}
+	defer blobs.Close()
+	temporal, err := client.DialContext(ctx, client.Options{
+		HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace, Logger: log.NewStructuredLogger(logger),
+	})
+	if err != nil {
+		return fmt.Errorf("connecting to Temporal at %s: %w", c.Temporal.Address, err)
+	}
+	defer temporal.Close()
+
+	runner := run.New(run.Options{Registry: registry, Journal: db, Blobs: blobs, Log: logger})
+	gate := &approval.Gate{Approvals: db, Directory: Directory(c), Verifier: verifier, Journal: db, Log: logger}
+	workers := []worker.Worker{mainWorker(temporal, runner, gate, db)}
+	for queue, rate := range queues {
+		w := worker.New(temporal, queue, worker.Options{
+			DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: rate, WorkerStopTimeout: stopTimeout,
+		})
+		runner.Register(w, queue)
+		workers = append(workers, w)
+	}
+	return work(ctx, workers)
+}
+
+// mainWorker runs the workflows, their local activities, and whatever has no provider.
+func mainWorker(temporal client.Client, runner *run.Runner, gate *approval.Gate, db *store.Store) worker.Worker {
+	w := worker.New(temporal, activities.MainQueue, worker.Options{WorkerStopTimeout: stopTimeout})
+	workflows.Register(w)
+	runner.Register(w, activities.MainQueue)
+	for _, a := range gate.Activities() {
+		w.RegisterActivityWithOptions(a.Func, activity.RegisterOptions{Name: a.Name})
+	}
+	leases := leaseBook{db}
+	w.RegisterActivityWithOptions(leases.open, activity.RegisterOptions{Name: activities.OpenLeaseActivity})
+	w.RegisterActivityWithOptions(leases.close, activity.RegisterOptions{Name: activities.CloseLeaseActivity})
+	return w
+}
+
+func work(ctx context.Context, workers []worker.Worker) error {
+	started := make([]worker.Worker, 0, len(workers))
+	defer func() {
+		for _, w := range started {
+			w.Stop()
+		}
+	}()
+	for _, w := range workers {
+		if err := w.Start(); err != nil {
+			return fmt.Errorf("starting a worker: %w", err)
+		}
+		started = append(started, w)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// statementVerifier reads the public half of the key that decisions are signed with.
+func statementVerifier(file string) (*identity.StatementVerifier, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("approvals.verifyKey: %w", err)
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		return nil, errors.New("approvals.verifyKey: the file holds no PEM block")
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("approvals.verifyKey: %w", err)
+	}
+	public, ok := key.(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("approvals.verifyKey: is a %T, not an Ed25519 public key", key)
+	}
+	return identity.NewStatementVerifier(public)
+}

@@ -1,0 +1,89 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// listen takes the messages that a run understands. It comes before anything that waits, so that no
+// message finds nobody home.
+func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, activities.StateQuery, func() (State, error) { return r.state(), nil },
+		workflow.QueryHandlerOptions{Description: "How far every step has come"})
+	if err != nil {
+		return err
+	}
+	err = workflow.SetUpdateHandlerWithOptions(ctx, activities.DecideMessage,
+		func(ctx workflow.Context, in activities.DecideMessageInput) (activities.Decided, error) {
+			decided, err := r.decide(ctx, in)
+			return decided, sealed(err)
+		},
+		workflow.UpdateHandlerOptions{
+			Description: "An approver's signed decision; answers what the approval has come to",
+			// What the validator refuses leaves no trace in history.
+			Validator: func(in activities.DecideMessageInput) error { return sealed(r.waitsForDecision(in)) },
+		})
+	if err != nil {
+		return err
+	}
+	decisions := workflow.GetSignalChannelWithOptions(ctx, activities.DecideMessage,
+		workflow.SignalChannelOptions{Description: "An approver's signed decision"})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var in activities.DecideMessageInput
+			decisions.Receive(ctx, &in)
+			r.messages++
+			workflow.Go(ctx, func(ctx workflow.Context) {
+				if _, err := r.decide(ctx, in); err != nil {
+					f := fault.Unseal(err)
+					workflow.GetLogger(ctx).Warn("a decision was refused", "gate", in.Gate, "kind", f.Kind, "why", f.Public)
+				}
+				r.messages--
+			})
+		}
+	})
+	cancels := workflow.GetSignalChannelWithOptions(ctx, activities.CancelMessage,
+		workflow.SignalChannelOptions{Description: "Stops the run; the argument is the reason"})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var reason string
+			cancels.Receive(ctx, &reason)
+			r.cancel(ctx, reason, stop)
+		}
+	})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		ctx.Done().Receive(ctx, nil)
+		r.cancel(ctx, "", stop)
+	})
+	return nil
+}
+
+// cancel stops a run: what is under way is told to stop, nothing new begins. It has no effect once
+// all steps have ended.
+func (r *run) cancel(ctx workflow.Context, reason string, stop workflow.CancelFunc) {
+	if r.cancelled || r.ending {
+		return
+	}
+	r.cancelled = true
+	text := "the run was cancelled"
+	if reason != "" {
+		text += ": " + reason
+	}
+	if r.failure == nil {
+		r.failure = fault.New(fault.Conflict, "%s", text)
+	}
+	stop()
+	r.messages++
+	r.record(ctx, activities.Record{Kind: activities.RunCancelled, Message: text})
+	r.messages--
+}
+
+// sealed makes an error what a caller may see of it.
+func sealed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.Seal(fault.Unseal(err))
+}

@@ -1,0 +1,20 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/gildway/gildway/activities"
+)
+
+// Registrar takes workflows: a worker, a replayer or a test environment.
+type Registrar interface {
+	RegisterDynamicWorkflow(w any, options workflow.DynamicRegisterOptions)
+	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
+}
+
+// Register adds the run workflow, under every type name that is not taken (the type of a run is its
+// template's name), and the lease workflow.
+func Register(r Registrar) {
+	r.RegisterDynamicWorkflow(Run, workflow.DynamicRegisterOptions{})
+	r.RegisterWorkflowWithOptions(Lease, workflow.RegisterOptions{Name: activities.LeaseWorkflow})
+}

@@ -1,0 +1,153 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	enums "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/workflows"
+)
+
+// Histories are recorded against a Temporal server that no other worker serves, once a release, and
+// never changed while a run of that age can be open:
+//
+//	go test ./workflows -run TestReplay -record 127.0.0.1:7233 -release v0.1
+var (
+	recordFrom = flag.String("record", "", "host:port of a Temporal server to record histories from")
+	release    = flag.String("release", "unreleased", "the folder that they are recorded into")
+)
+
+func TestReplay_EveryRecordedHistory_StillReplays(t *testing.T) {
+	t.Parallel()
+	if *recordFrom != "" {
+		recordHistories(t)
+	}
+	files, err := filepath.Glob("testdata/histories/*/*.json") // <release>/<what it shows>.json
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			replayer := worker.NewWorkflowReplayer()
+			workflows.Register(replayer)
+			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(quiet(), file))
+		})
+	}
+}
+
+func quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
+
+// recordHistories carries out a run of every kind and keeps its history, and that of a lease.
+func recordHistories(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	c, err := client.Dial(client.Options{HostPort: *recordFrom, Logger: quiet()})
+	require.NoError(t, err)
+	defer c.Close()
+	addSearchAttributes(ctx, t, c)
+	server := worker.New(c, activities.MainQueue, worker.Options{})
+	workflows.Register(server)
+	newWorld().register(server)
+	require.NoError(t, server.Start())
+	defer server.Stop()
+
+	complete := runOf(plan.DAG,
+		plan.Step{ID: "a", Local: true, Workspace: plan.Writes},
+		plan.Step{ID: "b", Each: json.RawMessage(`["1","2","3"]`), Undoable: true},
+		gateStep("g", byApprover, "a"),
+		plan.Step{ID: "c", Needs: []string{"g"}, If: json.RawMessage(`false`)},
+		plan.Step{ID: "d", Needs: []string{"g", "c"}, Undoable: true, Lease: &plan.Lease{TTL: plan.Duration(time.Second)}})
+	undone := undoing(plan.Sequential,
+		plan.Step{ID: "a", Undoable: true}, leased("b", 24*time.Hour),
+		plan.Step{ID: "c", Action: "test:fail"}, plan.Step{ID: "d"},
+		plan.Step{ID: "e", If: json.RawMessage(`"always()"`), RunsAfterFailure: true})
+	cancelled := undoing(plan.Sequential, plan.Step{ID: "a", Undoable: true}, gateStep("g", `{"approvers":["user:default/approver"],"timeout":"14d"}`))
+
+	save(ctx, t, c, "dag-gate-loop-lease", start(ctx, t, c, complete, func(id string) {
+		_, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+			WorkflowID: id, UpdateName: activities.DecideMessage, WaitForStage: client.WorkflowUpdateStageCompleted,
+			Args: []any{activities.DecideMessageInput{Gate: activities.GateID(id, "g"), Statement: statement(approver, plan.Approve, "", id)}},
+		})
+		require.NoError(t, err)
+	}))
+	failed := start(ctx, t, c, undone, nil)
+	save(ctx, t, c, "failure-undo", failed)
+	save(ctx, t, c, "lease-revoked", "lease/"+failed+"/b")
+	save(ctx, t, c, "cancel-at-gate", start(ctx, t, c, cancelled, func(id string) {
+		require.NoError(t, c.SignalWorkflow(ctx, id, "", activities.CancelMessage, "not needed"))
+	}))
+}
+
+// start begins a run, calls atGate when it waits for people, and gives its workflow id at the end.
+func start(ctx context.Context, t *testing.T, c client.Client, in plan.Run, atGate func(id string)) string {
+	in.Task = uuid.NewString()
+	var run client.WorkflowRun
+	require.Eventually(t, func() (started bool) { // a new search attribute is not known everywhere at once
+		var err error
+		run, err = c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: in.Task, TaskQueue: activities.MainQueue}, "sample", in)
+		return err == nil
+	}, time.Minute, time.Second)
+	if atGate != nil {
+		require.Eventually(t, func() bool {
+			var s workflows.State
+			answer, err := c.QueryWorkflow(ctx, in.Task, "", activities.StateQuery)
+			return err == nil && answer.Get(&s) == nil && s.Phase == "waiting"
+		}, time.Minute, 100*time.Millisecond)
+		atGate(in.Task)
+	}
+	_ = run.Get(ctx, nil) // how it ends is part of the history
+	return in.Task
+}
+
+func save(ctx context.Context, t *testing.T, c client.Client, what, id string) {
+	require.NoError(t, ctx.Err())
+	history := &historypb.History{}
+	events := c.GetWorkflowHistory(ctx, id, "", true, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		history.Events = append(history.Events, event)
+	}
+	raw, err := protojson.MarshalOptions{Indent: " "}.Marshal(history)
+	require.NoError(t, err)
+	folder := filepath.Join("testdata", "histories", *release)
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, what+".json"), append(raw, '\n'), 0o644))
+}
+
+func addSearchAttributes(ctx context.Context, t *testing.T, c client.Client) {
+	wanted := map[string]enums.IndexedValueType{
+		"GildwayTemplate": enums.INDEXED_VALUE_TYPE_KEYWORD, "GildwayRequester": enums.INDEXED_VALUE_TYPE_KEYWORD,
+		"GildwayOwner": enums.INDEXED_VALUE_TYPE_KEYWORD, "GildwayPhase": enums.INDEXED_VALUE_TYPE_KEYWORD,
+		"GildwayApprovers": enums.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+	}
+	there, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: client.DefaultNamespace})
+	require.NoError(t, err)
+	for known := range there.GetCustomAttributes() {
+		delete(wanted, known)
+	}
+	if len(wanted) == 0 {
+		return
+	}
+	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		Namespace: client.DefaultNamespace, SearchAttributes: wanted,
+	})
+	require.NoError(t, err)
+}

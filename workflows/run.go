@@ -1,0 +1,157 @@
+package workflows
+
+import (
+	"encoding/json"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// run is a run under way. Its coroutines take turns, so that none of it needs a lock.
+type run struct {
+	in    plan.Run
+	info  activities.RunInfo // what activities are told; without the values
+	steps []*step            // in plan order
+
+	ready []*step // everything they need has ended; in plan order
+	open  int     // steps that were begun and have not ended
+	busy  int     // of them, those that take one of the plan's parallel places
+
+	gates    map[string]*gate // by gate id, once they are open
+	effects  []*effect        // what can be undone, in order of completion
+	messages int              // signals that are being worked on
+
+	failure   *fault.Error // the first one; nothing new begins after it
+	cancelled bool
+	ending    bool // all steps have ended: it's too late to cancel
+	phase     phase
+	approvers []string // as shown in the search attribute
+}
+
+// Run carries out a plan. It is a dynamic workflow: the type is the template's name, the argument a
+// plan.Run. A failed or cancelled run ends as a failed workflow whose error has the fault's kind as
+// its type and our own words as its message.
+func Run(ctx workflow.Context, args converter.EncodedValues) (activities.Outputs, error) {
+	var in plan.Run
+	if err := args.Get(&in); err != nil {
+		return activities.Outputs{}, failed(fault.Wrap(fault.Invalid, err, "the workflow's argument is not a run"))
+	}
+	r, err := newRun(in)
+	if err != nil {
+		return activities.Outputs{}, failed(fault.From(err))
+	}
+	return r.execute(ctx)
+}
+
+func newRun(in plan.Run) (*run, error) {
+	if in.Plan.Version > plan.Version {
+		return nil, fault.New(fault.Invalid, "the plan has version %d, this worker reads up to version %d", in.Plan.Version, plan.Version)
+	}
+	r := &run{
+		in:    in,
+		info:  activities.RunInfo{Task: in.Task, Template: in.Plan.Template, Requester: in.Requester},
+		gates: map[string]*gate{},
+	}
+	var err error
+	r.steps, err = arrange(in.Plan.Steps)
+	return r, err
+}
+
+func (r *run) execute(ctx workflow.Context) (activities.Outputs, error) {
+	work, stop := workflow.WithCancel(ctx)
+	if err := r.listen(ctx, stop); err != nil {
+		return activities.Outputs{}, err
+	}
+	r.show(ctx)
+	r.publish(ctx, phaseRunning, nil)
+	r.record(ctx, activities.Record{Kind: activities.RunStarted, Steps: len(r.steps)})
+
+	r.runSteps(work)
+	r.ending = true
+
+	var outputs activities.Outputs
+	if r.failure == nil {
+		outputs = r.outputs(ctx)
+	}
+	if r.failure != nil && r.in.Plan.OnFailure == plan.Undo {
+		r.undo(ctx)
+	}
+	r.finish(ctx, outputs)
+	if r.failure != nil {
+		return activities.Outputs{}, failed(r.failure)
+	}
+	return outputs, nil
+}
+
+// outputs renders what the run gives back. A failure to do so is the run's failure.
+func (r *run) outputs(ctx workflow.Context) (out activities.Outputs) {
+	ctx = bookkeeping(detached(ctx), "Render the outputs")
+	err := workflow.ExecuteLocalActivity(ctx, activities.OutputsActivity, activities.OutputsInput{
+		Run: r.evaluationInfo(), Output: r.in.Plan.Output, Scope: r.scope(),
+	}).Get(ctx, &out)
+	if err != nil {
+		r.failure = fault.Unseal(err)
+	}
+	return out
+}
+
+func (r *run) finish(ctx workflow.Context, outputs activities.Outputs) {
+	switch {
+	case r.failure == nil:
+		r.record(ctx, activities.Record{Kind: activities.RunCompleted, Output: outputs.Output})
+		r.publish(ctx, phaseCompleted, nil)
+	case r.cancelled:
+		r.recordFailure(ctx)
+		r.publish(ctx, phaseCancelled, nil)
+	default:
+		r.recordFailure(ctx)
+		r.publish(ctx, phaseFailed, nil)
+	}
+	r.show(ctx)
+	ctx = detached(ctx)
+	// A message that is still being answered would be lost with the workflow.
+	_ = workflow.Await(ctx, func() bool { return r.messages == 0 && workflow.AllHandlersFinished(ctx) })
+}
+
+func (r *run) recordFailure(ctx workflow.Context) {
+	r.record(ctx, activities.Record{Kind: activities.RunFailed, Message: r.failure.Public, Error: string(r.failure.Kind)})
+}
+
+// record tells the read model, for as long as it takes. It is not where the truth of the run is
+// kept: a record that is refused for good must not change what the run does.
+func (r *run) record(ctx workflow.Context, what activities.Record) {
+	what.Task = r.in.Task
+	ctx = bookkeeping(detached(ctx), string(what.Kind)+" "+what.Step)
+	if err := workflow.ExecuteLocalActivity(ctx, activities.RecordActivity, what).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Error("a record was refused", "kind", what.Kind, "step", what.Step, "error", err)
+	}
+}
+
+// evaluationInfo is what expressions see of the run.
+func (r *run) evaluationInfo() activities.RunInfo {
+	info := r.info
+	info.Values = r.in.Values
+	return info
+}
+
+// scope is what expressions see of the steps.
+func (r *run) scope() activities.Scope {
+	scope := activities.Scope{Steps: map[string]json.RawMessage{}, Failed: r.failure != nil}
+	for _, s := range r.steps {
+		if s.state != Completed {
+			continue
+		}
+		scope.Steps[s.ID] = encoded(map[string]json.RawMessage{"output": s.output})
+	}
+	return scope
+}
+
+// failed turns a fault into the end of a workflow.
+func failed(f *fault.Error) error {
+	return temporal.NewNonRetryableApplicationError(f.Public, string(f.Kind), nil)
+}

@@ -1,0 +1,173 @@
+package workflows_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/workflows"
+)
+
+func undoing(execution plan.Execution, steps ...plan.Step) plan.Run {
+	in := runOf(execution, steps...)
+	in.Plan.OnFailure = plan.Undo
+	return in
+}
+
+func TestUndo_Failure_LastCompletedFirst(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	env.ExecuteWorkflow("sample", undoing(plan.Sequential,
+		plan.Step{ID: "a", Undoable: true},
+		plan.Step{ID: "b"},
+		plan.Step{ID: "c", Undoable: true, Each: json.RawMessage(`["1","2"]`)},
+		plan.Step{ID: "d", Action: "test:fail", Undoable: true}))
+
+	require.Equal(t, "the name is taken", failure(t, env).Public)
+	require.Equal(t, []string{"undo c 2", "undo c 1", "undo a"}, w.called("undo"))
+	require.Equal(t, "the run failed: the name is taken", w.undone[0].Why)
+	require.JSONEq(t, `{"did":"a"}`, string(w.undone[2].Output))
+	require.Equal(t, []string{"run-started", "step-failed d", "step-undone c", "step-undone a", "run-failed"}, w.told())
+	require.Equal(t, workflows.Undone, state(t, env)["a"].State)
+	require.Equal(t, workflows.Completed, state(t, env)["b"].State)
+}
+
+func TestUndo_OneCantBeUndone_TheOthersAre(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	tries := 0
+	w.does(env, "test:stuck", nothing)
+	w.undoes(env, "test:stuck", func(activities.UndoInvocation) error {
+		if tries++; tries < 5 {
+			return fault.New(fault.Unavailable, "down")
+		}
+		return fault.New(fault.Conflict, "somebody has pushed to it")
+	})
+	env.ExecuteWorkflow("sample", undoing(plan.Sequential,
+		plan.Step{ID: "a", Undoable: true}, plan.Step{ID: "b", Action: "test:stuck", Undoable: true}, plan.Step{ID: "c", Action: "test:fail"}))
+
+	require.Equal(t, "the name is taken", failure(t, env).Public, "the first error stays")
+	require.Equal(t, 5, tries)
+	require.Equal(t, "undo a", w.called("undo")[5])
+	require.Equal(t, "Step Step b could not be undone: somebody has pushed to it", w.recordOf(t, activities.UndoFailed, "b").Message)
+	w.recordOf(t, activities.StepUndone, "a")
+	require.Equal(t, workflows.Completed, state(t, env)["b"].State)
+}
+
+func TestUndo_LoopThatFailedHalfway_IsUndoneToo(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.does(env, "test:third", thirdFails)
+	w.undoes(env, "test:third", func(activities.UndoInvocation) error { return nil })
+	env.ExecuteWorkflow("sample", undoing(plan.Sequential,
+		plan.Step{ID: "a", Action: "test:third", Undoable: true, Each: json.RawMessage(`["1","2","3","4"]`)}))
+
+	require.Equal(t, fault.Denied, failure(t, env).Kind)
+	require.Equal(t, []string{"undo a 2", "undo a 1"}, w.called("undo"))
+	require.Equal(t, workflows.Failed, state(t, env)["a"].State)
+}
+
+func TestUndo_KeepIsAsked_NothingIsUndone(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	env.ExecuteWorkflow("sample", runOf(plan.Sequential, plan.Step{ID: "a", Undoable: true}, plan.Step{ID: "b", Action: "test:fail"}))
+	failure(t, env)
+	require.Empty(t, w.called("undo"))
+}
+
+func leased(id string, ttl time.Duration) plan.Step {
+	return plan.Step{ID: id, Undoable: true, Lease: &plan.Lease{TTL: plan.Duration(ttl)}}
+}
+
+func TestLease_Expires_OnTheDay(t *testing.T) {
+	t.Parallel()
+	const days90 = 90 * 24 * time.Hour
+	env, w := environment(t)
+	start := env.Now()
+	env.ExecuteWorkflow("sample", runOf(plan.DAG, leased("a", days90)))
+
+	require.NoError(t, env.GetWorkflowError())
+	ends := start.Add(days90)
+	require.WithinDuration(t, ends, *w.invoked["a"].LeaseEnds, time.Minute)
+	require.Len(t, w.opened, 1)
+	require.Equal(t, "lease/"+task+"/a", w.opened[0].ID)
+	require.Equal(t, requester, w.opened[0].Requester)
+	require.Equal(t, []string{"undo a"}, w.called("undo"))
+	require.Equal(t, "the lease ended", w.undone[0].Why)
+	require.JSONEq(t, `{"did":"a"}`, string(w.undone[0].Output))
+	require.Equal(t, "expired", w.ended[0].State)
+	require.WithinDuration(t, ends, w.ended[0].At, time.Minute)
+}
+
+func TestLease_Revoked_EndsNow(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	start := env.Now()
+	env.RegisterDelayedCallback(func() {
+		require.NoError(t, env.SignalWorkflowByID("lease/"+task+"/a/2", activities.RevokeMessage, "the person has left"))
+	}, 24*time.Hour)
+	a := leased("a", 90*24*time.Hour)
+	a.Each = json.RawMessage(`["1","2"]`)
+	env.ExecuteWorkflow("sample", runOf(plan.DAG, a))
+
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []string{"undo a 2", "undo a 1"}, w.called("undo"))
+	require.Equal(t, "the person has left", w.undone[0].Why)
+	require.Equal(t, "revoked", w.ended[0].State)
+	require.WithinDuration(t, start.Add(24*time.Hour), w.ended[0].At, time.Minute)
+	require.Equal(t, "expired", w.ended[1].State)
+}
+
+func TestLease_RunUndone_IsEndedByItsLeaseOnce(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	env.ExecuteWorkflow("sample", undoing(plan.Sequential, leased("a", 90*24*time.Hour), plan.Step{ID: "b", Action: "test:fail"}))
+
+	failure(t, env)
+	require.Equal(t, []string{"undo a"}, w.called("undo"))
+	require.Equal(t, "revoked", w.ended[0].State)
+	require.Equal(t, "the run failed: the name is taken", w.undone[0].Why)
+	w.recordOf(t, activities.StepUndone, "a")
+}
+
+func TestLease_UndoRefused_IsTriedAgainUntilDone(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	tries := 0
+	w.does(env, "test:grant", nothing)
+	w.undoes(env, "test:grant", func(activities.UndoInvocation) error {
+		if tries++; tries < 10 {
+			return fault.New(fault.Denied, "our credential may not")
+		}
+		return nil
+	})
+	a := leased("a", time.Hour)
+	a.Action = "test:grant"
+	env.ExecuteWorkflow("sample", runOf(plan.DAG, a))
+
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 10, tries)
+	require.Len(t, w.ended, 1)
+}
+
+func TestLease_NoLongerOurs_StaysListed(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.does(env, "test:grant", nothing)
+	w.undoes(env, "test:grant", func(activities.UndoInvocation) error {
+		return fault.New(fault.Conflict, "the person was added by hand")
+	})
+	a := leased("a", time.Hour)
+	a.Action = "test:grant"
+	env.ExecuteWorkflow("sample", runOf(plan.DAG, a))
+
+	require.NoError(t, env.GetWorkflowError())
+	require.Empty(t, w.ended)
+	err := env.GetWorkflowErrorByID("lease/" + task + "/a")
+	require.Equal(t, "the person was added by hand", fault.Unseal(err).Public)
+}

@@ -1,0 +1,316 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/workflows"
+)
+
+const (
+	task      = "6f1e2d3c-0000-4000-8000-000000000001"
+	requester = "user:default/guest"
+	approver  = "user:default/approver"
+)
+
+// world stands in for everything outside the workflow and remembers what was asked of it.
+type world struct {
+	mu        sync.Mutex
+	calls     []string // action ids and undo ids with the step, in order
+	invoked   map[string]activities.Invocation
+	undone    []activities.UndoInvocation
+	records   []activities.Record
+	decides   []activities.DecideInput
+	closed    []activities.CloseGate
+	opened    []activities.LeaseRecord
+	ended     []activities.LeaseEnded
+	nonces    map[string]bool
+	opensGate func()
+}
+
+func newWorld() *world {
+	return &world{invoked: map[string]activities.Invocation{}, nonces: map[string]bool{}, opensGate: func() {}}
+}
+
+type activityRegistrar interface {
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+func name(n string) activity.RegisterOptions { return activity.RegisterOptions{Name: n} }
+
+func (w *world) note(call string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call)
+}
+
+// called lists the calls whose name starts with prefix.
+func (w *world) called(prefix string) (calls []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.calls {
+		if strings.HasPrefix(c, prefix) {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+// told lists the records as "kind step", in order.
+func (w *world) told() (told []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.records {
+		told = append(told, strings.TrimSpace(string(r.Kind)+" "+r.Step))
+	}
+	return told
+}
+
+func (w *world) recordOf(t *testing.T, kind activities.RecordKind, step string) activities.Record {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.records, func(r activities.Record) bool { return r.Kind == kind && r.Step == step })
+	require.GreaterOrEqual(t, i, 0, "no %s of %q in %v", kind, step, w.records)
+	return w.records[i]
+}
+
+// does makes an action of fn.
+func (w *world) does(r activityRegistrar, action string, fn func(context.Context, activities.Invocation) (activities.Outcome, error)) {
+	r.RegisterActivityWithOptions(func(ctx context.Context, in activities.Invocation) (activities.Outcome, error) {
+		w.mu.Lock()
+		w.calls = append(w.calls, strings.TrimSpace(action+" "+in.Step+" "+in.Iteration))
+		w.invoked[strings.TrimSpace(in.Step+" "+in.Iteration)] = in
+		w.mu.Unlock()
+		out, err := fn(ctx, in)
+		return out, fault.Seal(err)
+	}, name(action))
+}
+
+func (w *world) undoes(r activityRegistrar, action string, fn func(activities.UndoInvocation) error) {
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.UndoInvocation) error {
+		w.mu.Lock()
+		w.calls = append(w.calls, strings.TrimSpace("undo "+in.Step+" "+in.Iteration))
+		w.undone = append(w.undone, in)
+		w.mu.Unlock()
+		return fault.Seal(fn(in))
+	}, name(activities.UndoActivity(action)))
+}
+
+func (w *world) register(r activityRegistrar) {
+	r.RegisterActivityWithOptions(w.record, name(activities.RecordActivity))
+	r.RegisterActivityWithOptions(evaluate, name(activities.EvaluateActivity))
+	r.RegisterActivityWithOptions(outputs, name(activities.OutputsActivity))
+	r.RegisterActivityWithOptions(w.openGate, name(activities.OpenGateActivity))
+	r.RegisterActivityWithOptions(w.decide, name(activities.DecideActivity))
+	r.RegisterActivityWithOptions(w.closeGate, name(activities.CloseGateActivity))
+	r.RegisterActivityWithOptions(w.openLease, name(activities.OpenLeaseActivity))
+	r.RegisterActivityWithOptions(w.closeLease, name(activities.CloseLeaseActivity))
+	w.does(r, "test:do", func(_ context.Context, in activities.Invocation) (activities.Outcome, error) {
+		out, _ := json.Marshal(map[string]any{"did": in.Step + in.Iteration})
+		return activities.Outcome{Output: out, Layer: "layer-" + in.Step + in.Iteration}, nil
+	})
+	w.does(r, "test:fail", func(context.Context, activities.Invocation) (activities.Outcome, error) {
+		return activities.Outcome{}, fault.New(fault.Invalid, "the name is taken")
+	})
+	w.undoes(r, "test:do", func(activities.UndoInvocation) error { return nil })
+}
+
+func (w *world) record(_ context.Context, r activities.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records = append(w.records, r)
+	return nil
+}
+
+// evaluate understands as much as the plans here need.
+func evaluate(_ context.Context, in activities.EvaluateInput) (activities.Evaluated, error) {
+	var out activities.Evaluated
+	switch string(in.Step.If) {
+	case `false`:
+		out.Skip = true
+	case `"always()"`:
+		out.CheckedFailure = true
+	case `"failure()"`:
+		out.CheckedFailure, out.Skip = true, !in.Scope.Failed
+	case `"broken"`:
+		return out, fault.Seal(fault.New(fault.Invalid, "the expression is broken"))
+	}
+	if in.Step.Each == nil {
+		out.Items = []activities.Item{{Input: in.Step.Input}}
+		return out, nil
+	}
+	out.Looped = true
+	var keys []string
+	if err := json.Unmarshal(in.Step.Each, &keys); err != nil {
+		return out, err
+	}
+	for _, k := range keys {
+		out.Items = append(out.Items, activities.Item{Key: k, Input: in.Step.Input, Skip: strings.HasPrefix(k, "skip")})
+	}
+	return out, nil
+}
+
+func outputs(_ context.Context, in activities.OutputsInput) (activities.Outputs, error) {
+	raw, err := json.Marshal(in.Scope.Steps)
+	return activities.Outputs{Output: raw}, err
+}
+
+func (w *world) openGate(_ context.Context, in activities.GateInvocation) (activities.OpenedGate, error) {
+	var asked activities.ApprovalInput
+	if err := json.Unmarshal(in.Input, &asked); err != nil {
+		return activities.OpenedGate{}, err
+	}
+	approval := plan.Approval{Approvers: asked.Approvers, Required: asked.Required}
+	if asked.Timeout != "" {
+		var err error
+		if approval.Timeout, err = plan.ParseDuration(asked.Timeout); err != nil {
+			return activities.OpenedGate{}, err
+		}
+	}
+	w.note("open-gate " + in.Step)
+	w.opensGate()
+	return activities.OpenedGate{ID: activities.GateID(in.Run.Task, in.Step), Approval: approval}, nil
+}
+
+// decide takes a plain decision for a statement.
+func (w *world) decide(_ context.Context, in activities.DecideInput) (activities.Decided, error) {
+	var d plan.Decision
+	if err := json.Unmarshal([]byte(in.Statement), &d); err != nil {
+		return activities.Decided{}, fault.Seal(fault.New(fault.Denied, "the statement is forged"))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.decides = append(w.decides, in)
+	if d.By == in.Requester {
+		return activities.Decided{}, fault.Seal(fault.New(fault.Denied, "nobody approves their own request"))
+	}
+	if w.nonces[d.Nonce] {
+		return activities.Decided{}, fault.Seal(fault.New(fault.Conflict, "this decision was counted before"))
+	}
+	w.nonces[d.Nonce] = true
+	return activities.Decided{Decision: d, Outcome: in.Approval.Decide(in.Requester, append(in.Before, d))}, nil
+}
+
+func (w *world) closeGate(_ context.Context, in activities.CloseGate) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = append(w.closed, in)
+	return nil
+}
+
+func (w *world) openLease(_ context.Context, in activities.LeaseRecord) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opened = append(w.opened, in)
+	return nil
+}
+
+func (w *world) closeLease(_ context.Context, in activities.LeaseEnded) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = append(w.ended, in)
+	return nil
+}
+
+// environment is a Temporal that skips time, with the workflows and the world in it.
+func environment(t *testing.T) (*testsuite.TestWorkflowEnvironment, *world) {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute) // of real time; the machine may be busy
+	workflows.Register(env)
+	w := newWorld()
+	w.register(env)
+	return env, w
+}
+
+func runOf(execution plan.Execution, steps ...plan.Step) plan.Run {
+	for i := range steps {
+		s := &steps[i]
+		if s.Action == "" {
+			s.Action = "test:do"
+		}
+		if s.Kind == "" {
+			s.Kind = plan.ActionStep
+		}
+		if s.Name == "" {
+			s.Name = "Step " + s.ID
+		}
+		if execution == plan.Sequential && i > 0 {
+			s.Needs = append(s.Needs, steps[i-1].ID)
+		}
+	}
+	return plan.Run{
+		Task: task,
+		Plan: plan.Plan{
+			Version: plan.Version, Execution: execution, OnFailure: plan.Keep, Parallel: 4, Steps: steps,
+			Template: plan.Template{Ref: "template:default/sample", Name: "sample", Digest: "sha256:0"},
+		},
+		Values:    json.RawMessage(`{"name":"a"}`),
+		Requester: plan.Person{Ref: requester},
+	}
+}
+
+func gateStep(id, input string, needs ...string) plan.Step {
+	return plan.Step{
+		ID: id, Name: "Approve " + id, Kind: plan.GateStep, Action: activities.OpenGateActivity,
+		Input: json.RawMessage(input), Needs: needs,
+	}
+}
+
+func statement(by string, verdict plan.Verdict, comment, nonce string) string {
+	raw, _ := json.Marshal(plan.Decision{By: by, As: by, Verdict: verdict, Comment: comment, Nonce: nonce, At: time.Unix(0, 0).UTC()})
+	return string(raw)
+}
+
+func message(gate, statement string) activities.DecideMessageInput {
+	return activities.DecideMessageInput{Gate: activities.GateID(task, gate), Statement: statement}
+}
+
+func failure(t *testing.T, env *testsuite.TestWorkflowEnvironment) *fault.Error {
+	t.Helper()
+	require.True(t, env.IsWorkflowCompleted())
+	err := env.GetWorkflowError()
+	require.Error(t, err)
+	return fault.Unseal(err)
+}
+
+func state(t *testing.T, env *testsuite.TestWorkflowEnvironment) map[string]workflows.StepShown {
+	t.Helper()
+	answer, err := env.QueryWorkflow(activities.StateQuery)
+	require.NoError(t, err)
+	var s workflows.State
+	require.NoError(t, answer.Get(&s))
+	steps := map[string]workflows.StepShown{}
+	for _, shown := range s.Steps {
+		steps[shown.ID] = shown
+	}
+	return steps
+}
+
+func nothing(context.Context, activities.Invocation) (activities.Outcome, error) {
+	return activities.Outcome{}, nil
+}
+
+func thirdFails(_ context.Context, in activities.Invocation) (activities.Outcome, error) {
+	if in.Iteration == "3" {
+		return activities.Outcome{}, fault.New(fault.Denied, "the third may not")
+	}
+	return activities.Outcome{}, nil
+}
