@@ -6,6 +6,13 @@ GO      ?= go
 BIN     := bin/gildway
 GOFILES := $(shell git ls-files '*.go' ':!*.gen.go')
 
+# Counts the packages that `go build -v` names, and lets everything else through.
+define COUNT
+/^[A-Za-z0-9_.~\/-]+$$/ { if (++n % 50 == 0) { print "  " n " packages compiled"; fflush() } next }
+{ print; fflush() }
+endef
+export COUNT
+
 .PHONY: help build demo dev test bench lint generate
 
 help: ## this list
@@ -13,7 +20,7 @@ help: ## this list
 
 build: ## the binary, in bin/
 	@echo "building $(BIN)"
-	@$(GO) build -trimpath -buildvcs=false -o $(BIN) ./cmd/gildway
+	@set -o pipefail; $(GO) build -v -buildvcs=false -o $(BIN) ./cmd/gildway 2>&1 | awk "$$COUNT"
 
 demo: build ## the golden paths from request to result on a fresh local stack, checked from outside
 	@$(BIN) demo
