@@ -1,0 +1,149 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/memblob"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+type event struct{ Step, Status, Message string }
+
+type ending struct {
+	Status, Message, Output string
+	Fault                   *fault.Error
+}
+
+// journal keeps in memory what the store keeps in Postgres, by the same rules.
+type journal struct {
+	mu          sync.Mutex
+	keys        map[string]bool
+	events      []event
+	status      string
+	end         *ending
+	checkpoints map[string]json.RawMessage
+	audits      []map[string]any
+	down        bool
+}
+
+func newJournal() *journal {
+	return &journal{keys: map[string]bool{}, checkpoints: map[string]json.RawMessage{}}
+}
+
+// once reports whether a key is new, or that the journal does not answer.
+func (j *journal) once(key string) (bool, error) {
+	if j.down {
+		return false, errors.New("connection refused to 10.0.0.7")
+	}
+	fresh := !j.keys[key]
+	j.keys[key] = true
+	return fresh, nil
+}
+
+func (j *journal) Log(_ context.Context, task, key, step, status, message string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fresh, err := j.once("log " + task + " " + key)
+	if fresh {
+		j.events = append(j.events, event{step, status, message})
+	}
+	return err
+}
+
+func (j *journal) SetStatus(_ context.Context, _, status string) error {
+	j.status = status
+	return nil
+}
+
+func (j *journal) Complete(_ context.Context, _, status, message string, output json.RawMessage, f *fault.Error) error {
+	if j.end == nil {
+		j.end = &ending{status, message, string(output), f}
+	}
+	return nil
+}
+
+func (j *journal) LoadCheckpoint(_ context.Context, key, name string) (json.RawMessage, bool, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	v, ok := j.checkpoints[key+" "+name]
+	return v, ok, nil
+}
+
+func (j *journal) SaveCheckpoint(_ context.Context, key, name string, value json.RawMessage) (json.RawMessage, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, ok := j.checkpoints[key+" "+name]; !ok {
+		j.checkpoints[key+" "+name] = value
+	}
+	return j.checkpoints[key+" "+name], nil
+}
+
+func (j *journal) Audit(_ context.Context, task, key, kind, actor string, data map[string]any) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fresh, err := j.once("audit " + task + " " + key)
+	if fresh {
+		data["kind"], data["actor"] = kind, actor
+		j.audits = append(j.audits, data)
+	}
+	return err
+}
+
+func (j *journal) messages() []string {
+	var all []string
+	for _, e := range j.events {
+		all = append(all, e.Message)
+	}
+	return all
+}
+
+type secretsOf map[string]string
+
+func (s secretsOf) Get(context.Context, string) (map[string]string, error) { return s, nil }
+
+// bench is a runner with a journal in memory and whatever actions a test declares.
+type bench struct {
+	*Runner
+	journal *journal
+	blobs   *blob.Bucket
+	env     *testsuite.TestActivityEnvironment
+}
+
+func newBench(t *testing.T, secrets Secrets, actions ...activities.Action) *bench {
+	t.Helper()
+	registry := activities.NewRegistry(actions...)
+	require.NoError(t, registry.Check())
+	b := &bench{journal: newJournal(), blobs: memblob.OpenBucket(nil)}
+	t.Cleanup(func() { require.NoError(t, b.blobs.Close()) })
+	b.Runner = New(Options{Registry: registry, Journal: b.journal, Blobs: b.blobs, Secrets: secrets, Log: slog.New(slog.DiscardHandler)})
+	var suite testsuite.WorkflowTestSuite
+	b.env = suite.NewTestActivityEnvironment()
+	return b
+}
+
+func examples() []plan.Example { return []plan.Example{{Description: "d", YAML: "steps: []\n"}} }
+
+func info() activities.RunInfo {
+	return activities.RunInfo{
+		Task:      "11111111-2222-4333-8444-555555555555",
+		Template:  plan.Template{Ref: "template:default/t", Name: "t"},
+		Requester: plan.Person{Ref: "user:default/rosa", Entity: json.RawMessage(`{"metadata":{"name":"rosa"}}`)},
+	}
+}
+
+func invocation(input string) activities.Invocation {
+	return activities.Invocation{
+		Run: info(), Step: "make", StepName: "Make it", Input: json.RawMessage(input), First: true, Last: true,
+	}
+}
