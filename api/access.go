@@ -25,10 +25,10 @@ type claimStore interface {
 	Audit(ctx context.Context, task, key, kind, actor string, data map[string]any) error
 }
 
-// Keys hands over what a step has minted, once. If there is nothing it is a Gone fault.
-// *vault.Handover implements it.
+// Keys hands over what a step has minted, once: the second time is a Gone fault, and nothing there a NotFound
+// one. claim is asked first, if there is something. *vault.Handover implements it.
 type Keys interface {
-	Collect(ctx context.Context, task, step string) (vault.Collected, error)
+	Collect(ctx context.Context, task, step string, claim func(context.Context) error) (vault.Collected, error)
 }
 
 func (h handlers) ListAccess(ctx context.Context, r ListAccessRequestObject) (ListAccessResponseObject, error) {
@@ -89,9 +89,9 @@ func (h handlers) CollectKeys(ctx context.Context, _ CollectKeysRequestObject) (
 		}
 		key, err := h.collect(ctx, a.task.ID, step.ID, a.caller.Ref)
 		switch {
-		case errors.Is(err, errCollected):
+		case errors.Is(err, fault.Gone):
 			before = true
-		case errors.Is(err, fault.Gone): // nothing there, or not yet
+		case errors.Is(err, fault.NotFound): // nothing there, or not yet
 		case err != nil && len(list.Items) > 0: // what has been taken must reach its owner; the rest can be asked for again
 			h.Log.Error("a key could not be collected", "task", a.task.ID, "step", step.ID, "error", err)
 		case err != nil:
@@ -110,20 +110,21 @@ func (h handlers) CollectKeys(ctx context.Context, _ CollectKeysRequestObject) (
 	}
 }
 
-var errCollected = errors.New("collected before")
-
 func (s *Server) collect(ctx context.Context, task, step, by string) (CollectedKey, error) {
 	// Once it has begun it is finished: a client that goes away must not leave a claim without a key.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
-	if err := s.Store.ClaimCollection(ctx, task, step, by); errors.Is(err, fault.Gone) {
-		return CollectedKey{}, errors.Join(errCollected, err)
-	} else if err != nil {
-		return CollectedKey{}, err
+	claimed := false
+	key, err := s.Keys.Collect(ctx, task, step, func(ctx context.Context) error {
+		err := s.Store.ClaimCollection(ctx, task, step, by)
+		claimed = err == nil
+		return err
+	})
+	if err != nil && claimed {
+		err = errors.Join(err, s.Store.ReleaseCollection(ctx, task, step))
 	}
-	key, err := s.Keys.Collect(ctx, task, step)
 	if err != nil {
-		return CollectedKey{}, errors.Join(err, s.Store.ReleaseCollection(ctx, task, step))
+		return CollectedKey{}, err
 	}
 	if err := s.Store.Audit(ctx, task, task+"/collected/"+step, "key-collected", by, map[string]any{"step": step, "path": key.Mount + "/" + key.Path}); err != nil {
 		s.Log.Error("a handed over key is not in the audit log", "task", task, "step", step, "error", err)

@@ -16,6 +16,8 @@ func TestCollectKeys_OnceByItsRequester(t *testing.T) {
 	task := w.submit()
 	url := "/api/gildway/v1/tasks/" + task + "/collect"
 	require.Equal(t, http.StatusNotFound, w.as(rosa, http.MethodPost, url, nil).status) // not minted yet
+	require.NoError(t, w.store.ClaimCollection(t.Context(), task, "key", rosa), "asking too early leaves no claim")
+	require.NoError(t, w.store.ReleaseCollection(t.Context(), task, "key"))
 	w.keys.held[task+"/key"] = "hvs.wrap"
 	require.Equal(t, http.StatusForbidden, w.as(adam, http.MethodPost, url, nil).status)
 
@@ -87,6 +89,8 @@ func TestOperations_Public(t *testing.T) {
 	require.Contains(t, w.as("", http.MethodGet, "/openapi.json", nil).json(t)["paths"], "/api/scaffolder/v2/tasks")
 	items := w.as(rosa, http.MethodGet, "/api/gildway/v1/templates", nil).json(t)["items"].([]any)
 	require.Equal(t, "template:default/noop", items[0].(map[string]any)["ref"])
+	w.as("", "SURPRISE", "/readyz", nil)
+	require.NotContains(t, w.as("", http.MethodGet, "/metrics", nil).text, "SURPRISE", "whoever asks must not fill our memory")
 	w.store.Close()
 	require.Equal(t, http.StatusServiceUnavailable, w.as("", http.MethodGet, "/readyz", nil).status)
 	require.Equal(t, http.StatusOK, w.as("", http.MethodGet, "/healthz", nil).status)

@@ -318,15 +318,18 @@ type fakeKeys struct {
 	held map[string]string // task/step -> token
 }
 
-func (k *fakeKeys) Collect(_ context.Context, task, step string) (vault.Collected, error) {
+func (k *fakeKeys) Collect(ctx context.Context, task, step string, claim func(context.Context) error) (vault.Collected, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	token, ok := k.held[task+"/"+step]
+	if !ok {
+		return vault.Collected{}, fault.New(fault.NotFound, "nothing")
+	}
+	if err := claim(ctx); err != nil {
+		return vault.Collected{}, err
+	}
 	if k.err != nil {
 		return vault.Collected{}, k.err
-	}
-	if !ok {
-		return vault.Collected{}, fault.New(fault.Gone, "nothing")
 	}
 	delete(k.held, task+"/"+step)
 	return vault.Collected{WrappingToken: secrets.New(token), Mount: "team-keys", Path: "x/y/z", Address: "http://vault", ExpiresAt: time.Unix(0, 0)}, nil

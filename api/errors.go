@@ -50,8 +50,11 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 	f := faultOf(err)
 	status := f.Kind.Status()
-	if status == http.StatusInternalServerError {
+	switch {
+	case status == http.StatusInternalServerError:
 		s.Log.Error("a request failed", "request", requestID(c), "route", c.Path(), "error", err, "cause", f.Cause)
+	case status > http.StatusInternalServerError:
+		s.Log.Warn("a request could not be served", "request", requestID(c), "route", c.Path(), "error", err, "cause", f.Cause)
 	}
 	if f.RetryAfter > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))

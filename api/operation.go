@@ -76,9 +76,17 @@ func newMetrics() *metrics {
 	return m
 }
 
+var knownMethods = map[string]bool{
+	http.MethodGet: true, http.MethodHead: true, http.MethodPost: true, http.MethodPut: true, http.MethodPatch: true,
+	http.MethodDelete: true, http.MethodOptions: true,
+}
+
 func (m *metrics) request(method, route string, status int, took time.Duration) {
 	if route == "" || status == http.StatusNotFound && route == "/*" {
 		route = "unknown"
+	}
+	if !knownMethods[method] { // anybody can make one up, and each would be kept for ever
+		method = "other"
 	}
 	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 }

@@ -265,3 +265,13 @@ func TestListActions_SortedWithSchemas(t *testing.T) {
 	require.Equal(t, []any{map[string]any{"description": "d", "example": "steps: []"}}, list[0]["examples"])
 	require.Contains(t, list[1]["schema"].(map[string]any)["output"].(map[string]any)["properties"], "collect")
 }
+
+// What is kept of a request must not let anybody try out secrets against it.
+func TestRequestHash_SaysNothingOfASecret(t *testing.T) {
+	t.Parallel()
+	hash := func(name, secret string) string {
+		return requestHash("template:default/noop", &NewTask{Values: []byte(`{"a":1}`), Secrets: map[string]string{name: secret}})
+	}
+	require.Equal(t, hash("pin", "1234"), hash("pin", "5678"))
+	require.NotEqual(t, hash("pin", "1234"), hash("token", "1234"))
+}

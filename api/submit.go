@@ -153,11 +153,11 @@ func withNamespace(metadata json.RawMessage) json.RawMessage {
 }
 
 // requestHash tells a repeated request from another one under the same key. Map keys are sorted by
-// the encoder.
+// the encoder. Of secrets it holds the names only: a hash that is kept is a way to guess a short one.
 func requestHash(ref string, body *NewTask) string {
 	var values any
 	_ = json.Unmarshal(body.Values, &values) // it was checked to be JSON
 	sum := sha256.New()
-	_ = json.NewEncoder(sum).Encode([]any{ref, values, body.Secrets}) // a hash never fails to write
+	_ = json.NewEncoder(sum).Encode([]any{ref, values, slices.Sorted(maps.Keys(body.Secrets))}) // a hash never fails to write
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }

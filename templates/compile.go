@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/nearest"
 	"github.com/gildway/gildway/internal/plan"
 )
 
@@ -86,7 +87,7 @@ func (c *compiler) nearest(name string, candidates []string) string {
 	if c.looked++; c.looked > maxSuggestions {
 		return ""
 	}
-	return nearest(name, candidates)
+	return nearest.Name(name, candidates)
 }
 
 // strictly refuses in v3 what v1beta3 accepts as Backstage does.

@@ -1,12 +1,14 @@
 package templates
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/nearest"
 	"github.com/gildway/gildway/internal/plan"
 )
 
@@ -97,7 +99,7 @@ func (p *parser) entity(root *node) {
 	default:
 		at := root.get("apiVersion")
 		p.report(at.mark, "apiVersion", "unknown-api-version", fmt.Sprintf("the version %q is not known", t.APIVersion),
-			nearestOr(t.APIVersion, []string{V3, V1Beta3}, V3))
+			cmp.Or(nearest.Name(t.APIVersion, []string{V3, V1Beta3}), V3))
 	}
 	p.known(root, "", entityFields)
 	if k := p.text(root, "", "kind", true); k != "" && k != "Template" {
@@ -199,7 +201,7 @@ func (p *parser) choice(s *node, key string, set func(string), allowed ...string
 		return
 	}
 	if n.kind != stringNode || !slices.Contains(allowed, n.text) {
-		p.report(n.mark, "spec."+key, "wrong-value", key+" is "+strings.Join(allowed, " or "), nearestOr(n.text, allowed, allowed[0]))
+		p.report(n.mark, "spec."+key, "wrong-value", key+" is "+strings.Join(allowed, " or "), cmp.Or(nearest.Name(n.text, allowed), allowed[0]))
 		return
 	}
 	set(n.text)

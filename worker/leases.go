@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -9,12 +10,24 @@ import (
 )
 
 // leaseBook writes what lease workflows do into the read model.
-type leaseBook struct{ store *store.Store }
+type leaseBook struct {
+	store *store.Store
+	log   *slog.Logger
+}
 
 func (b leaseBook) open(ctx context.Context, l activities.LeaseRecord) error {
-	return fault.Seal(b.store.OpenLease(ctx, l.ID, l.Task, l.Step, l.Action, l.Requester, l.Template, l.Expires, l.Output))
+	return b.sealed(ctx, l.ID, b.store.OpenLease(ctx, l.ID, l.Task, l.Step, l.Action, l.Requester, l.Template, l.Expires, l.Output))
 }
 
 func (b leaseBook) close(ctx context.Context, l activities.LeaseEnded) error {
-	return fault.Seal(b.store.CloseLease(ctx, l.ID, l.State, l.At))
+	return b.sealed(ctx, l.ID, b.store.CloseLease(ctx, l.ID, l.State, l.At))
+}
+
+// sealed logs the cause, which must not reach Temporal's history.
+func (b leaseBook) sealed(ctx context.Context, lease string, err error) error {
+	if err != nil {
+		f := fault.From(err)
+		b.log.WarnContext(ctx, "a lease can't be written down", "lease", lease, "kind", string(f.Kind), "error", f.Public, "cause", f.Cause)
+	}
+	return fault.Seal(err)
 }

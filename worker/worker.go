@@ -44,6 +44,10 @@ var queues = map[string]float64{
 // stopTimeout is how long activities may go on after the worker was told to stop.
 const stopTimeout = 10 * time.Second
 
+// beatEvery is the longest that a heartbeat is held back: well below the time after which the run workflow
+// takes a silent worker for dead, so that a busy machine isn't one.
+const beatEvery = 5 * time.Second
+
 // Run works until the context ends, then lets running activities finish.
 func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger) error {
 	registry := Registry(c, golden)
@@ -74,32 +78,41 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 
 	runner := run.New(run.Options{Registry: registry, Journal: db, Blobs: blobs, Log: logger})
 	gate := &approval.Gate{Approvals: db, Directory: Directory(c), Verifier: verifier, Journal: db, Log: logger}
-	workers := []worker.Worker{mainWorker(temporal, runner, gate, db)}
+	fatal := make(chan error, 1)
+	died := func(err error) {
+		select {
+		case fatal <- err:
+		default: // one is enough to end
+		}
+	}
+	options := worker.Options{WorkerStopTimeout: stopTimeout, MaxHeartbeatThrottleInterval: beatEvery, OnFatalError: died}
+	workers := []worker.Worker{mainWorker(temporal, options, runner, gate, leaseBook{db, logger})}
+	options.DisableWorkflowWorker = true
 	for queue, rate := range queues {
-		w := worker.New(temporal, queue, worker.Options{
-			DisableWorkflowWorker: true, TaskQueueActivitiesPerSecond: rate, WorkerStopTimeout: stopTimeout,
-		})
+		options.TaskQueueActivitiesPerSecond = rate
+		w := worker.New(temporal, queue, options)
 		runner.Register(w, queue)
 		workers = append(workers, w)
 	}
-	return work(ctx, workers)
+	return work(ctx, workers, fatal)
 }
 
 // mainWorker runs the workflows, their local activities, and whatever has no provider.
-func mainWorker(temporal client.Client, runner *run.Runner, gate *approval.Gate, db *store.Store) worker.Worker {
-	w := worker.New(temporal, activities.MainQueue, worker.Options{WorkerStopTimeout: stopTimeout})
+func mainWorker(temporal client.Client, options worker.Options, runner *run.Runner, gate *approval.Gate, leases leaseBook) worker.Worker {
+	w := worker.New(temporal, activities.MainQueue, options)
 	workflows.Register(w)
 	runner.Register(w, activities.MainQueue)
 	for _, a := range gate.Activities() {
 		w.RegisterActivityWithOptions(a.Func, activity.RegisterOptions{Name: a.Name})
 	}
-	leases := leaseBook{db}
 	w.RegisterActivityWithOptions(leases.open, activity.RegisterOptions{Name: activities.OpenLeaseActivity})
 	w.RegisterActivityWithOptions(leases.close, activity.RegisterOptions{Name: activities.CloseLeaseActivity})
 	return w
 }
 
-func work(ctx context.Context, workers []worker.Worker) error {
+// work ends with an error as soon as one of the workers has given up: a process that serves only some of the
+// queues looks alive and isn't.
+func work(ctx context.Context, workers []worker.Worker, fatal <-chan error) error {
 	started := make([]worker.Worker, 0, len(workers))
 	defer func() {
 		for _, w := range started {
@@ -112,8 +125,12 @@ func work(ctx context.Context, workers []worker.Worker) error {
 		}
 		started = append(started, w)
 	}
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-fatal:
+		return fmt.Errorf("a worker gave up: %w", err)
+	}
 }
 
 // statementVerifier reads the public half of the key that decisions are signed with.

@@ -50,7 +50,11 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	r.withoutPlace(func() { why = r.awaitDecision(ctx, s, g) })
 
 	r.showGates(ctx)
-	r.closeGate(ctx, s, g.id, g.outcome, why)
+	told := g.outcome
+	if why == failedElsewhere || why == runCancelled {
+		told = plan.Pending // nobody said no
+	}
+	r.closeGate(ctx, s, g.id, told, why)
 	switch {
 	case g.outcome == plan.Approved:
 		s.output, s.note = g.output(), "approved by "+people(g.approvedBy())
@@ -64,7 +68,11 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	}
 }
 
-const failedElsewhere = "because another step failed"
+// Why a gate can end without anybody's decision.
+const (
+	failedElsewhere = "because another step failed"
+	runCancelled    = "because the run was cancelled"
+)
 
 func (r *run) openGate(ctx workflow.Context, s *step, item activities.Item) (*gate, error) {
 	g := &gate{step: s, outcome: plan.Pending}
@@ -75,6 +83,9 @@ func (r *run) openGate(ctx workflow.Context, s *step, item activities.Item) (*ga
 	if err != nil {
 		return nil, err
 	}
+	id := activities.GateID(r.in.Task, s.ID)
+	r.opening[id] = true
+	defer delete(r.opening, id)
 	call := r.invocation(s, item, nil)
 	call.First = true
 	var opened activities.OpenedGate
@@ -107,7 +118,7 @@ func (r *run) awaitDecision(ctx workflow.Context, s *step, g *gate) (why string)
 		g.outcome = plan.Rejected
 		switch {
 		case r.cancelled:
-			return "because the run was cancelled"
+			return runCancelled
 		case inTime:
 			return failedElsewhere
 		default:
@@ -133,6 +144,9 @@ func (r *run) closeGate(ctx workflow.Context, s *step, id string, outcome plan.O
 // decide checks one decision and counts it. Whatever is wrong with it is a fault; a gate that is not
 // open is a Conflict.
 func (r *run) decide(ctx workflow.Context, in activities.DecideMessageInput) (decided activities.Decided, err error) {
+	if r.opening[in.Gate] {
+		_ = workflow.Await(detached(ctx), func() bool { return !r.opening[in.Gate] })
+	}
 	if err := r.waitsForDecision(in); err != nil {
 		return decided, err
 	}
@@ -171,6 +185,8 @@ func (g *gate) takeTurn(ctx workflow.Context) (done func()) {
 func (r *run) waitsForDecision(in activities.DecideMessageInput) error {
 	g, open := r.gates[in.Gate]
 	switch {
+	case r.opening[in.Gate]:
+		return nil // its turn comes when the gate is open
 	case !open:
 		return fault.New(fault.Conflict, "this approval is not open")
 	case g.closed || g.outcome != plan.Pending:

@@ -94,6 +94,39 @@ func TestGate_SearchAttributes_SayWhomItWaitsFor(t *testing.T) {
 	require.Empty(t, unset)
 }
 
+// An approver whose decision was left as a signal has gone away with the answer that it is taken.
+func TestGate_SignalDuringAnOutage_CountsAfterIt(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.decideDown = true
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow(activities.DecideMessage, message("g", statement(approver, plan.Approve, "", "1")))
+	}, time.Hour)
+	env.RegisterDelayedCallback(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.decideDown = false
+	}, 3*time.Hour)
+	env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover)))
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, plan.Approved, w.closed[0].Outcome)
+}
+
+// A decision that waits for the end of an outage keeps no run alive whose gate has closed.
+func TestGate_SignalDuringAnOutage_EndsWithTheGate(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.decideDown = true
+	start := env.Now()
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow(activities.DecideMessage, message("g", statement(approver, plan.Approve, "", "1")))
+	}, time.Hour)
+	env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", `{"approvers":["user:default/approver"],"timeout":"1d"}`)))
+	require.Equal(t, fault.Denied, failure(t, env).Kind)
+	require.WithinDuration(t, start.Add(24*time.Hour), env.Now(), 5*time.Minute)
+	require.Equal(t, plan.Rejected, w.closed[0].Outcome)
+}
+
 func TestGate_Rejected_FailsTheRun(t *testing.T) {
 	t.Parallel()
 	env, w := environment(t)
@@ -173,6 +206,30 @@ func TestGate_EarlyOrLate_IsAConflict(t *testing.T) {
 	require.Len(t, w.decides, 1)
 }
 
+func TestGate_DecidedWhileItOpens_Counts(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"update", "signal"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			env, w := environment(t)
+			yes := message("g", statement(approver, plan.Approve, "", "1"))
+			decided := &answer{}
+			w.opensGate = func() { // whoever reads the list of approvals now sees it
+				if by == "signal" {
+					env.SignalWorkflow(activities.DecideMessage, yes)
+				} else {
+					decided = asks(env, "1", yes)
+				}
+			}
+			env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover)))
+
+			require.NoError(t, env.GetWorkflowError())
+			require.NoError(t, decided.err)
+			require.Equal(t, plan.Approved, w.closed[0].Outcome)
+		})
+	}
+}
+
 func TestGate_TwoAtOnce_CountOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	env, w := environment(t)
@@ -201,7 +258,7 @@ func TestGate_AnotherStepFails_PeopleAreNotKept(t *testing.T) {
 	env.ExecuteWorkflow("sample", runOf(plan.DAG, gateStep("g", byApprover), plan.Step{ID: "b", Action: "test:later"}))
 
 	require.Equal(t, "no", failure(t, env).Public)
-	require.Equal(t, plan.Rejected, w.closed[0].Outcome)
+	require.Equal(t, plan.Pending, w.closed[0].Outcome, "nobody rejected it")
 	require.Equal(t, "because another step failed", w.closed[0].Why)
 	require.Contains(t, w.told(), "step-skipped g")
 }

@@ -36,10 +36,7 @@ func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
 			decisions.Receive(ctx, &in)
 			r.messages++
 			workflow.Go(ctx, func(ctx workflow.Context) {
-				if _, err := r.decide(ctx, in); err != nil {
-					f := fault.Unseal(err)
-					workflow.GetLogger(ctx).Warn("a decision was refused", "gate", in.Gate, "kind", f.Kind, "why", f.Public)
-				}
+				r.decideLater(ctx, in)
 				r.messages--
 			})
 		}
@@ -58,6 +55,28 @@ func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
 		r.cancel(ctx, "", stop)
 	})
 	return nil
+}
+
+// decideLater counts a decision that nobody waits for. Its approver was told that it is taken, so an outage
+// only delays it, until the gate is decided otherwise.
+func (r *run) decideLater(ctx workflow.Context, in activities.DecideMessageInput) {
+	for {
+		_, err := r.decide(ctx, in)
+		if err == nil {
+			return
+		}
+		f := fault.Unseal(err)
+		if f.Kind.Final() {
+			workflow.GetLogger(ctx).Warn("a decision was refused", "gate", in.Gate, "kind", f.Kind, "why", f.Public)
+			return
+		}
+		_, err = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout: decisionPause, TimerOptions: workflow.TimerOptions{Summary: "Until a decision is checked again"},
+		}, func() bool { return r.waitsForDecision(in) != nil }) // then it comes too late, and is told so
+		if err != nil {
+			return // cancelled
+		}
+	}
 }
 
 // cancel stops a run: what is under way is told to stop, nothing new begins. It has no effect once

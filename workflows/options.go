@@ -14,9 +14,10 @@ const (
 	attemptLimit      = 10 * time.Minute // of one attempt of a step that sets no timeout
 	localAttemptLimit = 2 * time.Minute  // likewise, of a step without outside effect
 	bookkeepingLimit  = 30 * time.Second // of one attempt to write or evaluate something
-	heartbeatLimit    = 30 * time.Second // a worker that is silent for so long is dead
+	heartbeatLimit    = 20 * time.Second // a worker that is silent for so long is dead
 	outageLimit       = 24 * time.Hour   // how long a step without a retry policy waits for a provider to come back
 	decisionLimit     = 2 * time.Minute  // how long an approver waits for the verdict on their decision
+	decisionPause     = time.Minute      // before a decision that nobody waits for is checked again
 	forever           = 10 * 365 * 24 * time.Hour
 
 	summaryLimit = 400 // bytes; Temporal's limit.userMetadataSummarySize

@@ -23,6 +23,7 @@ type run struct {
 	busy  int     // of them, those that take one of the plan's parallel places
 
 	gates    map[string]*gate // by gate id, once they are open
+	opening  map[string]bool  // by gate id; people may see the gate before its activity has answered
 	effects  []*effect        // what can be undone, in order of completion
 	messages int              // signals that are being worked on
 
@@ -55,7 +56,7 @@ func newRun(in plan.Run) (*run, error) {
 	r := &run{
 		in:    in,
 		info:  activities.RunInfo{Task: in.Task, Template: in.Plan.Template, Requester: in.Requester},
-		gates: map[string]*gate{},
+		gates: map[string]*gate{}, opening: map[string]bool{},
 	}
 	var err error
 	r.steps, err = arrange(in.Plan.Steps)

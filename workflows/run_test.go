@@ -263,7 +263,7 @@ func TestRun_CancelSignal_StopsAndUndoes(t *testing.T) {
 	require.Contains(t, w.told(), "step-skipped c")
 	require.Equal(t, "run-failed", w.told()[len(w.told())-1])
 	require.Len(t, w.closed, 1)
-	require.Equal(t, plan.Rejected, w.closed[0].Outcome)
+	require.Equal(t, plan.Pending, w.closed[0].Outcome, "nobody rejected it")
 }
 
 func TestRun_CancelledInTemporal_StopsWhatIsUnderWay(t *testing.T) {

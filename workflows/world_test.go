@@ -29,17 +29,18 @@ const (
 
 // world stands in for everything outside the workflow and remembers what was asked of it.
 type world struct {
-	mu        sync.Mutex
-	calls     []string // action ids and undo ids with the step, in order
-	invoked   map[string]activities.Invocation
-	undone    []activities.UndoInvocation
-	records   []activities.Record
-	decides   []activities.DecideInput
-	closed    []activities.CloseGate
-	opened    []activities.LeaseRecord
-	ended     []activities.LeaseEnded
-	nonces    map[string]bool
-	opensGate func()
+	mu         sync.Mutex
+	calls      []string // action ids and undo ids with the step, in order
+	invoked    map[string]activities.Invocation
+	undone     []activities.UndoInvocation
+	records    []activities.Record
+	decides    []activities.DecideInput
+	closed     []activities.CloseGate
+	decideDown bool // decisions can't be verified
+	opened     []activities.LeaseRecord
+	ended      []activities.LeaseEnded
+	nonces     map[string]bool
+	opensGate  func()
 }
 
 func newWorld() *world {
@@ -196,6 +197,9 @@ func (w *world) decide(_ context.Context, in activities.DecideInput) (activities
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.decides = append(w.decides, in)
+	if w.decideDown {
+		return activities.Decided{}, fault.Seal(fault.New(fault.Unavailable, "the catalog does not answer"))
+	}
 	if d.By == in.Requester {
 		return activities.Decided{}, fault.Seal(fault.New(fault.Denied, "nobody approves their own request"))
 	}

@@ -132,13 +132,13 @@ type calling struct {
 	files  *workspace.Workspace // nil if the action doesn't write
 	hide   redactor
 
-	mu    sync.Mutex
-	lines int
-	lost  error // the first line that could not be written
+	mu   sync.Mutex
+	said map[string]int // how often each line was
+	lost error          // the first line that could not be written
 }
 
 func (r *Runner) prepare(ctx context.Context, action activities.Action, in activities.Invocation, prefix string) (*calling, error) {
-	c := &calling{runner: r, in: in, prefix: prefix}
+	c := &calling{runner: r, in: in, prefix: prefix, said: map[string]int{}}
 	var err error
 	if c.input, c.hide, err = r.reveal(ctx, in); err != nil {
 		return nil, err
@@ -170,10 +170,10 @@ func (c *calling) guard(ctx context.Context, fn func(context.Context) error) (er
 	defer stop()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.From(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 		if err != nil {
-			err = c.hide.error(err)
+			err = c.hide.error(bugIn(ctx, err))
 		}
 	}()
 	if err = fn(ctx); err != nil {
@@ -184,13 +184,15 @@ func (c *calling) guard(ctx context.Context, fn func(context.Context) error) (er
 	return c.lost
 }
 
-// say writes a line of the action's log.
+// say writes a line of the action's log. Its key is what it says and not its number: an attempt that finds
+// half of the work done has other lines to say than the one before.
 func (c *calling) say(ctx context.Context, text string) {
+	text = c.hide.text(text)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lines++
-	key := c.key("log/" + strconv.Itoa(c.lines))
-	if err := c.runner.line(ctx, c.in.Run.Task, key, c.in.Step, "", c.hide.text(text)); err != nil && c.lost == nil {
+	c.said[text]++
+	key := c.key("log/" + hashed(text) + "/" + strconv.Itoa(c.said[text]))
+	if err := c.runner.line(ctx, c.in.Run.Task, key, c.in.Step, "", text); err != nil && c.lost == nil {
 		c.lost = err
 	}
 }

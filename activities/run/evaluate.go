@@ -15,7 +15,11 @@ import (
 // Evaluate says what a step's `if`, `each` and `input` come to, by Backstage's rules. What mentions
 // `secrets` in the input is held back for the action's own activity.
 func (r *Runner) Evaluate(ctx context.Context, in activities.EvaluateInput) (activities.Evaluated, error) {
-	out, err := r.evaluate(ctx, in)
+	var out activities.Evaluated
+	err := pure(ctx, func() (err error) {
+		out, err = r.evaluate(ctx, in)
+		return err
+	})
 	if err != nil {
 		return activities.Evaluated{}, r.seal(ctx, err, "evaluating a step failed", "task", in.Run.Task, "step", in.Step.ID)
 	}

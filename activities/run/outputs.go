@@ -11,7 +11,11 @@ import (
 
 // Outputs renders what a run shows at its end. Links and texts whose `if` is not true are left out.
 func (r *Runner) Outputs(ctx context.Context, in activities.OutputsInput) (activities.Outputs, error) {
-	raw, err := outputs(ctx, in)
+	var raw json.RawMessage
+	err := pure(ctx, func() (err error) {
+		raw, err = outputs(ctx, in)
+		return err
+	})
 	if err != nil {
 		return activities.Outputs{}, r.seal(ctx, err, "rendering the outputs failed", "task", in.Run.Task)
 	}

@@ -72,8 +72,10 @@ func titled(rec activities.Record) string {
 }
 
 // mark tells one thing that can happen to a step several times from the next.
-func mark(rec activities.Record) string {
-	sum := sha256.Sum256([]byte(rec.Error + "\x00" + rec.Message))
+func mark(rec activities.Record) string { return hashed(rec.Error + "\x00" + rec.Message) }
+
+func hashed(s string) string {
+	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:8])
 }
 

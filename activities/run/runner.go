@@ -5,7 +5,10 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/gildway/gildway/activities"
@@ -115,7 +118,43 @@ func (r *Runner) seal(ctx context.Context, err error, what string, attrs ...any)
 		level = slog.LevelError
 	}
 	r.log.Log(ctx, level, what, attrs...)
+	var mistake *bug
+	if errors.As(f, &mistake) && attempt(ctx) >= bugAttempts {
+		return fault.SealFinal(f)
+	}
 	return fault.Seal(f)
+}
+
+// bugAttempts is how often a call is tried whose action panics or fails without a fault. A mistake in code
+// does not go away by waiting as long as for a provider.
+const bugAttempts = 3
+
+// bug is a panic, or an error that an action did not make a fault of.
+type bug struct{ error }
+
+func (b *bug) Unwrap() error { return b.error }
+
+// bugIn marks what only a mistake in an action's code can be.
+func bugIn(ctx context.Context, err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) || ctx.Err() != nil {
+		return err
+	}
+	return fault.From(&bug{err})
+}
+
+// pure runs what depends on nothing but its input: what is our mistake there stays one in every attempt.
+func pure(ctx context.Context, fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = bugIn(ctx, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	err = fn()
+	if f := fault.From(err); err != nil && f.Kind == fault.Internal && ctx.Err() == nil {
+		return fault.Wrap(fault.Internal, &bug{err}, "%s", f.Public)
+	}
+	return err
 }
 
 // asFault reads an error; a call that ran out of time is not a mistake of ours.

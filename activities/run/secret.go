@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/gildway/gildway/activities"
@@ -225,6 +226,8 @@ type redactor struct{ values []string }
 func (r *redactor) add(value any) {
 	if text, ok := value.(string); ok && len(strings.TrimSpace(text)) > 1 {
 		r.values = append(r.values, strings.TrimSpace(text))
+		// The longest first: a secret that begins like another must not leave the other's end behind.
+		slices.SortFunc(r.values, func(a, b string) int { return len(b) - len(a) })
 	}
 }
 

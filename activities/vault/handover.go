@@ -28,9 +28,10 @@ type Handover struct{ *connection }
 func NewHandover(config Config) *Handover { return &Handover{newConnection(config)} }
 
 // Collect takes out what a step left for its requester; step is the step's id, in a loop followed by
-// "/" and the iteration. The second time it is a Gone fault. Whoever calls it must have checked that
-// the caller is the requester.
-func (h *Handover) Collect(ctx context.Context, task, step string) (Collected, error) {
+// "/" and the iteration. Nothing there is a NotFound fault; the second time it is a Gone one. claim is asked
+// when there is something: its error leaves it where it is. Whoever calls Collect must have checked that the
+// caller is the requester.
+func (h *Handover) Collect(ctx context.Context, task, step string, claim func(context.Context) error) (Collected, error) {
 	client, err := h.connect()
 	if err != nil {
 		return Collected{}, err
@@ -39,14 +40,20 @@ func (h *Handover) Collect(ctx context.Context, task, step string) (Collected, e
 	where := sanitise(task) + "/" + stepName(id, iteration)
 	box := client.KVv2(h.config.HandoverMount)
 	left, err := box.Get(ctx, where)
-	if errors.Is(err, api.ErrSecretNotFound) || err == nil && left.Data == nil {
-		return Collected{}, fault.New(fault.Gone, "there is nothing to collect: it was collected or revoked, or was never made")
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, api.ErrSecretNotFound):
+		return Collected{}, fault.New(fault.NotFound, "there is nothing to collect: it was revoked, or is not made yet")
+	case err != nil:
 		return Collected{}, typed(err)
+	case left.Data == nil:
+		return Collected{}, fault.New(fault.Gone, "this was collected before")
 	}
-	// Destroyed before it is given out: a lost answer costs a new request, never a second copy.
-	if err := box.DeleteMetadata(ctx, where); err != nil {
+	if err := claim(ctx); err != nil {
+		return Collected{}, err
+	}
+	// Destroyed before it is given out: a lost answer costs a new request, never a second copy. The empty box
+	// stays: an attempt to mint that comes again must see that its key was handed over.
+	if err := box.Destroy(ctx, where, []int{left.VersionMetadata.Version}); err != nil {
 		return Collected{}, typed(err)
 	}
 	text := func(field string) string { s, _ := left.Data[field].(string); return s }

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"strings"
@@ -121,7 +122,7 @@ func TestMint_AnyAnswerLost_OneKeyOneToken(t *testing.T) {
 			key, err := v.Root.KVv2(got.Mount).Get(t.Context(), got.Path)
 			require.NoError(t, err)
 			require.Equal(t, 1, key.VersionMetadata.Version)
-			left, err := handover(v).Collect(t.Context(), memory.Call().Run.Task, "effect")
+			left, err := handover(v).Collect(t.Context(), memory.Call().Run.Task, "effect", unclaimed)
 			require.NoError(t, err)
 			require.Equal(t, got.ExpiresAt, left.ExpiresAt.UTC().Format(time.RFC3339))
 
@@ -134,6 +135,44 @@ func TestMint_AnyAnswerLost_OneKeyOneToken(t *testing.T) {
 		})
 	}
 }
+
+// The requester may be faster than the attempt that comes after one whose answer was lost.
+func TestMint_CollectedBeforeTheNextAttempt_TokenStaysAlive(t *testing.T) {
+	t.Parallel()
+	v := exercise.StartVault(t)
+	m, memory, r := minter(v), exercise.NewMemory(), vault.Request{Team: newTeam(), Tool: tool}
+	v.Lose("/v1/gildway-handover/data/")
+	_, err := m.Mint(t.Context(), memory.Call(), r)
+	require.ErrorIs(t, err, fault.Unavailable)
+	left, err := handover(v).Collect(t.Context(), memory.Call().Run.Task, "effect", unclaimed)
+	require.NoError(t, err)
+	key := unwrap(t, v, left)
+
+	got, err := m.Mint(t.Context(), memory.Call(), r)
+	require.NoError(t, err)
+	require.Equal(t, got.ExpiresAt, left.ExpiresAt.UTC().Format(time.RFC3339))
+	_, err = key.KVv2(left.Mount).Get(t.Context(), left.Path)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, v.Holders(t, got.Role))
+	_, err = handover(v).Collect(t.Context(), memory.Call().Run.Task, "effect", unclaimed)
+	require.ErrorIs(t, err, fault.Gone)
+}
+
+func TestCollect_ClaimRefused_LeavesItThere(t *testing.T) {
+	t.Parallel()
+	v := exercise.StartVault(t)
+	memory := exercise.NewMemory()
+	_, err := minter(v).Mint(t.Context(), memory.Call(), vault.Request{Team: newTeam(), Tool: tool})
+	require.NoError(t, err)
+	taken := fault.New(fault.Gone, "somebody else was faster")
+	_, err = handover(v).Collect(t.Context(), memory.Call().Run.Task, "effect", func(context.Context) error { return taken })
+	require.ErrorIs(t, err, taken)
+	_, err = handover(v).Collect(t.Context(), memory.Call().Run.Task, "effect", unclaimed)
+	require.NoError(t, err)
+}
+
+// unclaimed lets everybody collect.
+func unclaimed(context.Context) error { return nil }
 
 func unwrap(t *testing.T, v *exercise.Vault, c vault.Collected) *api.Client {
 	t.Helper()
@@ -167,9 +206,9 @@ func TestMint_Token_OpensItsOwnKeyAndNothingElse(t *testing.T) {
 	other, err := m.Mint(t.Context(), exercise.NewMemory().Call(), vault.Request{Team: newTeam(), Tool: tool})
 	require.NoError(t, err)
 
-	left, err := handover(v).Collect(t.Context(), call.Run.Task, "effect")
+	left, err := handover(v).Collect(t.Context(), call.Run.Task, "effect", unclaimed)
 	require.NoError(t, err)
-	_, err = handover(v).Collect(t.Context(), call.Run.Task, "effect")
+	_, err = handover(v).Collect(t.Context(), call.Run.Task, "effect", unclaimed)
 	require.ErrorIs(t, err, fault.Gone)
 	key := unwrap(t, v, left)
 	opened, err := key.KVv2(left.Mount).Get(t.Context(), left.Path)
@@ -263,7 +302,7 @@ func TestMint_Loop_EachIterationHasItsOwn(t *testing.T) {
 		require.NoError(t, err)
 		require.Regexp(t, `^gildway-key-[a-z0-9-]+$`, got.Role)
 		roles[got.Role] = true
-		_, err = handover(v).Collect(t.Context(), call.Run.Task, "effect/"+iteration)
+		_, err = handover(v).Collect(t.Context(), call.Run.Task, "effect/"+iteration, unclaimed)
 		require.NoError(t, err, iteration)
 	}
 	require.Len(t, roles, 5)
@@ -280,6 +319,6 @@ func TestMint_BadInputOrToken_IsTyped(t *testing.T) {
 	_, err := dead.Mint(t.Context(), exercise.NewMemory().Call(), vault.Request{Team: "a", Tool: tool})
 	require.ErrorIs(t, err, fault.Denied)
 	require.NotContains(t, err.Error()+fault.From(err).Cause.Error(), "canary-dead")
-	_, err = handover(v).Collect(t.Context(), uuid.NewString(), "effect")
-	require.ErrorIs(t, err, fault.Gone)
+	_, err = handover(v).Collect(t.Context(), uuid.NewString(), "effect", unclaimed)
+	require.ErrorIs(t, err, fault.NotFound)
 }

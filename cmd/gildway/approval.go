@@ -54,7 +54,10 @@ func decide(f *apiFlags, decision string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Decide(cmd.Context(), args[0], decision, comment)
+			if err := c.Decide(cmd.Context(), args[0], decision, comment); err != nil {
+				return err
+			}
+			return f.print(cmd, map[string]string{"id": args[0], "decision": decision}, []string{"id", "decision"}, [][]string{{args[0], decision}})
 		},
 	}
 	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")

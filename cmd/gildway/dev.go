@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -68,6 +69,10 @@ func devOptions(cmd *cobra.Command, stateDir, ports, postgres string) (dev.Optio
 			return dev.Options{}, err
 		}
 	}
+	stateDir, err := filepath.Abs(stateDir)
+	if err != nil {
+		return dev.Options{}, fmt.Errorf("the state folder: %w", err)
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return dev.Options{}, fmt.Errorf("finding this program: %w", err)
@@ -89,11 +94,14 @@ func printEndpoints(cmd *cobra.Command, stateDir string, e dev.Endpoints) {
 		e.API, e.TemporalUI, e.Vault, e.Sandbox["github"], stateDir)
 	w.Flush()
 	fmt.Fprintf(out, `
-  export GILDWAY_API=%s GILDWAY_TOKEN=$(gildway token --as requester --state-dir %s)
-  gildway task submit request-llm-gateway-access --values values.json --wait
+In another terminal:
+
+  export GILDWAY_API=%[1]s GILDWAY_TOKEN=$(%[2]s token --as requester --state-dir '%[3]s')
+  echo '{"useCase":"Trying it out","team":"group:default/payments-team","monthlyTokens":50000}' |
+    %[2]s task submit request-llm-gateway-access --values - --wait
 
 Ctrl-C stops it.
-`, e.API, stateDir)
+`, e.API, os.Args[0], stateDir)
 }
 
 func tokenCommand() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -24,6 +25,8 @@ func (f *apiFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.output, "output", "table", "table or json")
 }
 
+const freshToken = "for the local stack: gildway token --as requester"
+
 func (f *apiFlags) client() (*client.Client, error) {
 	token := f.token
 	if token == "" {
@@ -34,7 +37,7 @@ func (f *apiFlags) client() (*client.Client, error) {
 		errs = append(errs, errors.New("no API is named; set --api or GILDWAY_API, e.g. http://127.0.0.1:7780"))
 	}
 	if token == "" {
-		errs = append(errs, errors.New("no token is given; set --token or GILDWAY_TOKEN; for the local stack: gildway token --as requester"))
+		errs = append(errs, errors.New("no token is given; set --token or GILDWAY_TOKEN; "+freshToken))
 	}
 	if f.output != "table" && f.output != "json" {
 		errs = append(errs, fmt.Errorf("--output is %q; write table or json", f.output))
@@ -46,9 +49,7 @@ func (f *apiFlags) client() (*client.Client, error) {
 func (f *apiFlags) print(cmd *cobra.Command, v any, head []string, rows [][]string) error {
 	out := cmd.OutOrStdout()
 	if f.output == "json" {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		return printJSON(out, v)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.ToUpper(strings.Join(head, "\t")))
@@ -56,4 +57,10 @@ func (f *apiFlags) print(cmd *cobra.Command, v any, head []string, rows [][]stri
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
+}
+
+func printJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }

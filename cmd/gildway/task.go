@@ -46,7 +46,7 @@ func taskSubmit(f *apiFlags) *cobra.Command {
 				return f.print(cmd, map[string]string{"id": id}, []string{"id"}, [][]string{{id}})
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), id)
-			return watch(cmd, c, id)
+			return f.watch(cmd, c, id)
 		},
 	}
 	cmd.Flags().StringVar(&file, "values", "", "the parameters, JSON or YAML; - for standard input")
@@ -79,7 +79,7 @@ func readValues(cmd *cobra.Command, file string) (json.RawMessage, error) {
 	if json.Valid(raw) {
 		return bytes.TrimSpace(raw), nil
 	}
-	var v map[string]any
+	v := map[string]any{}
 	if err := yaml.Unmarshal(raw, &v); err != nil {
 		return nil, fmt.Errorf("%s holds neither JSON nor YAML: %w", file, err)
 	}
@@ -158,20 +158,27 @@ func taskWatch(f *apiFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return watch(cmd, c, args[0])
+			return f.watch(cmd, c, args[0])
 		},
 	}
 }
 
-func watch(cmd *cobra.Command, c *client.Client, id string) error {
+// watch prints a line for each event, as JSON if that is asked for, and for a run that went well its
+// output at the end.
+func (f *apiFlags) watch(cmd *cobra.Command, c *client.Client, id string) error {
 	out := cmd.OutOrStdout()
-	end, err := c.Watch(cmd.Context(), id, func(e client.Event) {
+	show := func(e client.Event) {
 		step := e.Body.StepID
 		if e.Body.Status != "" && step != "" {
 			step += " [" + e.Body.Status + "]"
 		}
 		fmt.Fprintf(out, "%s  %-32s  %s\n", e.CreatedAt.Local().Format(time.TimeOnly), step, e.Body.Message)
-	})
+	}
+	if f.output == "json" {
+		lines := json.NewEncoder(out)
+		show = func(e client.Event) { _ = lines.Encode(e) } // of an event that was JSON before
+	}
+	end, err := c.Watch(cmd.Context(), id, show)
 	if err != nil {
 		return err
 	}
@@ -179,7 +186,7 @@ func watch(cmd *cobra.Command, c *client.Client, id string) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), "the run failed:", e.Message)
 		return exitCode(1)
 	}
-	if len(end.Body.Output) > 0 {
+	if len(end.Body.Output) > 0 && f.output != "json" { // the completion event holds it
 		fmt.Fprintln(out, string(end.Body.Output))
 	}
 	return nil
@@ -195,7 +202,10 @@ func taskCancel(f *apiFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.CancelTask(cmd.Context(), args[0])
+			if err := c.CancelTask(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			return f.print(cmd, map[string]string{"id": args[0], "asked": "cancel"}, []string{"id", "asked"}, [][]string{{args[0], "to stop at its next safe point"}})
 		},
 	}
 }

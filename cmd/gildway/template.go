@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -43,9 +42,7 @@ func templateLint() *cobra.Command {
 				if problems == nil {
 					problems = []fault.Problem{}
 				}
-				enc := json.NewEncoder(out)
-				enc.SetIndent("", "  ")
-				if err := enc.Encode(problems); err != nil {
+				if err := printJSON(out, problems); err != nil {
 					return err
 				}
 			case "text":
@@ -75,8 +72,8 @@ func templateGraph() *cobra.Command {
 		Short: "Draw what waits for what, and why",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			draw, ok := map[string]func(*plan.Plan) string{"dot": templates.Dot, "mermaid": templates.Mermaid, "json": planJSON}[output]
-			if !ok {
+			draw := map[string]func(*plan.Plan) string{"dot": templates.Dot, "mermaid": templates.Mermaid}[output]
+			if draw == nil && output != "json" {
 				return fmt.Errorf("--output is %q; write dot, mermaid or json", output)
 			}
 			versions, problems := offline(args)
@@ -87,19 +84,15 @@ func templateGraph() *cobra.Command {
 				return exitCode(1)
 			}
 			for _, v := range versions {
-				fmt.Fprintln(cmd.OutOrStdout(), draw(v.Plan))
+				if draw != nil {
+					fmt.Fprintln(cmd.OutOrStdout(), draw(v.Plan))
+				} else if err := printJSON(cmd.OutOrStdout(), v.Plan); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "mermaid", "mermaid, dot or json")
 	return cmd
-}
-
-func planJSON(p *plan.Plan) string {
-	raw, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
-		return err.Error() // a plan is plain data; this can't happen
-	}
-	return string(raw)
 }

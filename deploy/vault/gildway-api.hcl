@@ -4,8 +4,8 @@ path "gildway-handover/data/+/+" {
   capabilities = ["read"]
 }
 
-path "gildway-handover/metadata/+/+" {
-  capabilities = ["delete"]
+path "gildway-handover/destroy/+/+" {
+  capabilities = ["update"]
 }
 
 # Its own token.

@@ -4,15 +4,11 @@ package vault
 
 import _ "embed"
 
-// WorkerPolicy is the policy gildway-worker, in HCL.
-//
 //go:embed gildway-worker.hcl
-var WorkerPolicy string
+var workerPolicy string
 
-// APIPolicy is the policy gildway-api, in HCL.
-//
 //go:embed gildway-api.hcl
-var APIPolicy string
+var apiPolicy string
 
 // Names of the policies.
 const (
@@ -23,7 +19,7 @@ const (
 // Mounts are the KV version 2 mounts that the policies speak of.
 func Mounts() []string { return []string{"team-keys", "gildway-handover"} }
 
-// Policies gives the text of each policy by its name.
+// Policies gives the text of each policy, in HCL, by its name.
 func Policies() map[string]string {
-	return map[string]string{WorkerPolicyName: WorkerPolicy, APIPolicyName: APIPolicy}
+	return map[string]string{WorkerPolicyName: workerPolicy, APIPolicyName: apiPolicy}
 }

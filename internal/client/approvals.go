@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -99,11 +98,4 @@ type GraphStep struct {
 func (c *Client) Graph(ctx context.Context, task string) (Graph, error) {
 	var g Graph
 	return g, c.call(ctx, http.MethodGet, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/graph?format=json", nil, &g)
-}
-
-// ParameterSchema gives the template's form as Backstage's frontend gets it.
-func (c *Client) ParameterSchema(ctx context.Context, namespace, name string) (json.RawMessage, error) {
-	var raw json.RawMessage
-	path := "/api/scaffolder/v2/templates/" + url.PathEscape(namespace) + "/template/" + url.PathEscape(name) + "/parameter-schema"
-	return raw, c.call(ctx, http.MethodGet, path, nil, &raw)
 }

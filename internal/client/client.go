@@ -3,6 +3,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,14 +34,16 @@ type Problem struct {
 }
 
 func (p *Problem) Error() string {
-	s := p.Title
-	if s == "" {
-		s = http.StatusText(p.Status)
-	}
+	s := cmp.Or(p.Title, http.StatusText(p.Status))
 	for _, d := range p.Detail {
 		s += "\n  " + d
 	}
 	return s
+}
+
+// final reports whether asking again would bring the same answer.
+func (p *Problem) final() bool {
+	return p.Status/100 == 4 && p.Status != http.StatusRequestTimeout && p.Status != http.StatusTooManyRequests
 }
 
 // callTimeout bounds every call but the event stream.
@@ -97,15 +100,13 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 // Backstage's list of validation errors.
 func readProblem(answer *http.Response) *Problem {
 	raw, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<20)) // what could be read is enough
+	type problem struct{ Path, Message, Fix string }
 	var shape struct {
 		Title, Detail string
-		Problems      []struct {
-			Path, Message, Fix string
-			Line               int
-		}
-		Error struct {
+		Problems      []problem
+		Error         struct {
 			Message  string
-			Problems []struct{ Path, Message string }
+			Problems []problem
 		}
 		Errors []struct{ Stack string }
 	}
@@ -114,26 +115,21 @@ func readProblem(answer *http.Response) *Problem {
 		p.Title = answer.Status
 		return p
 	}
-	p.Title = firstOf(shape.Detail, shape.Error.Message, shape.Title)
+	p.Title = cmp.Or(shape.Detail, shape.Error.Message, shape.Title)
 	if len(shape.Errors) > 0 {
 		p.Title = "the values don't fit the template"
 	}
 	for _, e := range shape.Errors {
 		p.Detail = append(p.Detail, strings.TrimPrefix(e.Stack, "instance."))
 	}
-	for _, e := range shape.Problems {
-		p.Detail = append(p.Detail, strings.TrimPrefix(e.Path+": "+e.Message, ": "))
+	for _, e := range append(shape.Problems, shape.Error.Problems...) {
+		text := strings.TrimPrefix(e.Path+": "+e.Message, ": ")
+		if e.Fix != "" {
+			text += "; try: " + e.Fix
+		}
+		p.Detail = append(p.Detail, text)
 	}
 	return p
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 // SubmitTask asks for a run of a template and gives the task's id. What was accepted will run.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -28,25 +29,39 @@ type Event struct {
 	} `json:"body"`
 }
 
+const (
+	// hopelessAfter attempts in a row that brought nothing Watch gives up.
+	hopelessAfter = 20
+	pause         = 500 * time.Millisecond
+)
+
 // Watch calls each for every event of a task from its first one on, until the run has ended; it
-// connects again where a broken stream left off. It gives the completion event.
+// connects again where a broken stream left off. It gives the completion event. A *Problem that is the
+// caller's fault (no such task, no right to see it) is not tried again.
 func (c *Client) Watch(ctx context.Context, task string, each func(Event)) (Event, error) {
 	var last Event
-	failures := 0
-	for {
+	for failures := 0; ; {
+		before := last.ID
 		done, err := c.follow(ctx, task, &last, each)
-		if done || ctx.Err() != nil {
+		if done {
+			return last, nil
+		}
+		if ctx.Err() != nil {
 			return last, ctx.Err()
 		}
-		if err == nil {
+		var refused *Problem
+		if errors.As(err, &refused) && refused.final() {
+			return last, err
+		}
+		if failures++; err == nil || last.ID != before {
 			failures = 0
 		}
-		if failures++; failures > 20 {
+		if failures >= hopelessAfter {
 			return last, err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -74,5 +89,8 @@ func (c *Client) follow(ctx context.Context, task string, last *Event, each func
 			return true, nil
 		}
 	}
-	return false, lines.Err()
+	if err := lines.Err(); err != nil {
+		return false, fmt.Errorf("the event stream broke: %w", err)
+	}
+	return false, nil
 }

@@ -14,8 +14,7 @@ import (
 // Config is the content of gildway.yaml. The API reads all of it but the providers' credentials, the
 // worker all but the signing key: give each role a file with what it needs.
 type Config struct {
-	Listen    string     `koanf:"listen"`    // host:port of the API
-	PublicURL string     `koanf:"publicUrl"` // how people reach the API; default http://<listen>
+	Listen    string     `koanf:"listen"` // host:port of the API
 	Database  Database   `koanf:"database"`
 	Temporal  Temporal   `koanf:"temporal"`
 	Workspace Workspace  `koanf:"workspace"`
@@ -115,7 +114,6 @@ const (
 
 func (c *Config) setDefaults() {
 	setDefault(&c.Listen, "127.0.0.1:7780")
-	setDefault(&c.PublicURL, "http://"+c.Listen)
 	setDefault(&c.Temporal.Namespace, "default")
 	setDefault(&c.Vault.Mount, "team-keys")
 	setDefault(&c.Vault.HandoverMount, "gildway-handover")
@@ -133,7 +131,7 @@ func (c Config) Check(role Role) error {
 	var errs []error
 	need := func(ok bool, key, why string) {
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s: %s", key, why))
+			errs = append(errs, fmt.Errorf("  %s: %s", key, why))
 		}
 	}
 	needURL := func(key, v string) {
@@ -145,6 +143,7 @@ func (c Config) Check(role Role) error {
 	need(err == nil, "temporal.address", "must be host:port, e.g. temporal:7233")
 	needURL("catalog.url", c.Catalog.URL)
 	needURL("vault.address", c.Vault.Address)
+	need(!c.Vault.Token.Empty(), "vault.token", "is missing; it is bound to the role's policy in deploy/vault")
 	switch role {
 	case Server:
 		_, _, err := net.SplitHostPort(c.Listen)
@@ -163,6 +162,15 @@ func (c Config) Check(role Role) error {
 			key := fmt.Sprintf("github[%d]", i)
 			need(h.Host != "", key+".host", "is missing; e.g. github.com")
 			needURL(key+".apiBaseUrl", h.APIBaseURL)
+			need(!h.Token.Empty(), key+".token", "is missing")
+		}
+		if c.Okta.URL != "" {
+			needURL("okta.url", c.Okta.URL)
+			need(!c.Okta.Token.Empty(), "okta.token", "is missing")
+		}
+		if c.ITSM.URL != "" {
+			needURL("servicenow.url", c.ITSM.URL)
+			need(c.ITSM.User != "" && !c.ITSM.Password.Empty(), "servicenow", "needs user and password")
 		}
 	}
 	return errors.Join(errs...)

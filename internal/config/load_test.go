@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,6 +61,28 @@ func TestLoad_SaysEverythingThatIsMissing(t *testing.T) {
 	for _, key := range []string{"listen", "database.url", "temporal.address", "vault.address", "auth.issuers", "approvals.signingKey"} {
 		require.ErrorContains(t, err, key)
 	}
+	_, err = load(t, "okta: { url: nowhere }\nservicenow: { url: 'https://x.example', user: gildway }\ngithub: [{ host: github.com, apiBaseUrl: x }]\n", Worker)
+	for _, key := range []string{"okta.url", "okta.token", "servicenow: needs", "github[0].apiBaseUrl", "github[0].token", "workspace.url"} {
+		require.ErrorContains(t, err, key)
+	}
 	_, err = load(t, "listen: ${NOPE}\n", Worker)
 	require.ErrorContains(t, err, "${NOPE} is used but not set")
+}
+
+func TestLoad_ExampleOfTheDocs_IsCompleteForItsRole(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	found := map[Role]bool{}
+	for _, block := range strings.Split(string(raw), "```yaml\n")[1:] {
+		text, _, _ := strings.Cut(block, "```")
+		head, _, _ := strings.Cut(text, "\n")
+		role := Role(strings.TrimSuffix(strings.TrimPrefix(head, "# "), ".yaml"))
+		file := filepath.Join(t.TempDir(), "gildway.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		_, err := Load(file, role, func(string) (string, bool) { return "set", true }, nil)
+		require.NoError(t, err, role)
+		found[role] = true
+	}
+	require.Equal(t, map[Role]bool{Server: true, Worker: true}, found)
 }

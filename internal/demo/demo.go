@@ -50,7 +50,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("a folder for the demo's state: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer stack.Remove(dir)
 	say(o.Out, "A fresh local stack in %s", dir)
 	local, err := dev.Start(ctx, dev.Options{
 		StateDir: dir, AutoPorts: true, Postgres: o.Postgres, Program: o.Program,

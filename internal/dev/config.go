@@ -1,9 +1,12 @@
 package dev
 
 import (
+	"net/url"
 	"path/filepath"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/gildway/gildway/internal/stack"
 )
 
 // places are the addresses that the parts of the stack know each other by.
@@ -18,6 +21,14 @@ type places struct {
 	signingKey, verifyKey    string // files
 }
 
+// workspace is the URL of a folder that must be there already. Its temporary files stay in it: a rename
+// from /tmp would fail where that is another file system, and they are nobody else's business.
+func (p places) workspace() string {
+	return (&url.URL{Scheme: "file", Path: filepath.Join(p.stateDir, workspaceDir), RawQuery: "no_tmp_dir=true"}).String()
+}
+
+const workspaceDir = "workspace"
+
 // writeConfigs writes the configuration of both roles: each holds what its role needs and no more.
 func writeConfigs(p places, c credentials) (server, worker string, err error) {
 	shared := map[string]any{
@@ -26,8 +37,7 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 		"catalog":  map[string]any{"url": p.sandbox + "/api/catalog", "token": c.Catalog},
 	}
 	serverFile := with(shared, map[string]any{
-		"listen":    p.listen,
-		"publicUrl": "http://" + p.listen,
+		"listen": p.listen,
 		"auth": map[string]any{
 			"issuers": []any{map[string]any{
 				"url":      p.sandbox + "/issuer",
@@ -40,7 +50,7 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 		"vault":     map[string]any{"address": p.vault, "token": p.serverVault},
 	})
 	workerFile := with(shared, map[string]any{
-		"workspace":  map[string]any{"url": "file://" + filepath.Join(p.stateDir, "workspace") + "?create_dir=true"},
+		"workspace":  map[string]any{"url": p.workspace()},
 		"approvals":  map[string]any{"verifyKey": p.verifyKey},
 		"vault":      map[string]any{"address": p.vault, "token": p.workerVault},
 		"github":     []any{map[string]any{"host": "github.com", "apiBaseUrl": p.sandbox + "/github", "token": c.GitHub}},
@@ -68,5 +78,5 @@ func writeYAML(file string, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(file, raw)
+	return stack.WriteFile(file, raw)
 }

@@ -53,7 +53,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	servers, err := stack.Start(ctx, stack.Options{
 		StateDir: dir, Ports: ports, PostgresURL: o.Postgres, Progress: o.Progress, Log: o.Log,
-		SearchAttributes: SearchAttributes, VaultSetup: vaultSetup(),
+		SearchAttributes: SearchAttributes, VaultSetup: vaultSetup(), Announcement: endpointsFile,
 	})
 	if err != nil {
 		return nil, err
@@ -73,18 +73,15 @@ const stopWithin = 30 * time.Second
 func (s *Stack) Wait() error { return s.servers.Wait() }
 
 // Stop stops everything that Start started and nothing else.
-func (s *Stack) Stop(ctx context.Context) error {
-	err := os.Remove(filepath.Join(s.stateDir, endpointsFile))
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, s.servers.Stop(ctx))
-}
+func (s *Stack) Stop(ctx context.Context) error { return s.servers.Stop(ctx) }
 
 func (s *Stack) startGildway(ctx context.Context, program string) error {
 	creds, err := loadCredentials(s.stateDir)
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(filepath.Join(s.stateDir, workspaceDir), 0o700); err != nil {
+		return fmt.Errorf("the workspace: %w", err)
 	}
 	signing, verify, err := ensureDecisionKey(s.stateDir)
 	if err != nil {
@@ -98,7 +95,7 @@ func (s *Stack) startGildway(ctx context.Context, program string) error {
 	server, worker, err := writeConfigs(places{
 		stateDir: s.stateDir, listen: local(ports.API), sandbox: sandboxURL, database: s.servers.PostgresURL,
 		temporal: s.servers.TemporalAddress, vault: s.servers.VaultAddress,
-		serverVault: s.servers.VaultTokens["gildway-api"], workerVault: s.servers.VaultTokens["gildway-worker"],
+		serverVault: s.servers.VaultTokens[vaultpolicy.APIPolicyName], workerVault: s.servers.VaultTokens[vaultpolicy.WorkerPolicyName],
 		signingKey: signing, verifyKey: verify,
 	}, creds)
 	if err != nil {

@@ -35,7 +35,10 @@ func ReadEndpoints(stateDir string) (Endpoints, error) {
 	if err != nil {
 		return e, fmt.Errorf("reading the stack's endpoints: %w", err)
 	}
-	return e, json.Unmarshal(raw, &e)
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return e, fmt.Errorf("reading the stack's endpoints: %w", err)
+	}
+	return e, nil
 }
 
 // DefaultStateDir is where a stack keeps its state unless told otherwise: $XDG_STATE_HOME/gildway.
@@ -66,5 +69,8 @@ func readState(stateDir string) (state, error) {
 	if err != nil {
 		return s, fmt.Errorf("reading the stack's state: %w", err)
 	}
-	return s, json.Unmarshal(raw, &s)
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("reading the stack's state: %w", err)
+	}
+	return s, nil
 }

@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gildway/gildway/internal/stack"
 )
 
 // credentials are what the sandbox's providers ask for. They are made once a state folder.
@@ -28,7 +30,10 @@ func loadCredentials(stateDir string) (credentials, error) {
 	raw, err := os.ReadFile(file)
 	switch {
 	case err == nil:
-		return c, json.Unmarshal(raw, &c)
+		if err := json.Unmarshal(raw, &c); err != nil {
+			return c, fmt.Errorf("reading %s: %w", file, err)
+		}
+		return c, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return c, fmt.Errorf("reading the sandbox's credentials: %w", err)
 	}
@@ -60,10 +65,14 @@ func ensureDecisionKey(stateDir string) (private, public string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("encoding the decision key: %w", err)
 	}
-	return private, public, errors.Join(
-		writeFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
-		writeFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pubDER})),
-	)
+	// The public half comes last: where it is, the private half is.
+	if err := stack.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})); err != nil {
+		return "", "", fmt.Errorf("keeping the decision key: %w", err)
+	}
+	if err := stack.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pubDER})); err != nil {
+		return "", "", fmt.Errorf("keeping the decision key: %w", err)
+	}
+	return private, public, nil
 }
 
 func writeJSON(file string, v any) error {
@@ -71,14 +80,5 @@ func writeJSON(file string, v any) error {
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(file), err)
 	}
-	return writeFile(file, append(raw, '\n'))
-}
-
-// writeFile writes a file for the owner's eyes, whole or not at all.
-func writeFile(file string, content []byte) error {
-	temp := file + ".new"
-	if err := os.WriteFile(temp, content, 0o600); err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(file), err)
-	}
-	return os.Rename(temp, file)
+	return stack.WriteFile(file, append(raw, '\n'))
 }

@@ -22,6 +22,7 @@ type Provider struct {
 const (
 	blindWait       = time.Minute     // GitHub's documented wait when a limit names no time
 	concurrencyWait = 5 * time.Second // Okta's concurrency limit has a reset that says nothing
+	longestWait     = 24 * time.Hour  // more is a mistake, and far more would overflow
 	bodyKept        = 4 << 10
 )
 
@@ -96,10 +97,10 @@ func throttled(answer *http.Response, body []byte) (time.Duration, bool) {
 	}
 	if reset := first(h, "X-RateLimit-Reset", "X-Rate-Limit-Reset"); reset != "" {
 		if at, err := strconv.ParseInt(reset, 10, 64); err == nil {
-			return max(time.Unix(at, 0).Sub(now), 0) + time.Second, true
+			return min(max(time.Unix(at, 0).Sub(now), 0), longestWait) + time.Second, true
 		}
 		if at, err := time.Parse(time.RFC3339, reset); err == nil {
-			return max(at.Sub(now), 0) + time.Second, true
+			return min(max(at.Sub(now), 0), longestWait) + time.Second, true
 		}
 	}
 	return blindWait, true
@@ -109,10 +110,10 @@ func throttled(answer *http.Response, body []byte) (time.Duration, bool) {
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	v := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(v); err == nil && seconds >= 0 {
-		return time.Duration(max(seconds, 1)) * time.Second, true
+		return time.Duration(min(max(seconds, 1), int(longestWait/time.Second))) * time.Second, true
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		return max(at.Sub(now), time.Second), true
+		return min(max(at.Sub(now), time.Second), longestWait), true
 	}
 	return 0, false
 }

@@ -37,6 +37,8 @@ func TestProvider_Answers_BecomeFaults(t *testing.T) {
 		"429 with seconds":     {status: 429, header: map[string]string{"Retry-After": "7"}, kind: fault.RateLimited, least: 7 * time.Second, most: 7 * time.Second},
 		"429 with epoch":       {status: 429, header: map[string]string{"X-Rate-Limit-Reset": soon, "X-Rate-Limit-Limit": "600"}, kind: fault.RateLimited, least: 25 * time.Second, most: 32 * time.Second},
 		"429 of concurrency":   {status: 429, header: map[string]string{"X-Rate-Limit-Reset": soon, "X-Rate-Limit-Limit": "0"}, kind: fault.RateLimited, least: time.Second, most: 10 * time.Second},
+		"429 for ages":         {status: 429, header: map[string]string{"Retry-After": "9223372036854775807"}, kind: fault.RateLimited, least: 24 * time.Hour, most: 24 * time.Hour},
+		"429 until the end":    {status: 429, header: map[string]string{"X-RateLimit-Reset": "9999999999"}, kind: fault.RateLimited, least: 24 * time.Hour, most: 25 * time.Hour},
 		"429 without a word":   {status: 429, kind: fault.RateLimited, least: time.Minute, most: time.Minute},
 		"403 primary limit":    {status: 403, header: map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}, kind: fault.RateLimited, least: 25 * time.Second, most: 32 * time.Second},
 		"403 secondary limit":  {status: 403, body: `{"message":"You have exceeded a Secondary Rate Limit"}`, kind: fault.RateLimited, least: time.Minute, most: time.Minute},

@@ -8,7 +8,12 @@ import (
 
 // Seal turns an error into what Temporal history may hold: its kind and our own words, never a
 // provider's. The caller logs the cause before it is dropped.
-func Seal(err error) error {
+func Seal(err error) error { return seal(err, false) }
+
+// SealFinal is Seal for an error that has been tried often enough, whatever its kind.
+func SealFinal(err error) error { return seal(err, true) }
+
+func seal(err error, final bool) error {
 	if err == nil {
 		return nil
 	}
@@ -18,7 +23,7 @@ func Seal(err error) error {
 	}
 	f := From(err)
 	return temporal.NewApplicationErrorWithOptions(f.Public, string(f.Kind), temporal.ApplicationErrorOptions{
-		NonRetryable:   f.Kind.Final(),
+		NonRetryable:   final || f.Kind.Final(),
 		NextRetryDelay: f.RetryAfter,
 	})
 }

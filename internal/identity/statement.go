@@ -18,8 +18,10 @@ import (
 const (
 	statementType   = "gildway-decision+jwt"
 	statementIssuer = "gildway"
-	// statementLife is how long a statement can be handed in: the way from the API to the worker, no more.
-	statementLife = 5 * time.Minute
+	// statementLife is how long a statement can be handed in. A decision may have to wait as a signal until
+	// a worker is back, and the approver was told that it is taken. A long life is safe: a statement is about
+	// one gate of one run, counts once, and its approver's groups are looked up when it is counted.
+	statementLife = 24 * time.Hour
 )
 
 // Statement is what one approver said about one gate of one run. It counts for nothing else.
@@ -33,7 +35,7 @@ type Statement struct {
 
 	Nonce    string    // unique; Sign draws it if empty
 	IssuedAt time.Time // Sign sets it if zero
-	Expires  time.Time // Sign sets it to five minutes after IssuedAt if zero
+	Expires  time.Time // Sign sets it to a day after IssuedAt if zero
 }
 
 type statementClaims struct {

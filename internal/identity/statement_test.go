@@ -28,11 +28,13 @@ func TestStatement_RoundTrip(t *testing.T) {
 	got, err := verifier.Verify(token, now)
 	require.NoError(t, err)
 	require.NotEmpty(t, got.Nonce)
-	require.Equal(t, 5*time.Minute, got.Expires.Sub(got.IssuedAt))
+	require.Equal(t, 24*time.Hour, got.Expires.Sub(got.IssuedAt), "as long as a signed decision may wait for a worker")
 	said.Nonce, said.IssuedAt, said.Expires = got.Nonce, got.IssuedAt, got.Expires
 	require.Equal(t, said, got)
 
-	_, err = verifier.Verify(token, now.Add(10*time.Minute))
+	_, err = verifier.Verify(token, now.Add(23*time.Hour))
+	require.NoError(t, err)
+	_, err = verifier.Verify(token, now.Add(25*time.Hour))
 	require.ErrorIs(t, err, fault.Denied)
 	_, err = verifier.Verify(token, now.Add(-10*time.Minute))
 	require.ErrorIs(t, err, fault.Denied)

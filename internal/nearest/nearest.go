@@ -3,35 +3,49 @@ package nearest
 
 import "strings"
 
+// longest is the length from which a word is no slip of a name any more.
+const longest = 100
+
 // Name gives the candidate that is the fewest edits away from word, whatever the case; the first of
-// equals. It gives "" if none is close enough to be a likely slip: at most a third of the word, plus one.
+// equals. It gives "" if none is close enough to be a likely slip: a third of the word, one edit at least.
 func Name(word string, candidates []string) string {
-	best, fewest := "", len(word)/3+2
+	if len(word) > longest {
+		return ""
+	}
+	best, fewest := "", max(1, len(word)/3)+1
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < fewest {
+		if d := distance(strings.ToLower(word), strings.ToLower(c), fewest); d < fewest {
 			best, fewest = c, d
 		}
 	}
 	return best
 }
 
-// distance is the number of insertions, deletions and substitutions of bytes (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// distance is the number of bytes to insert, delete, replace or swap with their neighbour. It gives
+// up with limit once it can't be less.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	var before []int
+	last := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
+		before, last = last, row
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

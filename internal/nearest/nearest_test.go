@@ -1,6 +1,7 @@
 package nearest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,8 @@ func TestName(t *testing.T) {
 	require.Equal(t, "publish", Name("publsh", steps))
 	require.Equal(t, "publish", Name("Publish", steps))
 	require.Equal(t, "fetch-template", Name("fetch-templte", steps))
+	require.Equal(t, "publish", Name("pubilsh", steps), "two letters swapped are one slip")
 	require.Empty(t, Name("okta", steps))
+	require.Empty(t, Name(strings.Repeat("x", 200), []string{strings.Repeat("x", 199)}))
 	require.Empty(t, Name("x", nil))
 }

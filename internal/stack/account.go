@@ -1,14 +1,11 @@
 package stack
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -60,9 +57,7 @@ func (s *Stack) postgresAccount() (account, error) {
 			return a, nil
 		}
 	}
-	hash := sha256.Sum256([]byte(s.dir.path))
-	away := filepath.Join("/var/tmp", "gildway-"+hex.EncodeToString(hash[:8]))
-	for _, home := range []string{home, away} {
+	for _, home := range []string{home, s.dir.away()} {
 		for _, name := range []string{"postgres", "nobody"} {
 			a, err := accountOf(name, home)
 			if err == nil && a.usable() {

@@ -3,6 +3,7 @@ package stack
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (s server) build(ctx context.Context, source string, r *reporter) (string, 
 	tmp := fmt.Sprintf("%s.%d.tmp", binary, os.Getpid())
 	defer os.Remove(tmp)
 	if err := s.compile(ctx, source, tmp, r); err != nil {
-		return "", err
+		return "", cmp.Or(ctx.Err(), err) // what the compiler says when it is stopped explains nothing
 	}
 	if !s.fits(ctx, tmp) {
 		return "", fmt.Errorf("%s was built but does not say that it is version %s", s.name, s.version)
@@ -55,7 +56,7 @@ func (s server) build(ctx context.Context, source string, r *reporter) (string, 
 	if err := os.Rename(tmp, binary); err != nil {
 		return "", err
 	}
-	if err := writeFile(sourceMark(binary), []byte(hash+"\n")); err != nil {
+	if err := WriteFile(sourceMark(binary), []byte(hash+"\n")); err != nil {
 		return "", err
 	}
 	r.finished("built %s %s: %s", s.name, s.version, binary)

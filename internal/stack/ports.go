@@ -110,7 +110,7 @@ func resolvePorts(asked Ports, file string) (Ports, error) {
 	if err != nil {
 		return Ports{}, err
 	}
-	return asked, writeFile(file, append(text, '\n'))
+	return asked, WriteFile(file, append(text, '\n'))
 }
 
 func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }

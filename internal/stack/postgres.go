@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func initCluster(ctx context.Context, bin postgresBin, account account, data, pa
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
-	if err := writeFile(pwfile, []byte(password+"\n")); err != nil {
+	if err := WriteFile(pwfile, []byte(password+"\n")); err != nil {
 		return err
 	}
 	defer os.Remove(pwfile)
@@ -109,7 +110,7 @@ func initCluster(ctx context.Context, bin postgresBin, account account, data, pa
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, tailOf(string(out), 2000))
+		return fmt.Errorf("initdb: %w\n%s", cmp.Or(ctx.Err(), err), tailOf(string(out), 2000))
 	}
 	return os.Rename(unfinished, data)
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 const oldestPostgres = 15
@@ -119,6 +122,8 @@ func installPostgres(ctx context.Context, r *reporter) error {
 		return err
 	}
 	defer os.Remove(noCluster)
+	runtime.LockOSThread() // the child is told when this thread ends
+	defer runtime.UnlockOSThread()
 	stop := every(progressEvery, func() { r.doing("installing PostgreSQL with apt-get") })
 	defer stop()
 	for _, args := range [][]string{
@@ -127,8 +132,11 @@ func installPostgres(ctx context.Context, r *reporter) error {
 	} {
 		cmd := exec.CommandContext(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		// Asked to end it finishes the package it is at; killed it would leave that half configured.
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		cmd.SysProcAttr = processAttr(syscall.SIGINT)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), err, tailOf(string(out), 2000))
+			return fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), cmp.Or(ctx.Err(), err), tailOf(string(out), 2000))
 		}
 	}
 	return nil

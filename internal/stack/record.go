@@ -41,7 +41,7 @@ func (r record) write(file string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(file, text)
+	return WriteFile(file, text)
 }
 
 // running reports whether the very process that was recorded still runs.

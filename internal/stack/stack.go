@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -35,6 +37,10 @@ type Options struct {
 	// server for Temporal's Web UI; nil for none.
 	CodecEndpoint func(Ports) string
 	VaultSetup    VaultSetup
+	// Announcement names a file in the state directory that its owner writes
+	// once everything runs. One that a killed stack left is removed before
+	// anything starts, and Stop removes it first of all; "" for none.
+	Announcement string
 }
 
 // Stack is a running local stack.
@@ -54,13 +60,14 @@ type Stack struct {
 	// periodic and are renewed while the stack runs.
 	VaultTokens map[string]string
 
-	dir      *stateDir
-	log      *slog.Logger
-	progress func(Progress)
-	ctx      context.Context // the caller's
-	lost     chan error      // something irrecoverable
-	stopping chan struct{}
-	renewal  sync.WaitGroup
+	dir       *stateDir
+	log       *slog.Logger
+	progress  func(Progress)
+	announced string
+	ctx       context.Context // the caller's
+	lost      chan error      // something irrecoverable
+	stopping  chan struct{}
+	renewal   sync.WaitGroup
 
 	mu       sync.Mutex
 	children []*Child
@@ -89,7 +96,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 
 func newStack(ctx context.Context, dir *stateDir, o Options) *Stack {
 	s := &Stack{
-		dir: dir, log: o.Log, progress: o.Progress, ctx: ctx,
+		dir: dir, log: o.Log, progress: o.Progress, ctx: ctx, announced: o.Announcement,
 		lost: make(chan error, 1), stopping: make(chan struct{}),
 	}
 	if s.log == nil {
@@ -99,6 +106,9 @@ func newStack(ctx context.Context, dir *stateDir, o Options) *Stack {
 }
 
 func (s *Stack) start(ctx context.Context, o Options) error {
+	if err := s.withdraw(); err != nil {
+		return err
+	}
 	if err := stopLeftovers(ctx, s.dir.file("run"), s.log); err != nil {
 		return err
 	}
@@ -222,6 +232,7 @@ func (s *Stack) Stop(ctx context.Context) error {
 	s.stopped = true
 	children := slices.Clone(s.children)
 	s.mu.Unlock()
+	withdrawn := s.withdraw()
 	close(s.stopping)
 	s.renewal.Wait()
 	for _, c := range slices.Backward(children) {
@@ -235,5 +246,29 @@ func (s *Stack) Stop(ctx context.Context) error {
 			<-c.ended
 		}
 	}
-	return s.dir.close()
+	return errors.Join(withdrawn, s.dir.close())
+}
+
+// withdraw removes the announcement.
+func (s *Stack) withdraw() error {
+	if s.announced == "" {
+		return nil
+	}
+	if err := os.Remove(s.dir.file(s.announced)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Remove deletes the state of a stack that is not running, also what it had
+// to keep elsewhere.
+func Remove(stateDir string) error {
+	dir, err := openStateDir(stateDir)
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		err = os.RemoveAll(dir.away())
+	}
+	return errors.Join(err, os.RemoveAll(dir.path), dir.close())
 }

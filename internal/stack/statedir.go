@@ -2,6 +2,7 @@ package stack
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -59,6 +60,12 @@ func (d *stateDir) file(parts ...string) string {
 	return filepath.Join(append([]string{d.path}, parts...)...)
 }
 
+// away is where Postgres keeps its data when its account can't reach the state directory.
+func (d *stateDir) away() string {
+	hash := sha256.Sum256([]byte(d.path))
+	return filepath.Join("/var/tmp", "gildway-"+hex.EncodeToString(hash[:8]))
+}
+
 // password returns the secret kept under name and makes a random one first
 // when there is none.
 func (d *stateDir) password(name string) (string, error) {
@@ -73,11 +80,11 @@ func (d *stateDir) password(name string) (string, error) {
 	random := make([]byte, 24)
 	rand.Read(random)
 	secret := hex.EncodeToString(random)
-	return secret, writeFile(file, []byte(secret))
+	return secret, WriteFile(file, []byte(secret))
 }
 
-// writeFile replaces the file as a whole, readable by its owner only.
-func writeFile(file string, text []byte) error {
+// WriteFile replaces the file as a whole, readable by its owner only.
+func WriteFile(file string, text []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func (s *Stack) startVault(ctx context.Context, binary string, setup VaultSetup)
 	if err != nil {
 		return err
 	}
-	if err := writeFile(s.dir.file("vault", "config.hcl"), []byte(s.vaultConfig())); err != nil {
+	if err := WriteFile(s.dir.file("vault", "config.hcl"), []byte(s.vaultConfig())); err != nil {
 		return err
 	}
 	if _, err := s.Run("vault", Command{
@@ -154,7 +154,7 @@ func (v *vaultServer) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := writeFile(v.keyFile, text); err != nil {
+		if err := WriteFile(v.keyFile, text); err != nil {
 			return err
 		}
 	}

@@ -159,7 +159,7 @@ func (v VaultSetup) tokens(ctx context.Context, c *vault.Client, file string) (m
 	if text, err = json.Marshal(held); err != nil {
 		return nil, err
 	}
-	return tokens, writeFile(file, text)
+	return tokens, WriteFile(file, text)
 }
 
 func renew(ctx context.Context, c *vault.Client, token string) error {

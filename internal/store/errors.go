@@ -47,6 +47,10 @@ func again(ctx context.Context, op func(context.Context) error, worthIt func(err
 
 func lostRace(code string) bool { return code == "40001" || code == "40P01" } // serialization failure, deadlock
 
+// passing are the classes of errors that say more about the server, or our way to it, than about what was
+// asked: connection, credential, database, rollback, resources, lock, operator, disk.
+var passing = map[string]bool{"08": true, "28": true, "3D": true, "40": true, "53": true, "55": true, "57": true, "58": true}
+
 // classify turns what the driver says into a fault. The kinds of PostgreSQL errors are those of its
 // manual, appendix A.
 func classify(err error) error {
@@ -61,7 +65,7 @@ func classify(err error) error {
 		return fault.Wrap(fault.NotFound, err, "there is no such record")
 	case errors.As(err, &pg):
 		switch {
-		case lostRace(pg.Code), pg.Code[:2] == "08", pg.Code[:2] == "53", pg.Code[:2] == "57", pg.Code == "25006": // connection, resources, operator, read-only standby
+		case passing[pg.Code[:2]], pg.Code == "25006": // read-only standby
 			return fault.Wrap(fault.Unavailable, err, "the database can't do this right now")
 		case pg.Code == "23505":
 			return fault.Wrap(fault.Conflict, err, "this exists already")
