@@ -4,14 +4,9 @@ package worker
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -54,9 +49,9 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	if err := registry.Check(); err != nil {
 		return fmt.Errorf("the actions are not complete: %w", err)
 	}
-	verifier, err := statementVerifier(c.Approvals.VerifyKey)
+	verifier, err := identity.OpenStatementVerifier(c.Approvals.VerifyKey)
 	if err != nil {
-		return err
+		return fmt.Errorf("approvals.verifyKey: %w", err)
 	}
 	db, err := store.Open(ctx, c.Database.URL.Reveal())
 	if err != nil {
@@ -131,25 +126,4 @@ func work(ctx context.Context, workers []worker.Worker, fatal <-chan error) erro
 	case err := <-fatal:
 		return fmt.Errorf("a worker gave up: %w", err)
 	}
-}
-
-// statementVerifier reads the public half of the key that decisions are signed with.
-func statementVerifier(file string) (*identity.StatementVerifier, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("approvals.verifyKey: %w", err)
-	}
-	block, _ := pem.Decode(raw)
-	if block == nil {
-		return nil, errors.New("approvals.verifyKey: the file holds no PEM block")
-	}
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("approvals.verifyKey: %w", err)
-	}
-	public, ok := key.(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("approvals.verifyKey: is a %T, not an Ed25519 public key", key)
-	}
-	return identity.NewStatementVerifier(public)
 }

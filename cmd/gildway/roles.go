@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -75,9 +71,9 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	if len(problems) > 0 {
 		return fault.WithProblems("the golden paths don't compile", problems)
 	}
-	signer, err := decisionSigner(c.Approvals.SigningKey)
+	signer, err := identity.OpenSigner(c.Approvals.SigningKey)
 	if err != nil {
-		return err
+		return fmt.Errorf("approvals.signingKey: %w", err)
 	}
 	verifier, err := tokenVerifier(c.Auth)
 	if err != nil {
@@ -134,25 +130,4 @@ func tokenVerifier(a config.Auth) (*identity.Verifier, error) {
 		issuers = append(issuers, identity.Issuer{URL: i.URL, JWKS: i.JWKS, Audience: i.Audience})
 	}
 	return identity.NewVerifier(&http.Client{Timeout: 10 * time.Second}, issuers...)
-}
-
-// decisionSigner reads the private key that decisions are signed with.
-func decisionSigner(file string) (*identity.Signer, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("approvals.signingKey: %w", err)
-	}
-	block, _ := pem.Decode(raw)
-	if block == nil {
-		return nil, errors.New("approvals.signingKey: the file holds no PEM block")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("approvals.signingKey: %w", err)
-	}
-	private, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("approvals.signingKey: is a %T, not an Ed25519 private key", key)
-	}
-	return identity.NewSigner(private)
 }
