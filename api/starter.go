@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,18 +76,30 @@ func (s *starter) run(ctx context.Context) {
 	}
 }
 
-// pass starts the oldest tasks, and says if there may be more.
+// awayAfter is how many tasks in a row may find the engine unavailable before it counts as away: the fault may
+// lie with one of them.
+const awayAfter = 3
+
+// pass starts the oldest tasks, and says if there may be more. One that can't be started now doesn't hold back
+// the others.
 func (s *starter) pass(ctx context.Context) (more bool, err error) {
 	tasks, err := s.store.Unstarted(ctx, startsAtOnce)
 	if err != nil {
 		return false, err
 	}
+	var first error
+	away := 0
 	for _, t := range tasks {
-		if err := s.start(ctx, t); err != nil {
-			return false, err
+		err := s.start(ctx, t)
+		if away++; !errors.Is(err, fault.Unavailable) {
+			away = 0
+		}
+		first = cmp.Or(first, err)
+		if away == awayAfter || ctx.Err() != nil {
+			break
 		}
 	}
-	return len(tasks) == startsAtOnce, nil
+	return first == nil && len(tasks) == startsAtOnce, first
 }
 
 // start starts one task. A task that can never start ends as failed: an accepted task has an end.

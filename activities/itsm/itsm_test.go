@@ -186,8 +186,10 @@ func TestUpdate_WhatIsNotOurs_IsRefused(t *testing.T) {
 	o := newOffice(t)
 	m := exercise.NewMemory()
 	foreign := o.plant(map[string]string{"short_description": "Other", "correlation_display": "Other"})
+	another := o.plant(map[string]string{"short_description": "Another run's", "correlation_display": "Gildway", "correlation_id": "another-run/ticket"})
 	for id, kind := range map[string]fault.Kind{
 		foreign:                            fault.Denied,
+		another:                            fault.Denied,
 		"0123456789abcdef0123456789abcdef": fault.NotFound,
 		"../incident/x":                    fault.Invalid,
 	} {

@@ -17,15 +17,18 @@ const display = "Gildway"
 
 var correlation = regexp.MustCompile(`^[A-Za-z0-9/_.-]{1,100}$`)
 
-// correlationOf is the ticket's correlation id: the call's key, or its hash where the key would not fit
-// the field or could break out of a query.
+// correlationOf is the ticket's correlation id: the call's key, or the task and the key's hash where the key would
+// not fit the field or could break out of a query. Either way it begins with ofRun.
 func correlationOf(call *activities.Call) string {
 	if correlation.MatchString(call.Key) {
 		return call.Key
 	}
 	sum := sha256.Sum256([]byte(call.Key))
-	return "gildway-" + hex.EncodeToString(sum[:])
+	return ofRun(call) + hex.EncodeToString(sum[:24])
 }
+
+// ofRun is what the correlation ids of a run's own tickets begin with.
+func ofRun(call *activities.Call) string { return call.Run.Task + "/" }
 
 func (d *Desk) open(ctx context.Context, call *activities.Call, in OpenInput) (Ticket, error) {
 	id := correlationOf(call)
@@ -101,6 +104,9 @@ func (d *Desk) update(ctx context.Context, call *activities.Call, in UpdateInput
 	}
 	if r.CorrelationDisplay != display {
 		return Updated{}, fault.New(fault.Denied, "the ticket %s was not opened by Gildway", r.Number)
+	}
+	if !strings.HasPrefix(r.CorrelationID, ofRun(call)) {
+		return Updated{}, fault.New(fault.Denied, "the ticket %s belongs to another run", r.Number)
 	}
 	if r.State != wanted && d.ended(r.State) {
 		return Updated{}, fault.New(fault.Conflict, "the ticket %s is %s already", r.Number, d.word(r.State))

@@ -119,8 +119,10 @@ func (m *Minter) writeKey(ctx context.Context, client *api.Client, call *activit
 		return expires, false, fault.New(fault.Conflict, "Vault has a key at %s/%s that this step did not make", m.config.Mount, n.path)
 	case meta.CustomMetadata[expiresField] != nil:
 		at, _ := meta.CustomMetadata[expiresField].(string)
-		expires, err = time.Parse(time.RFC3339, at)
-		return expires, true, err
+		if expires, err = time.Parse(time.RFC3339, at); err != nil {
+			return expires, false, fault.Wrap(fault.Conflict, err, "somebody has changed the metadata of the key at %s/%s in Vault", m.config.Mount, n.path)
+		}
+		return expires, true, nil
 	case meta.CurrentVersion > 0:
 		return expires, false, nil
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -12,8 +13,8 @@ import (
 	"github.com/gildway/gildway/internal/nearest"
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 )
 
@@ -30,11 +31,14 @@ func Load(file string, role Role, lookup func(string) (string, bool), environ []
 		if err != nil {
 			return Config{}, fmt.Errorf("reading the configuration: %w", err)
 		}
-		expanded, err := expand(string(src), lookup)
+		parsed, err := yaml.Parser().Unmarshal(src)
 		if err != nil {
 			return Config{}, fmt.Errorf("%s: %w", file, err)
 		}
-		if err := k.Load(rawbytes.Provider([]byte(expanded)), yaml.Parser()); err != nil {
+		if err := expand(parsed, "", lookup); err != nil {
+			return Config{}, fmt.Errorf("%s: %w", file, err)
+		}
+		if err := k.Load(confmap.Provider(parsed, ""), nil); err != nil {
 			return Config{}, fmt.Errorf("%s: %w", file, err)
 		}
 	}
@@ -65,17 +69,35 @@ func Load(file string, role Role, lookup func(string) (string, bool), environ []
 
 var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-func expand(src string, lookup func(string) (string, bool)) (string, error) {
+// expand replaces variables in the strings of a parsed document, in place. What a variable holds is data: it can't
+// become YAML.
+func expand(node any, at string, lookup func(string) (string, bool)) error {
 	var errs []error
-	out := variable.ReplaceAllStringFunc(src, func(m string) string {
-		name := variable.FindStringSubmatch(m)[1]
-		v, ok := lookup(name)
+	each := func(key string, value any, set func(string)) {
+		text, ok := value.(string)
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s is used but not set in the environment", m))
+			errs = append(errs, expand(value, key, lookup))
+			return
 		}
-		return v
-	})
-	return out, errors.Join(errs...)
+		set(variable.ReplaceAllStringFunc(text, func(m string) string {
+			v, ok := lookup(variable.FindStringSubmatch(m)[1])
+			if !ok {
+				errs = append(errs, fmt.Errorf("%s: %s is used but not set in the environment", key, m))
+			}
+			return v
+		}))
+	}
+	switch n := node.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(n)) {
+			each(strings.TrimPrefix(at+"."+key, "."), n[key], func(v string) { n[key] = v })
+		}
+	case []any:
+		for i := range n {
+			each(fmt.Sprintf("%s[%d]", at, i), n[i], func(v string) { n[i] = v })
+		}
+	}
+	return errors.Join(errs...)
 }
 
 const prefix = "GILDWAY_"

@@ -86,3 +86,14 @@ func TestLoad_ExampleOfTheDocs_IsCompleteForItsRole(t *testing.T) {
 	}
 	require.Equal(t, map[Role]bool{Server: true, Worker: true}, found)
 }
+
+func TestLoad_AVariableIsData(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "gildway.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(complete+"\n# ${NOT_SET}\n"), 0o600))
+	const hostile = "a #b: c\nlisten: 0.0.0.0:1"
+	c, err := Load(file, Server, func(string) (string, bool) { return hostile, true }, nil)
+	require.NoError(t, err)
+	require.Equal(t, "postgres://u:"+hostile+"@db/gildway", c.Database.URL.Reveal())
+	require.Equal(t, "127.0.0.1:7780", c.Listen)
+}

@@ -122,6 +122,9 @@ func taskOfKey(ctx context.Context, q querier, n NewTask) (id string, err error)
 const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, created_by, owner, output,
 	created_at, last_heartbeat_at, started_at, ended_at`
 
+// listColumns leave out the workflow's input, which is large and which no list shows.
+var listColumns = strings.Replace(taskColumns, " run,", " null::json as run,", 1)
+
 func scanTask(row pgx.CollectableRow) (t Task, err error) {
 	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.CreatedBy, &t.Owner,
 		&t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt)
@@ -169,7 +172,7 @@ type TaskFilter struct {
 	Offset    int
 }
 
-// Tasks lists tasks and says how many there are before paging.
+// Tasks lists tasks, without their Run, and says how many there are before paging.
 func (s *Store) Tasks(ctx context.Context, f TaskFilter) (tasks []Task, total int, err error) {
 	order, err := orderBy(f.Order)
 	if err != nil {
@@ -181,7 +184,7 @@ func (s *Store) Tasks(ctx context.Context, f TaskFilter) (tasks []Task, total in
 		if err := s.pool.QueryRow(ctx, `select count(*)`+where, createdBy, status).Scan(&total); err != nil {
 			return err
 		}
-		rows, err := s.pool.Query(ctx, `select `+taskColumns+where+order+` limit $3 offset $4`, createdBy, status, f.Limit, f.Offset)
+		rows, err := s.pool.Query(ctx, `select `+listColumns+where+order+` limit $3 offset $4`, createdBy, status, f.Limit, f.Offset)
 		if err != nil {
 			return err
 		}
