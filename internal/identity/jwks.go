@@ -27,31 +27,41 @@ type keySet struct {
 	client *http.Client
 	url    string
 
-	mu      sync.Mutex // held while fetching: those who wait need the same answer
-	keys    []jose.JSONWebKey
-	fetched time.Time
-	asked   time.Time
-	failed  error
+	mu       sync.Mutex
+	keys     []jose.JSONWebKey
+	fetched  time.Time
+	asked    time.Time
+	failed   error
+	fetching chan struct{} // closed when the fetch that is under way has ended; nil if there is none
 }
 
 func newKeySet(client *http.Client, url string) *keySet { return &keySet{client: client, url: url} }
 
-// find gives the public key of that id. Keys that were fetched before stay in use while the issuer
-// doesn't answer.
+// find gives the public key of that id. A known key is given at once, even if the keys are due to be asked for
+// again: that happens behind it, and keys that were fetched before stay in use while the issuer doesn't answer.
 func (s *keySet) find(ctx context.Context, id, algorithm string, now time.Time) (any, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	key := s.lookup(id, algorithm)
 	stale := key == nil || now.Sub(s.fetched) > keysLive
-	if stale && now.Sub(s.asked) >= refreshEvery {
-		s.asked = now
-		if keys, err := s.fetch(ctx); err != nil {
-			s.failed = err
-		} else {
-			s.keys, s.fetched, s.failed = keys, now, nil
-		}
-		key = s.lookup(id, algorithm)
+	if stale && s.fetching == nil && now.Sub(s.asked) >= refreshEvery {
+		s.asked, s.fetching = now, make(chan struct{})
+		go s.refresh(context.WithoutCancel(ctx), now) // one impatient caller must not fail the others
 	}
+	fetching := s.fetching
+	s.mu.Unlock()
+	if key != nil {
+		return key, nil
+	}
+	if fetching != nil {
+		select {
+		case <-fetching:
+		case <-ctx.Done():
+			return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "the token issuer's keys can't be fetched")
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key = s.lookup(id, algorithm)
 	switch {
 	case key != nil:
 		return key, nil
@@ -60,6 +70,22 @@ func (s *keySet) find(ctx context.Context, id, algorithm string, now time.Time) 
 	default:
 		return nil, fault.Wrap(fault.Unauthenticated, fmt.Errorf("no key %q", id), "Failed user token verification")
 	}
+}
+
+// fetchLimit bounds one fetch.
+const fetchLimit = 10 * time.Second
+
+func (s *keySet) refresh(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, fetchLimit)
+	defer cancel()
+	keys, err := s.fetch(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed = err; err == nil {
+		s.keys, s.fetched = keys, now
+	}
+	close(s.fetching)
+	s.fetching = nil
 }
 
 func (s *keySet) lookup(id, algorithm string) any {
@@ -73,8 +99,6 @@ func (s *keySet) lookup(id, algorithm string) any {
 }
 
 func (s *keySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // one impatient caller must not fail the others
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return nil, err
