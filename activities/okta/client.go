@@ -117,7 +117,7 @@ func (c *Client) group(ctx context.Context, nameOrID string) (*sdk.Group, error)
 	return found[0], nil
 }
 
-// user finds an account that may be granted something, by its full login.
+// user finds an account by its full login.
 func (c *Client) user(ctx context.Context, name string) (*sdk.User, error) {
 	client, err := c.connect()
 	if err != nil {

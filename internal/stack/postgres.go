@@ -134,7 +134,7 @@ func clearPostmaster(ctx context.Context, data string) error {
 	}
 	id, err := processIdentity(pid)
 	alive := err == nil
-	ours := alive && strings.Contains(id.Command, data)
+	ours := alive && strings.Contains(commandLine(pid), data)
 	if ours {
 		orphan := record{Name: "postgres", PID: pid, Stop: syscall.SIGINT, identity: id}
 		if err := orphan.end(ctx); err != nil {

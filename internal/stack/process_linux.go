@@ -18,8 +18,8 @@ func processAttr(onParentDeath syscall.Signal) *syscall.SysProcAttr {
 
 func killGroup(pid int) error { return syscall.Kill(-pid, syscall.SIGKILL) }
 
-// processIdentity is what tells a process from a later one with the same id:
-// when it started (clock ticks since boot) and its command line.
+// processIdentity is what tells a process from a later one with the same id: when it started, in clock ticks
+// since a certain boot. A process that has ended is os.ErrNotExist.
 func processIdentity(pid int) (identity, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -31,14 +31,20 @@ func processIdentity(pid int) (identity, error) {
 	if len(fields) <= startTime || fields[state] == "Z" {
 		return identity{}, os.ErrNotExist
 	}
-	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return identity{}, err
 	}
-	return identity{
-		Started: fields[startTime],
-		Command: strings.TrimRight(strings.ReplaceAll(string(cmdline), "\x00", " "), " "),
-	}, nil
+	return identity{Boot: strings.TrimSpace(string(boot)), Started: fields[startTime]}, nil
+}
+
+// commandLine is what a process was started as, or "" if that can't be seen.
+func commandLine(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return ""
+	}
+	return string(bytes.ReplaceAll(text, []byte{0}, []byte{' '}))
 }
 
 // processesIn lists the processes whose working directory is dir.

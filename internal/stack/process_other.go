@@ -13,4 +13,6 @@ func killGroup(int) error { return errors.ErrUnsupported }
 
 func processIdentity(int) (identity, error) { return identity{}, errors.ErrUnsupported }
 
+func commandLine(int) string { return "" }
+
 func processesIn(string) []int { return nil }

@@ -15,16 +15,20 @@ func processAttr(syscall.Signal) *syscall.SysProcAttr { return &syscall.SysProcA
 func killGroup(pid int) error { return syscall.Kill(-pid, syscall.SIGKILL) }
 
 func processIdentity(pid int) (identity, error) {
-	ps := func(column string) (string, error) {
-		out, err := exec.Command("ps", "-ww", "-p", strconv.Itoa(pid), "-o", column+"=").Output()
-		return strings.TrimSpace(string(out)), err
-	}
-	started, err := ps("lstart")
+	out, err := exec.Command("ps", "-p", strconv.Itoa(pid), "-o", "lstart=").Output()
+	started := strings.TrimSpace(string(out))
 	if err != nil || started == "" {
 		return identity{}, os.ErrNotExist
 	}
-	command, err := ps("command")
-	return identity{Started: started, Command: command}, err
+	return identity{Started: started}, nil
+}
+
+func commandLine(pid int) string {
+	out, err := exec.Command("ps", "-ww", "-p", strconv.Itoa(pid), "-o", "command=").Output()
+	if err != nil {
+		return ""
+	}
+	return string(out)
 }
 
 func processesIn(string) []int { return nil }

@@ -14,10 +14,11 @@ import (
 	"time"
 )
 
-// identity tells a process from a later one that was given the same id.
+// identity tells a process from a later one that was given the same id. The command line is no part of it: just
+// after its start a process still has its parent's, and some change theirs.
 type identity struct {
+	Boot    string `json:"boot,omitempty"` // of the machine; where Started counts from it
 	Started string `json:"started"`
-	Command string `json:"command"`
 }
 
 // record is what is written down of a running child, so that the next start
