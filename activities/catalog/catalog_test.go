@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -125,6 +126,69 @@ func TestRegister_Forms(t *testing.T) {
 		require.ErrorIs(t, err, fault.Invalid, bad)
 	}
 	require.EqualValues(t, 1, p.Did("catalog.location.created", ""))
+}
+
+// plant registers a location as somebody else would.
+func plant(t *testing.T, p *exercise.Providers, target string) {
+	t.Helper()
+	require.Equal(t, http.StatusCreated, p.Call(http.MethodPost, p.Endpoint("catalog")+"/locations", bearer,
+		map[string]string{"type": "url", "target": target}, nil))
+}
+
+func TestRegister_SomebodyIsFasterThanOurRequest_IsTheirs(t *testing.T) {
+	t.Parallel()
+	p := exercise.StartProviders(t)
+	input := []byte(`{"repoContentsUrl":"` + published(t, p, shop) + `"}`)
+	memory := exercise.NewMemory()
+	call := memory.Call()
+	once := call.Once
+	call.Once = func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error {
+		err := once(ctx, name, into, fn)
+		if name == "existed" { // we have looked and not asked yet
+			plant(t, p, p.Endpoint("github")+"/acme-org/shop/tree/main/catalog-info.yaml")
+		}
+		return err
+	}
+	a := action(t, client(p), "catalog:register")
+	_, err := a.Do(t.Context(), call, input)
+	require.ErrorIs(t, err, fault.Conflict)
+	require.NoError(t, a.Undo(t.Context(), memory.Call(), input, nil, "the run failed"))
+	require.Len(t, locations(p), 1)
+}
+
+func TestUndo_LocationThatSomebodyRegisteredAnew_Stays(t *testing.T) {
+	t.Parallel()
+	p := exercise.StartProviders(t)
+	input := []byte(`{"repoContentsUrl":"` + published(t, p, shop) + `"}`)
+	memory := exercise.NewMemory()
+	a := action(t, client(p), "catalog:register")
+	out, err := a.Do(t.Context(), memory.Call(), input)
+	require.NoError(t, err)
+	var all []struct{ Data struct{ ID, Target string } }
+	p.Call(http.MethodGet, p.Endpoint("catalog")+"/locations", bearer, nil, &all)
+	require.Len(t, all, 1)
+	p.Call(http.MethodDelete, p.Endpoint("catalog")+"/locations/"+all[0].Data.ID, bearer, nil, nil)
+	plant(t, p, all[0].Data.Target)
+	require.NoError(t, a.Undo(t.Context(), memory.Call(), input, out, "the run failed"))
+	require.Len(t, locations(p), 1)
+}
+
+func TestUndo_AnswerWasLostAndNobodyTriedAgain_IsGone(t *testing.T) {
+	t.Parallel()
+	p := exercise.StartProviders(t)
+	input := []byte(`{"repoContentsUrl":"` + published(t, p, shop) + `"}`)
+	memory := exercise.NewMemory()
+	a := action(t, client(p), "catalog:register")
+	p.Pass("catalog", "POST", "/locations") // the dry run
+	p.Lose("catalog", "POST", "/locations")
+	_, err := a.Do(t.Context(), memory.Call(), input)
+	require.ErrorIs(t, err, fault.Unavailable)
+	require.Len(t, locations(p), 1)
+	require.NoError(t, a.Undo(t.Context(), memory.Call(), input, nil, "the run failed"))
+	require.Empty(t, locations(p))
+	_, err = a.Do(t.Context(), memory.Call(), input) // a run that is tried again
+	require.NoError(t, err)
+	require.Len(t, locations(p), 1)
 }
 
 func TestDirectory_Rosa(t *testing.T) {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
@@ -19,9 +20,26 @@ type location struct {
 	Target string `json:"target"`
 }
 
-// existed names the memory of whether the location was there before our effect; whoever registered
-// it then still owns it.
-const existed = "existed"
+// What a call remembers. The catalog keeps no mark of whose a location is, so ours is known by the id that our
+// registration was answered with. As a call that was undone can be done again, a registration is named by the id of
+// the one before it.
+const (
+	existed = "existed" // whether the location was there before our effect: then it is somebody else's
+	asked   = "asked/"  // which attempt was the first that asked the catalog to register it
+	made    = "made/"   // the id of the location, "" if it turned out to be somebody else's
+)
+
+// newest gives the id of the last location that the call is known to have registered, "" if there is none.
+func newest(ctx context.Context, call *activities.Call) (id string, foreign bool, err error) {
+	for {
+		var next string
+		done, err := call.Recall(ctx, made+id, &next)
+		if err != nil || !done || next == "" {
+			return id, done && next == "", err
+		}
+		id = next
+	}
+}
 
 func (c *Client) register(ctx context.Context, call *activities.Call, in RegisterInput) (RegisterOutput, error) {
 	target, err := in.target()
@@ -66,16 +84,64 @@ func (c *Client) ensure(ctx context.Context, call *activities.Call, target strin
 	if foreign {
 		return "", fault.New(fault.Conflict, "the location %s already exists", target)
 	}
-	err = c.call(ctx, http.MethodPost, "/locations", nil, wanted, nil)
-	if err != nil && !errors.Is(err, fault.Conflict) { // a conflict is an earlier attempt of ours
+	if err := c.claim(ctx, call, wanted); err != nil {
 		return "", err
-	}
-	if _, found, err := c.location(ctx, target); err != nil {
-		return "", err
-	} else if !found {
-		return "", fault.New(fault.Unavailable, "the catalog does not show the location %s yet", target)
 	}
 	return mainEntity(preview.Entities), nil
+}
+
+// claim makes the location exist and ours.
+func (c *Client) claim(ctx context.Context, call *activities.Call, wanted location) error {
+	id, foreign, err := newest(ctx, call)
+	if err != nil {
+		return err
+	}
+	now, found, err := c.location(ctx, wanted.Target)
+	if err != nil || found && now.ID == id {
+		return err
+	}
+	if !foreign {
+		attempt, first := rand.Text(), ""
+		if err := call.Once(ctx, asked+id, &first, func(context.Context) (any, error) { return attempt, nil }); err != nil {
+			return err
+		}
+		err := call.Once(ctx, made+id, &id, func(ctx context.Context) (any, error) { return c.post(ctx, wanted, attempt == first) })
+		if err != nil {
+			return err
+		}
+		foreign = id == ""
+	}
+	if foreign {
+		return fault.New(fault.Conflict, "the location %s already exists", wanted.Target)
+	}
+	if now, found, err = c.location(ctx, wanted.Target); err == nil && (!found || now.ID != id) {
+		err = fault.New(fault.Unavailable, "the catalog does not show the location %s yet", wanted.Target)
+	}
+	return err
+}
+
+// post registers a location and gives its id, "" if it is somebody else's. The first attempt that asks knows that a
+// conflict is not its own doing. A later one takes the location for that of an attempt whose answer was lost: all
+// that it can mistake is one that somebody registered between the two.
+func (c *Client) post(ctx context.Context, wanted location, first bool) (string, error) {
+	var answer struct {
+		Location location `json:"location"`
+	}
+	err := c.call(ctx, http.MethodPost, "/locations", nil, wanted, &answer)
+	switch {
+	case errors.Is(err, fault.Conflict) && first:
+		return "", nil
+	case errors.Is(err, fault.Conflict):
+		now, found, err := c.location(ctx, wanted.Target)
+		if err == nil && !found {
+			err = fault.New(fault.Unavailable, "the catalog does not show the location %s yet", wanted.Target)
+		}
+		return now.ID, err
+	case err == nil && answer.Location.ID == "":
+		return "", fault.New(fault.Unavailable, "the catalog does not tell the id of the location %s", wanted.Target)
+	default:
+		return answer.Location.ID, err
+	}
 }
 
 // mainEntity chooses as Backstage does: a component, else anything, generated locations last.
@@ -124,24 +190,30 @@ func (c *Client) unregister(ctx context.Context, call *activities.Call, in Regis
 	if err != nil {
 		return err
 	}
-	var foreign bool
-	switch done, err := call.Recall(ctx, existed, &foreign); {
-	case err != nil:
+	id, foreign, err := newest(ctx, call)
+	if err != nil || foreign {
 		return err
-	case !done || foreign:
-		return nil
 	}
 	l, found, err := c.location(ctx, target)
 	if err != nil || !found {
 		return err
 	}
-	err = c.call(ctx, http.MethodDelete, "/locations/"+url.PathEscape(l.ID), nil, nil, nil)
+	if l.ID != id { // somebody else's, unless the answer to our request was lost
+		var first string
+		if lost, err := call.Recall(ctx, asked+id, &first); err != nil || !lost {
+			return err
+		}
+		if err := call.Once(ctx, made+id, &id, func(context.Context) (any, error) { return l.ID, nil }); err != nil {
+			return err
+		}
+	}
+	err = c.call(ctx, http.MethodDelete, "/locations/"+url.PathEscape(id), nil, nil, nil)
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return err
 	}
-	if _, found, err = c.location(ctx, target); err != nil {
+	if l, found, err := c.location(ctx, target); err != nil {
 		return err
-	} else if found {
+	} else if found && l.ID == id {
 		return fault.New(fault.Unavailable, "the catalog still shows the location %s", target)
 	}
 	call.Log("Removed the location %s: %s", target, why)

@@ -153,10 +153,12 @@ func (m *Minter) handOver(ctx context.Context, client *api.Client, call *activit
 	box := client.KVv2(m.config.HandoverMount)
 	switch meta, err := box.GetMetadata(ctx, n.handover); {
 	case err == nil && meta.CurrentVersion > 0:
-		if at, ok := meta.CustomMetadata["expiresAt"].(string); ok {
-			return time.Parse(time.RFC3339, at)
+		at, _ := meta.CustomMetadata["expiresAt"].(string)
+		expires, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			return time.Time{}, fault.Wrap(fault.Conflict, err, "Vault holds a hand-over %s that this step did not make", n.handover)
 		}
-		return time.Time{}, fault.New(fault.Conflict, "Vault holds a hand-over %s that this step did not make", n.handover)
+		return expires, nil
 	case err != nil && !errors.Is(err, api.ErrSecretNotFound):
 		return time.Time{}, err
 	}

@@ -158,6 +158,32 @@ func TestMint_CollectedBeforeTheNextAttempt_TokenStaysAlive(t *testing.T) {
 	require.ErrorIs(t, err, fault.Gone)
 }
 
+// What somebody has written over our metadata doesn't get better by trying again.
+func TestMint_MalformedEndInVault_Conflict(t *testing.T) {
+	t.Parallel()
+	for field, where := range map[string]func(vault.Minted, string) (mount, path string){
+		"gildway-expires": func(k vault.Minted, _ string) (string, string) { return k.Mount, k.Path },
+		"expiresAt":       func(_ vault.Minted, task string) (string, string) { return "gildway-handover", task + "/effect" },
+	} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			v := exercise.StartVault(t)
+			m, memory, r := minter(v), exercise.NewMemory(), vault.Request{Team: newTeam(), Tool: tool}
+			key, err := m.Mint(t.Context(), memory.Call(), r)
+			require.NoError(t, err)
+			if field == "expiresAt" { // read only while the key is not known to be handed over
+				require.NoError(t, v.Root.KVv2(key.Mount).PutMetadata(t.Context(), key.Path, api.KVMetadataPutInput{
+					CustomMetadata: map[string]any{"gildway-run": memory.Call().Key}}))
+			}
+			mount, path := where(key, memory.Call().Run.Task)
+			require.NoError(t, v.Root.KVv2(mount).PatchMetadata(t.Context(), path, api.KVMetadataPatchInput{
+				CustomMetadata: map[string]any{field: "next week"}}))
+			_, err = m.Mint(t.Context(), memory.Call(), r)
+			require.ErrorIs(t, err, fault.Conflict)
+		})
+	}
+}
+
 func TestCollect_ClaimRefused_LeavesItThere(t *testing.T) {
 	t.Parallel()
 	v := exercise.StartVault(t)

@@ -152,6 +152,12 @@ func TestTasks_FilterOrderPage(t *testing.T) {
 	ids, total := list(TaskFilter{})
 	require.Equal(t, []string{c, b, a}, ids)
 	require.Equal(t, 3, total)
+	all, _, err := s.Tasks(t.Context(), TaskFilter{})
+	require.NoError(t, err)
+	for _, task := range all {
+		require.Empty(t, task.Run, "the workflow's input is too large for a list")
+		require.NotEmpty(t, task.Spec)
+	}
 	one := 1
 	ids, total = list(TaskFilter{CreatedBy: []string{"user:default/a"}, Limit: &one, Offset: 1})
 	require.Equal(t, []string{a}, ids)
@@ -164,7 +170,7 @@ func TestTasks_FilterOrderPage(t *testing.T) {
 	ids, total = list(TaskFilter{Limit: &zero})
 	require.Empty(t, ids)
 	require.Equal(t, 3, total)
-	_, _, err := s.Tasks(t.Context(), TaskFilter{Order: []TaskOrder{{By: "id; drop table tasks"}}})
+	_, _, err = s.Tasks(t.Context(), TaskFilter{Order: []TaskOrder{{By: "id; drop table tasks"}}})
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
