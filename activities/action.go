@@ -23,13 +23,31 @@ type Call struct {
 	Key       string     // idempotency key of the effect: the same in every attempt, unlike in any other call
 	LeaseEnds *time.Time // when what is granted ends; nil = never
 	Files     Files      // the workspace; nil if the action declared no access
+	Root      string     // the absolute path under which people and outputs see the workspace; it is no folder of this machine
 
 	// Log adds a line to the run's log, which its requester reads. A repeated attempt writes it once.
 	Log func(format string, args ...any)
+	// LogAt is Log for a line of another level or with details, which are shown as JSON behind the text.
+	LogAt func(level LogLevel, text string, details map[string]any)
 	// Once returns what fn gave the first time it was called under name in any attempt of this call,
 	// as JSON into the value `into` points at. It is how an action remembers what the world looked like before
 	// its effect. An error of fn is not remembered.
 	Once func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error
+}
+
+// LogLevel is the level of a line in a run's log.
+type LogLevel string
+
+const (
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+// Preview is what an action would do.
+type Preview[Out any] struct {
+	Would  []string // what would become of the world, a sentence each: "create the repository acme/shop, private"
+	Output Out      // what Do would give, as far as it can be known
 }
 
 // Files is a run's workspace while an action works in it. Names are slash-separated and relative;
@@ -66,16 +84,23 @@ type Spec[In, Out any] struct {
 	// Undo takes back what Do made and nothing else. What is already gone is no error; what is no
 	// longer ours is left alone, with a Conflict fault.
 	Undo func(ctx context.Context, call *Call, in In, out Out, why string) error
+	// RunsDry is true if Do touches nothing but the workspace and the log: a dry run really runs it.
+	RunsDry bool
+	// Preview says what Do would do, without doing it. It may look, with the credentials of Do. An action that has
+	// neither is skipped in a dry run, and its output made up from its schema.
+	Preview func(ctx context.Context, call *Call, in In) (Preview[Out], error)
 	// WhyNoUndo says why there is no Undo. One of the two is needed unless the action is Local.
 	WhyNoUndo string
 }
 
 // Action is a declared action.
 type Action struct {
-	info plan.Action
-	do   func(context.Context, *Call, json.RawMessage) (json.RawMessage, error)
-	undo func(ctx context.Context, call *Call, in, out json.RawMessage, why string) error
-	errs []error
+	info    plan.Action
+	do      func(context.Context, *Call, json.RawMessage) (json.RawMessage, error)
+	undo    func(ctx context.Context, call *Call, in, out json.RawMessage, why string) error
+	preview func(context.Context, *Call, json.RawMessage) (Preview[json.RawMessage], error)
+	check   func(json.RawMessage) error
+	errs    []error
 }
 
 // Info is what the compiler, the API and lint know of the action.
@@ -89,6 +114,14 @@ func (a Action) Do(ctx context.Context, call *Call, input json.RawMessage) (json
 // Undo takes back what Do did with this input and output. It must only be called if Info().Undoable.
 func (a Action) Undo(ctx context.Context, call *Call, input, output json.RawMessage, why string) error {
 	return a.undo(ctx, call, input, output, why)
+}
+
+// CheckInput checks a rendered input against the schema, as Do does first.
+func (a Action) CheckInput(input json.RawMessage) error { return a.check(orEmpty(input)) }
+
+// Preview checks the input against the schema and says what the action would do. It must only be called if Info().Preview.
+func (a Action) Preview(ctx context.Context, call *Call, input json.RawMessage) (Preview[json.RawMessage], error) {
+	return a.preview(ctx, call, input)
 }
 
 // Define makes an action from its declaration. What is wrong with it shows in Registry.Check.
@@ -107,25 +140,43 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 	a.info = plan.Action{
 		ID: s.ID, Description: s.Description, Examples: s.Examples, Input: in, Output: out,
 		Kind: s.Kind, Workspace: s.Workspace, PathInputs: s.PathInputs, Local: s.Local, Queue: s.Queue,
-		Undoable: s.Undo != nil, WhyNoUndo: s.WhyNoUndo,
+		Undoable: s.Undo != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil,
 	}
 	a.errs = append(a.errs, complete(a.info, s.Do != nil)...)
-	a.do = func(ctx context.Context, call *Call, raw json.RawMessage) (json.RawMessage, error) {
-		if len(raw) == 0 {
-			raw = json.RawMessage("{}")
+	a.check = func(raw json.RawMessage) error { return checkInput(s.ID, raw) }
+	read := func(raw json.RawMessage) (input In, err error) {
+		raw = orEmpty(raw)
+		if err := a.check(raw); err != nil {
+			return input, err
 		}
-		if err := checkInput(s.ID, raw); err != nil {
-			return nil, err
-		}
-		var input In
 		if err := json.Unmarshal(raw, &input); err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "Invalid input passed to action %s", s.ID)
+			return input, fault.Wrap(fault.Invalid, err, "Invalid input passed to action %s", s.ID)
+		}
+		return input, nil
+	}
+	a.do = func(ctx context.Context, call *Call, raw json.RawMessage) (json.RawMessage, error) {
+		input, err := read(raw)
+		if err != nil {
+			return nil, err
 		}
 		output, err := s.Do(ctx, call, input)
 		if err != nil {
 			return nil, err
 		}
 		return marshal(s.ID, output)
+	}
+	a.preview = func(ctx context.Context, call *Call, raw json.RawMessage) (p Preview[json.RawMessage], err error) {
+		input, err := read(raw)
+		if err != nil {
+			return p, err
+		}
+		would, err := s.Preview(ctx, call, input)
+		if err != nil {
+			return p, err
+		}
+		p.Would = would.Would
+		p.Output, err = marshal(s.ID, would.Output)
+		return p, err
 	}
 	a.undo = func(ctx context.Context, call *Call, rawIn, rawOut json.RawMessage, why string) error {
 		var input In
@@ -157,6 +208,13 @@ func complete(info plan.Action, hasDo bool) (errs []error) {
 		errs = append(errs, fmt.Errorf("%s: has an effect, no Undo, and doesn't say why", info.ID))
 	}
 	return errs
+}
+
+func orEmpty(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("{}")
+	}
+	return raw
 }
 
 func marshal(id string, v any) (json.RawMessage, error) {

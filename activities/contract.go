@@ -13,6 +13,8 @@ const (
 	OutputsActivity    = "gildway:outputs"     // local; OutputsInput -> Outputs
 	RecordActivity     = "gildway:record"      // local; Record -> nothing
 	OpenGateActivity   = "approval:request"    // GateInvocation -> OpenedGate
+	ItemsActivity      = "gildway:items"       // local; Chunk -> []ItemKey
+	GatherActivity     = "gildway:gather"      // local; GatherInput -> Gathered
 	DecideActivity     = "gildway:decide"      // DecideInput -> Decided
 	CloseGateActivity  = "gildway:close-gate"  // local; CloseGate -> nothing
 	OpenLeaseActivity  = "gildway:open-lease"  // local; LeaseRecord -> nothing
@@ -59,7 +61,49 @@ type Evaluated struct {
 	CheckedFailure bool   `json:"checkedFailure,omitempty"` // `if` called always() or failure(): an earlier failure does not skip the step
 	Looped         bool   `json:"looped,omitempty"`         // the step has `each`
 	Items          []Item `json:"items,omitempty"`          // one without `each`
+	Branch         string `json:"branch,omitempty"`         // of a switch: the branch chosen, "" if none is
+
+	// Chunks stand instead of Items when there are more than an event of the history should hold.
+	Chunks []Chunk `json:"chunks,omitempty"`
 }
+
+// Chunk is a part of a long loop. Its items stand in a blob whose digest, their content, history holds.
+type Chunk struct {
+	Blob  string `json:"blob"`  // sha256:<hex> of a JSON array of Item
+	First int    `json:"first"` // number of the first item, from 0
+	Count int    `json:"count"`
+}
+
+// ItemKey is what the workflow knows of an item in a chunk.
+type ItemKey struct {
+	Key  string `json:"key"`
+	Skip bool   `json:"skip,omitempty"`
+}
+
+// InBlob is a value in a blob that holds a JSON array.
+type InBlob struct {
+	Blob  string `json:"blob"`
+	Index int    `json:"index"`
+}
+
+// GatherInput asks to put together what the items of a loop gave: outcomes of calls, or parts that were gathered
+// before, in the order of the loop.
+type GatherInput struct {
+	Outcomes []Outcome  `json:"outcomes,omitempty"`
+	Parts    []Gathered `json:"parts,omitempty"`
+	Keep     bool       `json:"keep,omitempty"` // store the outcomes for undo
+}
+
+// Gathered is what a loop, or a part of one, gave.
+type Gathered struct {
+	Output   json.RawMessage `json:"output"`             // for every output name the array of what the items gave; may be a BlobRef
+	Layer    string          `json:"layer,omitempty"`    // one workspace layer that does what those of the items do
+	Outcomes string          `json:"outcomes,omitempty"` // blob of a JSON array of Outcome, if they were to be kept
+}
+
+// BlobRef stands for a JSON value too large for history: {"$gildway:blob":"sha256:<hex>"}. Whoever evaluates
+// expressions or shows outputs puts the value in its place.
+const BlobRef = "$gildway:blob"
 
 // Item is one iteration of a step, or the step itself.
 type Item struct {
@@ -75,7 +119,8 @@ type Invocation struct {
 	Step      string          `json:"step"`
 	StepName  string          `json:"stepName"`
 	Iteration string          `json:"iteration,omitempty"` // each.key
-	Input     json.RawMessage `json:"input"`
+	Input     json.RawMessage `json:"input,omitempty"`
+	Item      *InBlob         `json:"item,omitempty"`   // where the Item with the input stands, if not in Input
 	Layers    []string        `json:"layers,omitempty"` // workspace layers this step sees, oldest first
 	LeaseEnds *time.Time      `json:"leaseEnds,omitempty"`
 	First     bool            `json:"first,omitempty"` // says "Beginning step"
@@ -100,8 +145,9 @@ type Outcome struct {
 // UndoInvocation is the input of an action's undo activity.
 type UndoInvocation struct {
 	Invocation
-	Output json.RawMessage `json:"output"`
-	Why    string          `json:"why"` // shown to people: "the run failed: …", "the lease ended"
+	Output json.RawMessage `json:"output,omitempty"`
+	From   *InBlob         `json:"from,omitempty"` // where the Outcome with the output stands, if not in Output
+	Why    string          `json:"why"`            // shown to people: "the run failed: …", "the lease ended"
 }
 
 // OutputsInput asks for the run's outputs.
@@ -140,6 +186,7 @@ type Record struct {
 	Name    string          `json:"name,omitempty"` // the step's name
 	Message string          `json:"message,omitempty"`
 	Error   string          `json:"error,omitempty"` // kind of the fault
+	Named   string          `json:"named,omitempty"` // the fault's Name, if it has one
 	Output  json.RawMessage `json:"output,omitempty"`
 	Steps   int             `json:"steps,omitempty"` // run-started: how many there are
 }

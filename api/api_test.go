@@ -342,4 +342,9 @@ func (v *fakeVault) Put(_ context.Context, task string, s map[string]string) err
 	return nil
 }
 
+func (v *fakeVault) Forget(_ context.Context, task string) error {
+	v.kept.Delete(task)
+	return nil
+}
+
 func newID() string { return uuid.NewString() }

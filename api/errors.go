@@ -76,7 +76,7 @@ func backstageError(c echo.Context, f *fault.Error) map[string]any {
 	if f.Kind == fault.Internal {
 		message = "An internal error occurred logId=" + requestID(c)
 	}
-	failure := map[string]any{"name": f.Kind.BackstageName(), "message": message}
+	failure := map[string]any{"name": f.BackstageName(), "message": message}
 	if len(f.Problems) > 0 {
 		failure["problems"] = f.Problems
 	}

@@ -166,6 +166,17 @@ func TestCreateTask_Secrets_GoToTheVaultAlone(t *testing.T) {
 	require.NotContains(t, string(task.Run)+string(task.Spec), "canary")
 	require.Contains(t, string(task.Run), `"secrets":["PASS"]`)
 
+	again := []string{}
+	for range 2 {
+		got := w.as(rosa, http.MethodPost, tasksPath, body, "Idempotency-Key", "with-secrets")
+		require.Equal(t, http.StatusCreated, got.status)
+		again = append(again, got.json(t)["id"].(string))
+	}
+	require.Equal(t, again[0], again[1])
+	var tasks []any
+	w.vault.kept.Range(func(task, _ any) bool { tasks = append(tasks, task); return true })
+	require.ElementsMatch(t, []any{id, again[0]}, tasks, "the second submission leaves no secrets behind")
+
 	w = newWorld(t, func(s *Server) { s.Secrets = nil })
 	got = w.as(rosa, http.MethodPost, tasksPath, body)
 	require.Equal(t, http.StatusBadRequest, got.status)

@@ -30,6 +30,8 @@ type Entities interface {
 // SecretVault keeps the secrets of a run where only its worker finds them.
 type SecretVault interface {
 	Put(ctx context.Context, task string, secrets map[string]string) error
+	// Forget takes back what was put for a task that came to nothing.
+	Forget(ctx context.Context, task string) error
 }
 
 // taskSpec is what Backstage stores with a task and shows to its frontend.
@@ -78,11 +80,23 @@ func (h handlers) CreateTask(ctx context.Context, r CreateTaskRequestObject) (Cr
 		}
 	}
 	id, err := h.Store.CreateTask(ctx, task)
+	if len(r.Body.Secrets) > 0 && id != task.ID {
+		h.forget(ctx, task.ID)
+	}
 	if err != nil {
 		return nil, err
 	}
 	h.starter.hurry()
 	return CreateTask201JSONResponse{Id: id}, nil
+}
+
+// forget takes back the secrets of a request that was refused, or had been accepted before.
+func (s *Server) forget(ctx context.Context, task string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := s.Secrets.Forget(ctx, task); err != nil {
+		s.Log.WarnContext(ctx, "the secrets of a request that came to nothing are left in Vault", "task", task, "cause", err)
+	}
 }
 
 // newTask puts together what is promised by accepting the request.

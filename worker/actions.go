@@ -55,6 +55,9 @@ func Directory(c config.Config) *catalog.Client {
 // Handover takes minted keys out of Vault for their requesters.
 func Handover(c config.Config) *vault.Handover { return vault.NewHandover(vaultConfig(c)) }
 
+// TaskSecrets keeps the secrets of runs.
+func TaskSecrets(c config.Config) *vault.TaskSecrets { return vault.NewTaskSecrets(vaultConfig(c)) }
+
 func vaultConfig(c config.Config) vault.Config {
 	return vault.Config{Address: c.Vault.Address, Token: c.Vault.Token, Mount: c.Vault.Mount, HandoverMount: c.Vault.HandoverMount}
 }

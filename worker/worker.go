@@ -71,7 +71,8 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	}
 	defer temporal.Close()
 
-	runner := run.New(run.Options{Registry: registry, Journal: db, Blobs: blobs, Log: logger})
+	kept := TaskSecrets(c)
+	runner := run.New(run.Options{Registry: registry, Journal: journal{db, kept}, Blobs: blobs, Secrets: kept, Log: logger})
 	gate := &approval.Gate{Approvals: db, Directory: Directory(c), Verifier: verifier, Journal: db, Log: logger}
 	fatal := make(chan error, 1)
 	died := func(err error) {

@@ -111,7 +111,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Store: db, Events: wakeups, Templates: templates.NewShelf(versions...), Actions: infos,
 		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, Roles: identity.Roles{Admin: c.Auth.Roles.Admin, Auditor: c.Auth.Roles.Auditor},
-		Entities: directory, Log: logger,
+		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
 	})
 	if err != nil {
 		return err

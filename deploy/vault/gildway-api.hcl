@@ -8,6 +8,15 @@ path "gildway-handover/destroy/+/+" {
   capabilities = ["update"]
 }
 
+# The secrets of a submission. The API leaves them for the worker and can't read them back.
+path "gildway-secrets/data/+" {
+  capabilities = ["create"]
+}
+
+path "gildway-secrets/metadata/+" {
+  capabilities = ["delete"]
+}
+
 # Its own token.
 path "auth/token/lookup-self" {
   capabilities = ["read"]

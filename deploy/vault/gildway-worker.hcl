@@ -18,6 +18,15 @@ path "gildway-handover/metadata/+/+" {
   capabilities = ["create", "read", "update", "delete"]
 }
 
+# The secrets of runs under way.
+path "gildway-secrets/data/+" {
+  capabilities = ["read"]
+}
+
+path "gildway-secrets/metadata/+" {
+  capabilities = ["delete"]
+}
+
 # One policy and one token role for each key. Whoever holds this token can write such a policy with any
 # rules and mint for it: guard it as an administrator's.
 path "sys/policies/acl/gildway-key-*" {

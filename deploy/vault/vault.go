@@ -17,7 +17,7 @@ const (
 )
 
 // Mounts are the KV version 2 mounts that the policies speak of.
-func Mounts() []string { return []string{"team-keys", "gildway-handover"} }
+func Mounts() []string { return []string{"team-keys", "gildway-handover", "gildway-secrets"} }
 
 // Policies gives the text of each policy, in HCL, by its name.
 func Policies() map[string]string {

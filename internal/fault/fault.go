@@ -41,6 +41,7 @@ func (k Kind) Final() bool {
 type Error struct {
 	Kind       Kind
 	Public     string        // written by us, never a provider's words: it is stored in history and shown to users
+	Name       string        // for Backstage's clients, if it is not the kind's; e.g. the plain "Error" of a failed file operation
 	RetryAfter time.Duration // how long to wait before the next try; RateLimited and Unavailable only, 0 = unknown
 	Problems   []Problem     // all that is wrong with the input, when there is more to say than Public does
 	Cause      error         // for the log only
@@ -53,9 +54,20 @@ type Problem struct {
 	Column int    `json:"column,omitempty"` // 1-based, in characters
 	Path   string `json:"path,omitempty"`   // the place inside the document, e.g. spec.steps[2].input.url
 	Rule   string `json:"rule"`             // stable id of the rule, e.g. unknown-action
-	Says   string `json:"message"`
-	Try    string `json:"fix,omitempty"` // what to write instead
+
+	Severity Severity `json:"severity,omitempty"` // empty: refused
+	Says     string   `json:"message"`
+	Try      string   `json:"fix,omitempty"` // what to write instead
 }
+
+// Severity tells what stops a template from what only deserves a look.
+type Severity string
+
+// The severities.
+const (
+	Refused Severity = ""        // it can't run as written
+	Warning Severity = "warning" // it runs, and hardly means what it says
+)
 
 // String is the one-line form for terminals: file:line:col: message (rule); try: fix.
 func (p Problem) String() string {
@@ -89,6 +101,14 @@ func Wrap(k Kind, cause error, format string, args ...any) *Error {
 // WithProblems lists everything that is wrong with an input in one Invalid error.
 func WithProblems(summary string, problems []Problem) *Error {
 	return &Error{Kind: Invalid, Public: summary, Problems: problems}
+}
+
+// BackstageName is the error name that Backstage's clients are told.
+func (e *Error) BackstageName() string {
+	if e.Name != "" {
+		return e.Name
+	}
+	return e.Kind.BackstageName()
 }
 
 func (e *Error) Error() string { return string(e.Kind) + ": " + e.Public }

@@ -25,14 +25,25 @@ func seal(err error, final bool) error {
 	return temporal.NewApplicationErrorWithOptions(f.Public, string(f.Kind), temporal.ApplicationErrorOptions{
 		NonRetryable:   final || f.Kind.Final(),
 		NextRetryDelay: f.RetryAfter,
+		Details:        details(f),
 	})
+}
+
+// details carry what kind and text don't; an error without it has none.
+func details(f *Error) []any {
+	if f.Name == "" {
+		return nil
+	}
+	return []any{f.Name}
 }
 
 // Unseal reads a sealed error back from what Temporal hands to a workflow or client.
 func Unseal(err error) *Error {
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) && Kind(app.Type()).known() {
-		return &Error{Kind: Kind(app.Type()), Public: app.Message(), Cause: err}
+		f := &Error{Kind: Kind(app.Type()), Public: app.Message(), Cause: err}
+		_ = app.Details(&f.Name) // most have none
+		return f
 	}
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {

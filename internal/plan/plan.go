@@ -60,6 +60,7 @@ type Kind string
 const (
 	ActionStep Kind = "action" // an activity does it
 	GateStep   Kind = "gate"   // people decide it
+	SwitchStep Kind = "switch" // it chooses one of its branches
 )
 
 // Step is one node of the graph. Expressions stand in If, Each and Input as written; what they come
@@ -83,6 +84,13 @@ type Step struct {
 	// something it needs has failed.
 	RunsAfterFailure bool `json:"runsAfterFailure,omitempty"`
 
+	Branches []Branch  `json:"branches,omitempty"` // of a SwitchStep, in the order they are asked
+	Branch   *InBranch `json:"branch,omitempty"`   // the step only runs if that branch is chosen
+
+	// Concurrency bounds how many items of Each run at once; 0 = the plan's Parallel. A sequential plan runs them one by one.
+	Concurrency int     `json:"concurrency,omitempty"`
+	OnError     OnError `json:"onError,omitempty"`
+
 	Timeout Duration `json:"timeout,omitempty"` // one attempt; 0 = the workflow's default
 	Retry   *Retry   `json:"retry,omitempty"`
 	Lease   *Lease   `json:"lease,omitempty"`
@@ -90,6 +98,26 @@ type Step struct {
 	Line   int `json:"line,omitempty"` // where the step stands in the template, 1-based
 	Column int `json:"column,omitempty"`
 }
+
+// Branch is one way to go on. The first whose If is absent or comes to true is chosen.
+type Branch struct {
+	Name string          `json:"name"`
+	If   json.RawMessage `json:"if,omitempty"`
+}
+
+// InBranch says which branch of which SwitchStep a step belongs to.
+type InBranch struct {
+	Switch string `json:"switch"`
+	Name   string `json:"name"`
+}
+
+// OnError says what the failure of a step means for the run.
+type OnError string
+
+const (
+	FailRun  OnError = ""         // the run fails
+	Continue OnError = "continue" // the run goes on; expressions see steps.<id>.error {kind, message} and no output
+)
 
 // Retry bounds the attempts of a step. Final errors (invalid, denied, not found, conflict) are never
 // tried again whatever it says.
@@ -148,7 +176,8 @@ type Action struct {
 	Queue       string          `json:"queue,omitempty"`
 	Undoable    bool            `json:"undoable,omitempty"`
 	WhyNoUndo   string          `json:"whyNoUndo,omitempty"`
-	DryRun      bool            `json:"dryRun,omitempty"`
+	DryRun      bool            `json:"dryRun,omitempty"`  // a dry run really runs it: it has no effect outside workspace and log
+	Preview     bool            `json:"preview,omitempty"` // it can say what it would do
 }
 
 // PathInput names an input that holds a workspace path, and the path when it is absent.

@@ -265,3 +265,19 @@ func TestAudit_ConcurrentEntries_ChainHolds(t *testing.T) {
 		require.NoError(t, v.Add(l))
 	}
 }
+
+func TestHasSecrets(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for run, want := range map[string]bool{`{}`: false, `{"secrets":[]}`: false, `{"secrets":["a"]}`: true} {
+		task := newTask("user:default/a")
+		task.Run = json.RawMessage(run)
+		_, err := s.CreateTask(t.Context(), task)
+		require.NoError(t, err)
+		has, err := s.HasSecrets(t.Context(), task.ID)
+		require.NoError(t, err)
+		require.Equal(t, want, has, run)
+	}
+	_, err := s.HasSecrets(t.Context(), uuid.NewString())
+	require.ErrorIs(t, err, fault.NotFound)
+}

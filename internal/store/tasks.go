@@ -246,6 +246,18 @@ func (s *Store) SetStatus(ctx context.Context, task, status string) error {
 	})
 }
 
+// HasSecrets reports whether a task was submitted with secrets.
+func (s *Store) HasSecrets(ctx context.Context, task string) (has bool, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		err := s.pool.QueryRow(ctx, `select coalesce(json_array_length(run->'secrets'), 0) > 0 from tasks where id = $1`, task).Scan(&has)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fault.Wrap(fault.NotFound, errNoRow, "No task with id '%s' found", task)
+		}
+		return err
+	})
+	return has, err
+}
+
 // Complete ends a task with its completion event and an audit entry, together and once: when it has
 // ended already, nothing changes.
 func (s *Store) Complete(ctx context.Context, task, status, message string, output json.RawMessage, failure *fault.Error) error {
@@ -259,7 +271,7 @@ func (s *Store) Complete(ctx context.Context, task, status, message string, outp
 	data := map[string]any{"status": status}
 	var failed json.RawMessage
 	if failure != nil {
-		body.Error = &completionError{Name: failure.Kind.BackstageName(), Message: failure.Public}
+		body.Error = &completionError{Name: failure.BackstageName(), Message: failure.Public}
 		data["error"] = failure.Public
 		failed, _ = json.Marshal(body.Error) // two strings
 	}
