@@ -13,7 +13,7 @@ define COUNT
 endef
 export COUNT
 
-.PHONY: help build demo dev test bench lint generate
+.PHONY: help build demo dev test bench fuzz lint generate
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ dev: build ## the local stack, in the foreground, until Ctrl-C
 test: build ## unit, integration (real Temporal, Vault, Postgres) and end-to-end tests
 	@$(BIN) dev prepare
 	@$(GO) test -timeout 20m ./...
+	@for target in FuzzParse FuzzEvaluate; do $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s ./internal/expr || exit 1; done
+
+fuzz: ## a million generated templates, answered here and by Backstage's own engine (GILDWAY_FUZZ_SEED, GILDWAY_FUZZ_CASES)
+	@GILDWAY_FUZZ_CASES=$${GILDWAY_FUZZ_CASES:-1000000} $(GO) test -count=1 -timeout 0 -v -run '^TestDifferential_' ./internal/expr
 
 bench: build ## the benchmark suite, as one table of ratios
 	@$(BIN) dev prepare
@@ -42,7 +46,8 @@ lint: ## gofmt, go vet, staticcheck, workflowcheck, the table of rooms, the gold
 	@echo "staticcheck";   $(GO) tool staticcheck ./...
 	@echo "workflowcheck"; $(GO) tool workflowcheck ./workflows/...
 	@echo "depguard";      $(GO) tool depguard ./...
-	@echo "templates";     $(GO) run -buildvcs=false ./cmd/gildway template lint templates/golden
+	@echo "templates";     $(GO) run -buildvcs=false ./cmd/gildway template lint --strict templates/golden
+	@echo "template tests"; $(GO) run -buildvcs=false ./cmd/gildway template test templates/golden
 
 generate: ## the API from its OpenAPI document
 	@$(GO) generate ./...

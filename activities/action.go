@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/gildway/gildway/internal/conform"
+	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 )
@@ -20,10 +22,11 @@ type Call struct {
 	Step      string
 	StepName  string
 	Iteration string
-	Key       string     // idempotency key of the effect: the same in every attempt, unlike in any other call
-	LeaseEnds *time.Time // when what is granted ends; nil = never
-	Files     Files      // the workspace; nil if the action declared no access
-	Root      string     // the absolute path under which people and outputs see the workspace; it is no folder of this machine
+	Key       string          // idempotency key of the effect: the same in every attempt, unlike in any other call
+	LeaseEnds *time.Time      // when what is granted ends; nil = never
+	Files     Files           // the workspace; nil if the action declared no access
+	Root      string          // the absolute path under which people and outputs see the workspace; it is no folder of this machine
+	Input     json.RawMessage // the input as it was rendered, keys in the template's order; Define sets it
 
 	// Log adds a line to the run's log, which its requester reads. A repeated attempt writes it once.
 	Log func(format string, args ...any)
@@ -50,6 +53,14 @@ type Preview[Out any] struct {
 	Output Out      // what Do would give, as far as it can be known
 }
 
+// Until says when the lease of what is granted ends, " until …", or nothing.
+func (c *Call) Until() string {
+	if c.LeaseEnds == nil {
+		return ""
+	}
+	return " until " + c.LeaseEnds.UTC().Format(time.RFC3339)
+}
+
 // Files is a run's workspace while an action works in it. Names are slash-separated and relative;
 // one that would leave the workspace is a Denied fault.
 type Files interface {
@@ -60,8 +71,11 @@ type Files interface {
 	Symlink(target, name string) error
 	// Mkdir makes a folder that stays even if it is empty.
 	Mkdir(name string) error
-	// Remove deletes a file, link or empty folder. One that isn't there is a NotFound fault.
+	// Remove deletes a file, link or empty folder; the folder it was in stays. One that isn't there is a NotFound fault.
 	Remove(name string) error
+	// Rename moves a file, a link, or a folder with all that is in it; the folder it was in stays. A name that is
+	// taken is a Conflict fault, nothing there to move a NotFound fault.
+	Rename(from, to string) error
 	// Exists reports whether there is anything of that name.
 	Exists(name string) bool
 }
@@ -99,7 +113,7 @@ type Action struct {
 	do      func(context.Context, *Call, json.RawMessage) (json.RawMessage, error)
 	undo    func(ctx context.Context, call *Call, in, out json.RawMessage, why string) error
 	preview func(context.Context, *Call, json.RawMessage) (Preview[json.RawMessage], error)
-	check   func(json.RawMessage) error
+	schema  *conform.Schema // of the input
 	errs    []error
 }
 
@@ -117,7 +131,23 @@ func (a Action) Undo(ctx context.Context, call *Call, input, output json.RawMess
 }
 
 // CheckInput checks a rendered input against the schema, as Do does first.
-func (a Action) CheckInput(input json.RawMessage) error { return a.check(orEmpty(input)) }
+func (a Action) CheckInput(input json.RawMessage) error {
+	value, err := expr.FromJSON(orEmpty(input))
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "Invalid input passed to action %s, it is not JSON", a.info.ID)
+	}
+	return check(a.schema, a.info.ID, value)
+}
+
+// CheckItem is CheckInput for the item of a loop, "" without one. The input is a value of internal/expr, in which
+// conform.Unknown stands for what is not known yet.
+func (a Action) CheckItem(key string, input any) error {
+	call := a.info.ID
+	if key != "" {
+		call += "[" + key + "]"
+	}
+	return check(a.schema, call, input)
+}
 
 // Preview checks the input against the schema and says what the action would do. It must only be called if Info().Preview.
 func (a Action) Preview(ctx context.Context, call *Call, input json.RawMessage) (Preview[json.RawMessage], error) {
@@ -127,7 +157,7 @@ func (a Action) Preview(ctx context.Context, call *Call, input json.RawMessage) 
 // Define makes an action from its declaration. What is wrong with it shows in Registry.Check.
 func Define[In, Out any](s Spec[In, Out]) Action {
 	var a Action
-	in, checkInput, err := schemaOf[In]()
+	in, schema, err := schemaOf[In]()
 	a.errs = append(a.errs, err)
 	out, _, err := schemaOf[Out]()
 	a.errs = append(a.errs, err)
@@ -143,10 +173,11 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 		Undoable: s.Undo != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil,
 	}
 	a.errs = append(a.errs, complete(a.info, s.Do != nil)...)
-	a.check = func(raw json.RawMessage) error { return checkInput(s.ID, raw) }
+	a.schema = schema
+	check := a.CheckInput
 	read := func(raw json.RawMessage) (input In, err error) {
 		raw = orEmpty(raw)
-		if err := a.check(raw); err != nil {
+		if err := check(raw); err != nil {
 			return input, err
 		}
 		if err := json.Unmarshal(raw, &input); err != nil {
@@ -159,7 +190,9 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 		if err != nil {
 			return nil, err
 		}
-		output, err := s.Do(ctx, call, input)
+		seen := *call
+		seen.Input = orEmpty(raw)
+		output, err := s.Do(ctx, &seen, input)
 		if err != nil {
 			return nil, err
 		}

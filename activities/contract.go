@@ -39,7 +39,8 @@ type RunInfo struct {
 	Task      string          `json:"task"`
 	Template  plan.Template   `json:"template"`
 	Requester plan.Person     `json:"requester"`
-	Values    json.RawMessage `json:"values,omitempty"` // for evaluation only
+	Values    json.RawMessage `json:"values,omitempty"`  // for evaluation only
+	Secrets   bool            `json:"secrets,omitempty"` // it was submitted with secrets: whatever is said is searched for them
 }
 
 // Scope is what expressions can see beside the run itself.
@@ -62,6 +63,9 @@ type Evaluated struct {
 	Looped         bool   `json:"looped,omitempty"`         // the step has `each`
 	Items          []Item `json:"items,omitempty"`          // one without `each`
 	Branch         string `json:"branch,omitempty"`         // of a switch: the branch chosen, "" if none is
+
+	// Says is, of a loop none of whose items run, what the log says after "Beginning step": Record.Says of StepBegan.
+	Says []string `json:"says,omitempty"`
 
 	// Chunks stand instead of Items when there are more than an event of the history should hold.
 	Chunks []Chunk `json:"chunks,omitempty"`
@@ -108,9 +112,9 @@ const BlobRef = "$gildway:blob"
 // Item is one iteration of a step, or the step itself.
 type Item struct {
 	Key   string          `json:"key,omitempty"` // each.key
-	Value json.RawMessage `json:"value,omitempty"`
 	Skip  bool            `json:"skip,omitempty"`
-	Input json.RawMessage `json:"input"` // strings that mention `secrets` still hold their expression
+	Says  []string        `json:"says,omitempty"`  // what the log says of the iteration before the action does: Invocation.Says
+	Input json.RawMessage `json:"input,omitempty"` // strings that mention secrets still hold their expression; may be a BlobRef
 }
 
 // Invocation is the input of an action's activity.
@@ -119,6 +123,7 @@ type Invocation struct {
 	Step      string          `json:"step"`
 	StepName  string          `json:"stepName"`
 	Iteration string          `json:"iteration,omitempty"` // each.key
+	Says      []string        `json:"says,omitempty"`      // Item.Says
 	Input     json.RawMessage `json:"input,omitempty"`
 	Item      *InBlob         `json:"item,omitempty"`   // where the Item with the input stands, if not in Input
 	Layers    []string        `json:"layers,omitempty"` // workspace layers this step sees, oldest first
@@ -180,15 +185,19 @@ const (
 
 // Record tells the read model what happened. The same record twice is one.
 type Record struct {
-	Task    string          `json:"task"`
-	Kind    RecordKind      `json:"kind"`
-	Step    string          `json:"step,omitempty"`
-	Name    string          `json:"name,omitempty"` // the step's name
-	Message string          `json:"message,omitempty"`
-	Error   string          `json:"error,omitempty"` // kind of the fault
-	Named   string          `json:"named,omitempty"` // the fault's Name, if it has one
-	Output  json.RawMessage `json:"output,omitempty"`
-	Steps   int             `json:"steps,omitempty"` // run-started: how many there are
+	Task    string     `json:"task"`
+	Kind    RecordKind `json:"kind"`
+	Step    string     `json:"step,omitempty"`
+	Name    string     `json:"name,omitempty"` // the step's name
+	Message string     `json:"message,omitempty"`
+	Says    []string   `json:"says,omitempty"`  // step-began: lines that follow
+	Error   string     `json:"error,omitempty"` // kind of the fault
+	Named   string     `json:"named,omitempty"` // the fault's Name, if it has one
+
+	Continues  bool            `json:"continues,omitempty"`  // step-failed: the run goes on, because of onError
+	Additional bool            `json:"additional,omitempty"` // step-failed: the run had failed before
+	Output     json.RawMessage `json:"output,omitempty"`
+	Steps      int             `json:"steps,omitempty"` // run-started: how many there are
 }
 
 // GateInvocation opens an approval gate.
@@ -269,6 +278,45 @@ type LeaseInput struct {
 	Action  string         `json:"action"`
 }
 
+// EachWorkflow is the workflow type of a part of a long loop, EachInput its input and EachResult its result.
+// Its id is "<task>/<step>/each/<number of its first item>", with "/undo" behind it when it takes back.
+const EachWorkflow = "gildway:each"
+
+// EachInput asks to do the items of a chunk, or to take back what was done of them.
+type EachInput struct {
+	Run         RunInfo   `json:"run"`
+	Step        plan.Step `json:"step"` // what it takes to call the action: neither If, Each, Input nor Needs
+	Chunk       Chunk     `json:"chunk"`
+	OneByOne    bool      `json:"oneByOne,omitempty"` // each item sees the workspace that the one before it left
+	Concurrency int       `json:"concurrency"`        // at most so many items at once; no matter if OneByOne
+	Layers      []string  `json:"layers,omitempty"`   // the workspace that the chunk sees, oldest first
+	Undo        *EachUndo `json:"undo,omitempty"`     // take back instead
+}
+
+// EachUndo says what of a chunk was done.
+type EachUndo struct {
+	Done     []int  `json:"done"`     // as in EachResult
+	Outcomes string `json:"outcomes"` // blob of the outcomes of Done, in the order of the loop
+	Why      string `json:"why"`
+}
+
+// EachResult is what became of a chunk. An item that fails is no failure of the workflow, so that what the
+// others did is known.
+type EachResult struct {
+	Gathered
+	Done     []int       `json:"done,omitempty"`     // what can be undone: places in the chunk, in order of completion
+	Failure  *EachFailed `json:"failure,omitempty"`  // of the first item that failed; of an undo: none
+	Left     int         `json:"left,omitempty"`     // how many could not be undone
+	Problems []string    `json:"problems,omitempty"` // why, the first few
+}
+
+// EachFailed is a fault as history holds it.
+type EachFailed struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	Name    string `json:"name,omitempty"`
+}
+
 // Names of the messages a run understands.
 const (
 	DecideMessage = "decide" // update and signal; argument DecideMessageInput
@@ -276,6 +324,25 @@ const (
 	RevokeMessage = "revoke" // signal to a lease; argument: reason
 	StateQuery    = "state"
 )
+
+// Names of the messages between a run, the parts of its long loops, and their leases.
+const (
+	StopMessage          = "stop"            // signal to a part of a loop: what is under way finishes, nothing new begins
+	RevokeAndTellMessage = "revoke-and-tell" // signal to a lease; argument RevokeAndTell
+	LeaseEndedMessage    = "lease-ended"     // signal to whoever asked to be told; argument LeaseReport
+)
+
+// RevokeAndTell ends a lease, and asks it to tell a workflow when the grant is gone.
+type RevokeAndTell struct {
+	Why  string `json:"why"`
+	Tell string `json:"tell"` // workflow id
+}
+
+// LeaseReport says how a lease ended.
+type LeaseReport struct {
+	ID      string `json:"id"`
+	Problem string `json:"problem,omitempty"` // why the grant was left alone
+}
 
 // DecideMessageInput carries a decision to the run.
 type DecideMessageInput struct {

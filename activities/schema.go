@@ -1,22 +1,18 @@
 package activities
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
 
+	"github.com/gildway/gildway/internal/conform"
+	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
 	derive "github.com/invopop/jsonschema"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
 
-type inputCheck func(action string, input json.RawMessage) error
-
-// schemaOf derives the JSON Schema of a struct and a check against it.
-func schemaOf[T any]() (json.RawMessage, inputCheck, error) {
+// schemaOf derives the JSON Schema of a struct and reads it.
+func schemaOf[T any]() (json.RawMessage, *conform.Schema, error) {
 	reflector := derive.Reflector{DoNotReference: true, Anonymous: true, ExpandedStruct: true}
 	var zero T
 	derived := reflector.Reflect(&zero)
@@ -25,62 +21,70 @@ func schemaOf[T any]() (json.RawMessage, inputCheck, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("deriving a schema: %w", err)
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	tree, err := expr.FromJSON(raw)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading a derived schema: %w", err)
 	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("mem:input", doc); err != nil {
-		return nil, nil, fmt.Errorf("adding a derived schema: %w", err)
+	if raw, err = expr.ToJSON(ordered(tree)); err != nil {
+		return nil, nil, fmt.Errorf("ordering a derived schema: %w", err)
 	}
-	compiled, err := compiler.Compile("mem:input")
-	if err != nil {
-		return nil, nil, fmt.Errorf("compiling a derived schema: %w", err)
-	}
-	return raw, func(action string, input json.RawMessage) error { return check(compiled, action, input) }, nil
+	schema, err := conform.Read(raw)
+	return raw, schema, err
 }
 
-func check(schema *jsonschema.Schema, action string, input json.RawMessage) error {
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(input))
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "Invalid input passed to action %s, it is not JSON", action)
+// firstKeywords is the order in which Backstage's schemas have them, and so the order of what is wrong with an input.
+var firstKeywords = []string{"type", "properties", "required", "additionalProperties"}
+
+func ordered(schema any) any {
+	switch schema := schema.(type) {
+	case []any:
+		out := make([]any, len(schema))
+		for i, s := range schema {
+			out[i] = ordered(s)
+		}
+		return out
+	case *expr.Object:
+		out := &expr.Object{}
+		for _, key := range append(firstKeywords[:len(firstKeywords):len(firstKeywords)], schema.Keys()...) {
+			value, there := schema.Get(key)
+			switch {
+			case !there || out.Has(key):
+			case key == "properties" || key == "patternProperties":
+				out.Set(key, orderedEach(value))
+			case key == "items" || key == "additionalProperties" || key == "anyOf" || key == "oneOf" || key == "allOf":
+				out.Set(key, ordered(value))
+			default:
+				out.Set(key, value)
+			}
+		}
+		return out
 	}
-	err = schema.Validate(value)
-	if err == nil {
+	return schema
+}
+
+func orderedEach(schemas any) any {
+	named, ok := schemas.(*expr.Object)
+	if !ok {
+		return schemas
+	}
+	out := &expr.Object{}
+	for name, schema := range named.All() {
+		out.Set(name, ordered(schema))
+	}
+	return out
+}
+
+// check says what is wrong with an input in Backstage's words; call is the action's id, in a loop with the item's key.
+func check(schema *conform.Schema, call string, input any) error {
+	errs := schema.Check(input)
+	if len(errs) == 0 {
 		return nil
 	}
-	invalid, ok := err.(*jsonschema.ValidationError)
-	if !ok {
-		return fault.Wrap(fault.Internal, err, "the input of action %s can't be checked", action)
+	problems := make([]fault.Problem, len(errs))
+	says := make([]string, len(errs))
+	for i, e := range errs {
+		problems[i] = fault.Problem{Path: "input" + strings.TrimPrefix(e.Property, "instance"), Rule: "input-schema", Says: e.Message}
+		says[i] = e.Stack
 	}
-	var problems []fault.Problem
-	leaves(invalid, func(e *jsonschema.ValidationError) {
-		problems = append(problems, fault.Problem{
-			Path: "input" + pointer(e.InstanceLocation),
-			Rule: "input-schema",
-			Says: e.ErrorKind.LocalizedString(message.NewPrinter(language.English)),
-		})
-	})
-	says := make([]string, len(problems))
-	for i, p := range problems {
-		says[i] = p.String()
-	}
-	return fault.WithProblems(fmt.Sprintf("Invalid input passed to action %s, %s", action, strings.Join(says, ", ")), problems)
-}
-
-func leaves(e *jsonschema.ValidationError, visit func(*jsonschema.ValidationError)) {
-	if len(e.Causes) == 0 {
-		visit(e)
-	}
-	for _, cause := range e.Causes {
-		leaves(cause, visit)
-	}
-}
-
-func pointer(parts []string) string {
-	var b strings.Builder
-	for _, p := range parts {
-		b.WriteString("." + p)
-	}
-	return b.String()
+	return fault.WithProblems(fmt.Sprintf("Invalid input passed to action %s, %s", call, strings.Join(says, ", ")), problems)
 }

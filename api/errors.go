@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,9 @@ import (
 )
 
 const scaffolderBase = "/api/scaffolder"
+
+// backstageJSON is the content type of every JSON answer of Backstage.
+const backstageJSON = "application/json; charset=utf-8"
 
 // valuesRefused is the one error that Backstage answers in a form of its own.
 type valuesRefused []templates.ValueError
@@ -35,7 +39,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 	var refused valuesRefused
 	if errors.As(err, &refused) {
-		s.write(c, http.StatusBadRequest, echo.MIMEApplicationJSON, map[string]any{"errors": refused})
+		s.write(c, http.StatusBadRequest, backstageJSON, map[string]any{"errors": refused})
 		return
 	}
 	backstage := strings.HasPrefix(c.Request().URL.Path, scaffolderBase)
@@ -60,7 +64,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 	}
 	if backstage {
-		s.write(c, status, echo.MIMEApplicationJSON, backstageError(c, f))
+		s.write(c, backstageStatus(f), backstageJSON, backstageError(c, f))
 		return
 	}
 	if status == http.StatusUnauthorized {
@@ -71,20 +75,38 @@ func (s *Server) fail(err error, c echo.Context) {
 
 const problemType = "application/problem+json"
 
-func backstageError(c echo.Context, f *fault.Error) map[string]any {
-	message := f.Public
-	if f.Kind == fault.Internal {
-		message = "An internal error occurred logId=" + requestID(c)
+// backstageFailure is Backstage's error body, its keys in Backstage's order.
+type backstageFailure struct {
+	Error struct {
+		Name     string          `json:"name"`
+		Message  string          `json:"message"`
+		Problems []fault.Problem `json:"problems,omitempty"`
+	} `json:"error"`
+	Request struct {
+		Method string `json:"method"`
+		URL    string `json:"url"`
+	} `json:"request"`
+	Response struct {
+		StatusCode int `json:"statusCode"`
+	} `json:"response"`
+}
+
+func backstageError(c echo.Context, f *fault.Error) (body backstageFailure) {
+	body.Error.Name, body.Error.Message, body.Error.Problems = f.BackstageName(), f.Public, f.Problems
+	if f.Kind == fault.Internal && f.Name == "" {
+		body.Error.Message = "An internal error occurred logId=" + requestID(c)
 	}
-	failure := map[string]any{"name": f.BackstageName(), "message": message}
-	if len(f.Problems) > 0 {
-		failure["problems"] = f.Problems
+	body.Request.Method, body.Request.URL = c.Request().Method, strings.TrimPrefix(c.Request().URL.RequestURI(), scaffolderBase)
+	body.Response.StatusCode = backstageStatus(f)
+	return body
+}
+
+// backstageStatus is the status that Backstage has for an error: 500 for a plain one of JavaScript, whatever its kind is here.
+func backstageStatus(f *fault.Error) int {
+	if f.Name == "Error" {
+		return http.StatusInternalServerError
 	}
-	return map[string]any{
-		"error":    failure,
-		"request":  map[string]string{"method": c.Request().Method, "url": strings.TrimPrefix(c.Request().URL.RequestURI(), scaffolderBase)},
-		"response": map[string]int{"statusCode": f.Kind.Status()},
-	}
+	return f.Kind.Status()
 }
 
 func problem(c echo.Context, f *fault.Error) Problem {
@@ -116,7 +138,20 @@ func faultOf(err error) *fault.Error {
 func (s *Server) write(c echo.Context, status int, contentType string, body any) {
 	c.Response().Header().Set(echo.HeaderContentType, contentType)
 	c.Response().WriteHeader(status)
-	if err := json.NewEncoder(c.Response()).Encode(body); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+	raw, err := plainJSON(body)
+	if err == nil {
+		_, err = c.Response().Write(raw)
+	}
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		s.Log.Debug("an error answer was not taken", "request", requestID(c), "error", err)
 	}
+}
+
+// plainJSON writes as JavaScript does: "<" stays "<", and no line break ends it.
+func plainJSON(v any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }

@@ -83,6 +83,12 @@ type ApprovalList struct {
 	Next  string     `json:"next,omitempty"`
 }
 
+// Autocomplete defines model for Autocomplete.
+type Autocomplete struct {
+	Context map[string]string `json:"context"`
+	Token   string            `json:"token"`
+}
+
 // BackstageError defines model for BackstageError.
 type BackstageError struct {
 	Error struct {
@@ -133,6 +139,45 @@ type CreatedTask struct {
 type Decided struct {
 	Approval string `json:"approval"`
 	State    string `json:"state"`
+}
+
+// DryRun defines model for DryRun.
+type DryRun struct {
+	DirectoryContents []UploadedFile    `json:"directoryContents"`
+	Secrets           map[string]string `json:"secrets,omitempty"`
+	Template          json.RawMessage   `json:"template"`
+	Values            json.RawMessage   `json:"values"`
+}
+
+// DryRunLine defines model for DryRunLine.
+type DryRunLine struct {
+	Body struct {
+		StepId  string `json:"stepId,omitempty"`
+		Status  string `json:"status,omitempty"`
+		Message string `json:"message"`
+	} `json:"body"`
+}
+
+// DryRunResult defines model for DryRunResult.
+type DryRunResult struct {
+	Log               []DryRunLine  `json:"log"`
+	DirectoryContents []WrittenFile `json:"directoryContents"`
+	Output            Raw           `json:"output"`
+
+	// Steps The template's steps with their ids and names
+	Steps []Raw `json:"steps"`
+}
+
+// Effect defines model for Effect.
+type Effect struct {
+	Step string `json:"step"`
+
+	// Iteration The key of a loop's item
+	Iteration string `json:"iteration,omitempty"`
+	Action    string `json:"action"`
+
+	// Would Sentences without their subject: "create the repository acme/shop"
+	Would []string `json:"would"`
 }
 
 // Event defines model for Event.
@@ -241,6 +286,32 @@ type ParameterSchema struct {
 	UiOptions      Raw        `json:"ui:options,omitempty"`
 }
 
+// PreviewResult defines model for PreviewResult.
+type PreviewResult struct {
+	Log               []DryRunLine  `json:"log"`
+	DirectoryContents []WrittenFile `json:"directoryContents"`
+	Output            Raw           `json:"output"`
+
+	// Steps The template's steps with their ids and names
+	Steps   []Raw       `json:"steps"`
+	Effects []Effect    `json:"effects"`
+	Edges   []GraphEdge `json:"edges"`
+}
+
+// PreviewRun defines model for PreviewRun.
+type PreviewRun struct {
+	// DirectoryContents The files beside the template
+	DirectoryContents []UploadedFile    `json:"directoryContents,omitempty"`
+	Secrets           map[string]string `json:"secrets,omitempty"`
+
+	// Template A whole template; this or templateRef
+	Template json.RawMessage `json:"template,omitempty"`
+
+	// TemplateRef A template that this installation has
+	TemplateRef string          `json:"templateRef,omitempty"`
+	Values      json.RawMessage `json:"values"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	Detail   string `json:"detail,omitempty"`
@@ -287,6 +358,21 @@ type TemplateSummary struct {
 	Steps       int    `json:"steps"`
 	Title       string `json:"title,omitempty"`
 	Type        string `json:"type,omitempty"`
+}
+
+// UploadedFile defines model for UploadedFile.
+type UploadedFile struct {
+	Base64Content string `json:"base64Content"`
+
+	// Path Relative to the template's folder
+	Path string `json:"path"`
+}
+
+// WrittenFile defines model for WrittenFile.
+type WrittenFile struct {
+	Path          string `json:"path"`
+	Executable    bool   `json:"executable"`
+	Base64Content []byte `json:"base64Content"`
 }
 
 // After defines model for after.
@@ -361,6 +447,15 @@ type StreamTaskEventsParams struct {
 // DecideApprovalJSONRequestBody defines body for DecideApproval for application/json ContentType.
 type DecideApprovalJSONRequestBody = NewDecision
 
+// PreviewRunJSONRequestBody defines body for PreviewRun for application/json ContentType.
+type PreviewRunJSONRequestBody = PreviewRun
+
+// AutocompleteJSONRequestBody defines body for Autocomplete for application/json ContentType.
+type AutocompleteJSONRequestBody = Autocomplete
+
+// DryRunJSONRequestBody defines body for DryRun for application/json ContentType.
+type DryRunJSONRequestBody = DryRun
+
 // CreateTaskJSONRequestBody defines body for CreateTask for application/json ContentType.
 type CreateTaskJSONRequestBody = NewTask
 
@@ -378,6 +473,9 @@ type ServerInterface interface {
 	// DecideApproval Approve or reject
 	// (POST /api/gildway/v1/approvals/{approvalId}/decision)
 	DecideApproval(ctx echo.Context, approvalId ApprovalId) error
+	// PreviewRun Try a template without its effects, and say what each step would do
+	// (POST /api/gildway/v1/dry-run)
+	PreviewRun(ctx echo.Context) error
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx echo.Context, taskId TaskId) error
@@ -390,6 +488,12 @@ type ServerInterface interface {
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx echo.Context) error
+	// Autocomplete Suggestions for a form field; no provider is connected, and the frontend goes without them
+	// (POST /api/scaffolder/v2/autocomplete/{provider}/{resource})
+	Autocomplete(ctx echo.Context, provider string, resource string) error
+	// DryRun Try a template without its effects; a step that fails is the answer's error
+	// (POST /api/scaffolder/v2/dry-run)
+	DryRun(ctx echo.Context) error
 	// ListTasks The tasks that the caller may read
 	// (GET /api/scaffolder/v2/tasks)
 	ListTasks(ctx echo.Context, params ListTasksParams) error
@@ -540,6 +644,15 @@ func (w *ServerInterfaceWrapper) DecideApproval(ctx echo.Context) error {
 	return err
 }
 
+// PreviewRun converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewRun(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewRun(ctx)
+	return err
+}
+
 // CollectKeys converts echo context to params.
 func (w *ServerInterfaceWrapper) CollectKeys(ctx echo.Context) error {
 	var err error
@@ -596,6 +709,39 @@ func (w *ServerInterfaceWrapper) ListActions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListActions(ctx)
+	return err
+}
+
+// Autocomplete converts echo context to params.
+func (w *ServerInterfaceWrapper) Autocomplete(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "provider" -------------
+	var provider string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", ctx.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter provider: %s", err))
+	}
+
+	// ------------- Path parameter "resource" -------------
+	var resource string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resource", ctx.Param("resource"), &resource, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter resource: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Autocomplete(ctx, provider, resource)
+	return err
+}
+
+// DryRun converts echo context to params.
+func (w *ServerInterfaceWrapper) DryRun(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DryRun(ctx)
 	return err
 }
 
@@ -879,7 +1025,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/cancel", wrapper.CancelTask, options.OperationMiddlewares["cancelTask"]...)
 	router.GET(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/eventstream", wrapper.StreamTaskEvents, options.OperationMiddlewares["streamTaskEvents"]...)
 	router.GET(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/events", wrapper.PollTaskEvents, options.OperationMiddlewares["pollTaskEvents"]...)
+	router.POST(options.BaseURL+"/api/scaffolder/v2/dry-run", wrapper.DryRun, options.OperationMiddlewares["dryRun"]...)
+	router.POST(options.BaseURL+"/api/scaffolder/v2/autocomplete/:provider/:resource", wrapper.Autocomplete, options.OperationMiddlewares["autocomplete"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/dry-run", wrapper.PreviewRun, options.OperationMiddlewares["previewRun"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/collect", wrapper.CollectKeys, options.OperationMiddlewares["collectKeys"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
@@ -1057,6 +1206,45 @@ type DecideApprovaldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DecideApprovaldefaultApplicationProblemPlusJSONResponse) VisitDecideApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewRunRequestObject struct {
+	Body *PreviewRunJSONRequestBody
+}
+
+type PreviewRunResponseObject interface {
+	VisitPreviewRunResponse(w http.ResponseWriter) error
+}
+
+type PreviewRun200JSONResponse PreviewResult
+
+func (response PreviewRun200JSONResponse) VisitPreviewRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewRundefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PreviewRundefaultApplicationProblemPlusJSONResponse) VisitPreviewRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1252,6 +1440,86 @@ type ListActionsdefaultJSONResponse struct {
 }
 
 func (response ListActionsdefaultJSONResponse) VisitListActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AutocompleteRequestObject struct {
+	Provider string `json:"provider"`
+	Resource string `json:"resource"`
+	Body     *AutocompleteJSONRequestBody
+}
+
+type AutocompleteResponseObject interface {
+	VisitAutocompleteResponse(w http.ResponseWriter) error
+}
+
+type AutocompletedefaultJSONResponse struct {
+	Body       BackstageError
+	StatusCode int
+}
+
+func (response AutocompletedefaultJSONResponse) VisitAutocompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DryRunRequestObject struct {
+	Body *DryRunJSONRequestBody
+}
+
+type DryRunResponseObject interface {
+	VisitDryRunResponse(w http.ResponseWriter) error
+}
+
+type DryRun200JSONResponse DryRunResult
+
+func (response DryRun200JSONResponse) VisitDryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DryRun400JSONResponse InputErrors
+
+func (response DryRun400JSONResponse) VisitDryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DryRundefaultJSONResponse struct {
+	Body       BackstageError
+	StatusCode int
+}
+
+func (response DryRundefaultJSONResponse) VisitDryRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1696,6 +1964,9 @@ type StrictServerInterface interface {
 	// DecideApproval Approve or reject
 	// (POST /api/gildway/v1/approvals/{approvalId}/decision)
 	DecideApproval(ctx context.Context, request DecideApprovalRequestObject) (DecideApprovalResponseObject, error)
+	// PreviewRun Try a template without its effects, and say what each step would do
+	// (POST /api/gildway/v1/dry-run)
+	PreviewRun(ctx context.Context, request PreviewRunRequestObject) (PreviewRunResponseObject, error)
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx context.Context, request CollectKeysRequestObject) (CollectKeysResponseObject, error)
@@ -1708,6 +1979,12 @@ type StrictServerInterface interface {
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx context.Context, request ListActionsRequestObject) (ListActionsResponseObject, error)
+	// Autocomplete Suggestions for a form field; no provider is connected, and the frontend goes without them
+	// (POST /api/scaffolder/v2/autocomplete/{provider}/{resource})
+	Autocomplete(ctx context.Context, request AutocompleteRequestObject) (AutocompleteResponseObject, error)
+	// DryRun Try a template without its effects; a step that fails is the answer's error
+	// (POST /api/scaffolder/v2/dry-run)
+	DryRun(ctx context.Context, request DryRunRequestObject) (DryRunResponseObject, error)
 	// ListTasks The tasks that the caller may read
 	// (GET /api/scaffolder/v2/tasks)
 	ListTasks(ctx context.Context, request ListTasksRequestObject) (ListTasksResponseObject, error)
@@ -1878,6 +2155,52 @@ func (sh *strictHandler) DecideApproval(ctx echo.Context, approvalId ApprovalId)
 	return nil
 }
 
+// PreviewRun operation middleware
+func (sh *strictHandler) PreviewRun(ctx echo.Context) error {
+	var request PreviewRunRequestObject
+
+	var body PreviewRunJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewRun(ctx.Request().Context(), request.(PreviewRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewRun")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreviewRunResponseObject); ok {
+		return validResponse.VisitPreviewRunResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CollectKeys operation middleware
 func (sh *strictHandler) CollectKeys(ctx echo.Context, taskId TaskId) error {
 	var request CollectKeysRequestObject
@@ -1969,6 +2292,101 @@ func (sh *strictHandler) ListActions(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListActionsResponseObject); ok {
 		return validResponse.VisitListActionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Autocomplete operation middleware
+func (sh *strictHandler) Autocomplete(ctx echo.Context, provider string, resource string) error {
+	var request AutocompleteRequestObject
+
+	request.Provider = provider
+	request.Resource = resource
+
+	var body AutocompleteJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Autocomplete(ctx.Request().Context(), request.(AutocompleteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Autocomplete")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AutocompleteResponseObject); ok {
+		return validResponse.VisitAutocompleteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DryRun operation middleware
+func (sh *strictHandler) DryRun(ctx echo.Context) error {
+	var request DryRunRequestObject
+
+	var body DryRunJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DryRun(ctx.Request().Context(), request.(DryRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DryRun")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DryRunResponseObject); ok {
+		return validResponse.VisitDryRunResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -2274,68 +2692,80 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"1Fxtc9s28v8qGP7/M73O0ZbjpL2p/MpNk9bXPHhsXzs3Oc8EJlYSKhJgAdCy6tF3v8ETCYqgRNlS2nsX",
-	"h+Bin7D728VSj0nGi5IzYEom48ekxAIXoECYv/BEgdD/ICAzQUtFOUvGyUeWLxHc63fQgqoZwmgqACsQ",
-	"iJIkTahe9HsFYpmkCcMFJGNHKk1kNoMCa5oTLgqsknFCmfr2VZImalmC/ROmIJLVKk1wWQp+j/MLot8w",
-	"dEusZgHZZkGaCPi9ogJIMlaignAvR1oqQdnUUM4qIXlEtpsZoM8MHtRnxCdIzQCVeAroDiZcQI9sjtbm",
-	"DXNaUFVLsUbBPgwJEJjgKlfJ+MXJSZoU+IEWVZGMvzF/UWb/ehFVmsJy3qsw93AXZa30YllyJsF4xfc4",
-	"m0uFp/BGCKvCjDMFzEiHyzKnGdbaHP0mtUofA9L/L2CSjJP/GzVeN7JP5WiNrNm3bZt6xVcSgV6E7jhZ",
-	"Jqs0uRT8LodiAy+lXfH33XjydCPMXL19jb579c0/jMrdek3uPLMLHpNS8BKEolZrrbc7Sk4TeMBFmdu1",
-	"VEEht/FmN3pjX9MUHEksBDZKoSS60TDJLfVru9a6gPeXT4k55Y7Obb0xv/sNMqW3aLP2VFV0D+e/z9+/",
-	"8xFH8fIoh3vIUU6l0odVKihlE0eCsxfyHlJstuqX4rpWV1sIyspKbdPiFV5oSrxSQxevYoy4INdlwoY/",
-	"F61rr+kodN0zspxLIOcqujgzobzvKYGMSsrZDn7quP/BvRljiNApSBXJNC4E55ghzAi6x3kFEqkZVggL",
-	"QE5+0rW6Nm1JBcgeOXoOhwAse7xSOxFIlxCjT62LrcvwE1+gArMlInQyAQFMoRJ4mQMqKqm8CJH8lyZS",
-	"YWWOATAd7j8lJTCiN/SZEWwk145i/plhlkGeAwkc2vGYJg9HU37UDQcKyrjTYDmPP4CizB1j3YdU5fEn",
-	"i9kynhk7kcXs7DjzFGsfCQ0R8JIGZyEg6XUYunXoxLcbjlvtsN1jJ+PAwbOABEyck5KCKgVEu3ER81Ic",
-	"d8+7Zfxs8qJwya3z7B4EoZkK3aXxLesjQ71izSh3GqlgrVe/h+F7k+7eUXuc12Kmjxc7BY5YwNAIbYA3",
-	"mW1ifHYxTJtTiP93AVLiady/LcDaxpJZldaEYrw5/47trmY8Hrcqkcf3jlC3UK5LXp+USr7mJBQjBJah",
-	"HMHirgxra60yG8ECJmLyv/ZB7MZFoBiboZvvHPWissR54XluguvPsIzEAUIEyEgw+NfVO18+/GJg/M75",
-	"acYXNzweZXQQwIxIpDgy70WIF7zqCROmHIjiwr5EsBC4LCmb3vA5sEiOLoFJxFkGiDLFDTSbA7Pxr8BL",
-	"JAATV0mZSmSbMUzUb2/qBUp9NeM1H6rRK22jHfcRmFpO0QlOg2PQa5uR4l4exSfdZBmjq/MWsUgkhhZx",
-	"3mP+nbDG005azYHfL8b/m3uX4trcm1pPS5HnHyfJ+NMAMH2rmeKCaMz2ajO0DVZ+W8PDbS2K4KUX+iWp",
-	"bXkFmcYA+K6Fg+44zwGz8JXTVq3ey87L2sMa2+RcL9Fi5+AqmSYIapUbFgabKdjtmygi60qWNp0EYxi3",
-	"T6jjmG3fclFcugy6W1E4rGx1BVcfCl2TzUPLDaXsjwKXswg+INMdSnVD5A2ZRst0eICs6hW7xALnOeSx",
-	"lJwGuTAaznfk8FqH3giHT6kE1jVtIX0A1x3rofyBtJ7/1Gm61zRGqxFnUpjG49xE8GLX0k/x7RIaumZp",
-	"TaqX6WuXatfCc9bfEWGktyLvqWTnlJFWLZA5HU/bcXdLediDajUCB7Jj20EqLPo7C50ExEuT+UvBM5DS",
-	"MulCnolyE0xtuJNzWpZPrX8V5/P3cmhDuhMZHZ6vtWvU3lSdVksxR/gJcK5mm+Dtk0HrBSsrZQobuaGy",
-	"GRBGoaYxKIj44Ltm9qCeGfB2WJ88qVv2DnCsunni6XpSF0l7bi/FHZqB25pOnSOjhTT1vmXbYoF7Pv/T",
-	"GkLb2zv1yelp6/iTVOs0tMltn/33AfOtIx2g+fABFmFvCRNCtQ5wfhlwO8G5hHRNgKD/U+CHd8CmOoSc",
-	"npycpP2t2gN0hGrSPeL1VO6QCVCyX+b+HNJQ965xpQ0Xa4OZFnHwyL3alus3ydnxFV68d32YDl4Jdqlp",
-	"xoS99BemffcE23Ctzjo/QMYFVi7WDggLpQAJTGFPdcAru+HBGqfH4GBvi7eiY24klUOjdxSNG06jym6u",
-	"+QbjPcqk0qggjq4twWenuE7SDjB6v7p8VTewSOlP+Jqr8eNmB0+T+KEcVhMH1fP3y4HVc+8SXSvnWKqf",
-	"AAt1B1jZzVmV57ZqtjfSvXHpSAO+I+tpOD8quda2qENmUMumiSwhe0bX4HRDkdWq0aM3pHrvoNIJryDW",
-	"5Y+ZVRssnsh0Ch3utMbwsYPMFc5vPKktaNdu2XopyrMLnPtIwJ7WdVUUWDyn1bZOKdIao7+AkH1BelsQ",
-	"b+4vIwAyKO99GpYa6zBFTSeM4Oke6jG+YL1Xk5PNHYL9xyxh0qavjRrdBrd4YdnfF/E1k5BVgqqlSa+u",
-	"EQhYWFHtv976uu2fv974Zo5pudl1NdWZUqWd5KBsEumtX1VMovpiCEk+UQssAHksIBGWiFSm/4UWXMwn",
-	"OV/IY/R5hEs6khmeTHhOQHxGNKDzlUTNI3R+eXHmXpjSnCzwcnT/4jOa8ZxItJhhFTCQ638d61hBM3AV",
-	"kZviOS9xNoOj0+OTxN39GOnkeDRaLBbH2Dw+5mI6cu/K0buL128+XL8x7zQWTn60XNi7Pev/yQtfw+CS",
-	"JuPk5fHJ8UvXejcGWGN/hLPM3YJMwRwCfbIMNrkgyTjRoeDcLklbA2af4sNQvj7oTopVFe1e9fcB1jhx",
-	"X0401PdXO+k9Y/GskXlkB70GLHQzZToZtYavTk9O9jZx1VRKkfmmD7AAqdCECqlsCHQDaXGaNZPBzFSa",
-	"SB9vk1+1by+wRFOBmbkQ5+ZOKMN5DsIMdwAj8gzhPLdrJJpwgXBFqAbGZgUmBWUmCeGp9p/EOWFiUnYJ",
-	"oqDS+bCkUwbkiDLDR8dj3T3EFqetV/2V/XbvMyH/a27cmjk4vCc3gx44d6NIoSPLORDjuVyY209ibuOs",
-	"X9sr4eJLOPbosRmNXfV6+Y9QO3nyBSwUs06oTjvbR5VEzYTO8w12zlBw77hdw37xWAAm/g4mOPtbXD4Y",
-	"SV7dDjbRKOzWPGPDNCm5jFjaXgq3jG3abd+7W9W92DlsbK3amFCXdKsDupi/9I542Gte6YyjLXl6cvol",
-	"drzBc2BniCqU6b01sjMDEYCATSkDNAVlxjfoPgKSNSrogOOaejt5uQ1Q0Whiar7Ro73pXY0yO/ewu4e6",
-	"q+J+73QTFT/DUh4yDrWnQHqC0RyWMkWAs5nG+xj5SRQ31qJjt53p2UMqwXMwbqH3dAODSCsLzbBEhS7I",
-	"yJkpNdyADdYrB5lXUxl7gw2w7dTfc/flCV3y28vwQWDIYZ/oJw2mOaWBtkMw7k/ClZmMEwWmw8HKIZGF",
-	"ldfcMsGDGt0zcmz0dE//aBOJzN35F7w8G9dHHdGaZD+AxVTYGn9Y/0ptralmsEQLTJX26tQgkRlfoAkW",
-	"9hEWMNzZnpYt69AQc1FfeG9E6Tf1qgN6QqutFbHXNRe6qLlbIk1kPzZr+g4mMmSYoTtAomJPxYlNH2J0",
-	"fzqyF2/byna75pma3eF7lkiTb4OyKdlJ151PjDq43srrUH2tf636SoZnoVHlU1Rft2/7ndp1WwdE2qYt",
-	"n8ZUvmUqY1O9aZrW+yPZ/cit/pDtJDpaN6Td37sbn0wkDN7OkGl7GZbZ+D/VycnLbEIhJ+afBmTpZd0n",
-	"Pd8G2guCJ6nxkJmtvlrYUi+nqGI5SImMHEAQVzMQC2ovxvd38MyJ6BTTfnr4CQevF2ma03JjWzVrp6ub",
-	"giUuDDizhany/+NqJzSl9yY6g1WWhW54iik7c5+pMaMv/0KKXp18d+w9ZQbY+oZzlQsCRckVsGx59DO0",
-	"j3P7tt98Aur/ftGdqL49WHlnr5KGlHYv9ofagznpiLueZxmUBihThRY0z02KXKXJqz2el3CkqgeueafI",
-	"MPtKmUwNmKC/mRmqr1MdOLSjuC/YsNDPJ5W0eUwF6d5cGOhd3bvy6/0dtauKaQTYTNcMOlZGnxsyWV1F",
-	"bKsfkgNHtD7TKHcBuh8lniM/zTpEefvExpt0P7J93kMU54bwoe3X/uonds7lXB9yVyCbVKGrZDO8h6TC",
-	"S3M/RxWico+21gHd7ciRVLzcye7OJoMOz8j+okLvGbrkuTHCG7ts57ak+QGGZ4OKQVDefsExAMl/zEkN",
-	"Nc4QFKVaIjpBOmtSNkUzXJqpv/1iDQYPyv98RV0Rn5k6WKKq1IZ+eYIkZJwRewnFGfzljrsVQAnARa/L",
-	"XJvHX8JpTLvDsHTU8LRDv+MaxD2IIwnMm+bM3Aciw4HFhPXXLnbFfp1i3R90LDE9EOuDG8yP2fLIgn43",
-	"t/TlPMIXqKNHDSFliTNYjR7nlJGV/a9VQ+2osUZvinb01mca42Vo+3dFagZ2+x2WKC03Q/9cMm78ZDiZ",
-	"QxZc6zqNnIELJc2PzcjUAUCT0BaCKgVsv94+4aJwvr4jFlzrbczMVwx/9HqV+8rhgIp1O0T1iQgH2Roj",
-	"SsafbteV4T4wQbmu5gI91JJE1FBWdznNrA4KUIJm/Yn7vXs+LIiWOaZs126xzmiu475J2g9VcQfC5rRL",
-	"wQtQM6jkGWKcQX05bU4ywqgEITnTdQteB7xDNeNmiI69RaPq+egGjQ7oI3bauIs+SmDnlxfo5RYXoRIR",
-	"nlVm8n53JejQv+w/IVf68Z9zQG50fsswe3q/ukdlV7YUlr5nLXV2J7vqrr1BM/f36VZHakfqccNvRLXn",
-	"7oLeZhPgum2/XyNDeM2rvt/efe8tF2gx42B+/qNiti2kBacmJ/p2YC346nb13wAAAP//",
+	"7Fx7byM3kv8qRN8BucW1Lc8jOaz8lzM7k/gySQzbu4PDxMDQzZLEFZvsJdnWKIa++4GvfqjZUstuOTng",
+	"/hlY0+xisapYjx+L/ZhkIi8EB65VMn1MCixxDhqk/YVnGqT5g4DKJC00FTyZJr9ytkbwYN5BK6oXCKO5",
+	"BKxBIkqSNKFm0L9KkOskTTjOIZl6UmmisgXk2NCcCZljnUwTyvV3b5M00esC3E+Yg0w2mzTBRSHFA2aX",
+	"xLxh6RZYLxpk6wFpIuFfJZVAkqmWJTTn8qSVlpTPLeWslEpE1na7APSFw1f9BYkZ0gtABZ4DuoeZkNCz",
+	"Nk9r94SM5lRXq9ii4B42CRCY4ZLpZPrq7CxNcvyV5mWeTL+1vyh3v15FhaaxWvYKzD88RFgbM1gVgiuw",
+	"VvE9zpZK4zm8l9KJMBNcA7erw0XBaIaNNCf/VEakjw3S/y5hlkyTf5vUVjdxT9Vki6ydt62basQ3CoEZ",
+	"hO4FWSebNLmS4p5BvoOXwo34z8N4CnQjzFx/eIf++vbb/7Ii9+MNuYvMDXhMCikKkJo6qbXe7gg5TeAr",
+	"zgvmxlINudrHm5vovXvNUPAksZTYCoWS6ETDVu6o37ixzgSCvXxO7C73dO6qicX9PyHTZoo2a08VRXdz",
+	"/s/Fzx+Dx9GiOGHwAAwxqrTZrEpDoWo/0th7Td6bFOup+ldxU4mrvQjKi1Lvk+I1XhlKotRDB29ijHgn",
+	"12XCuT/vrSur6Qh02zIyJhSQCx0dnFlX3veUQEYVFfwAO/Xc/82/GWOI0DkoHYk03gUzzBHmBD1gVoJC",
+	"eoE1whKQXz/pat2otqASVM86ejaHBKx6rNIYESgfEKNPnYltr+FHsUI55mtE6GwGErhGBYiCAcpLpcMS",
+	"IvEvTZTG2m4D4Mbdf04K4MRMGCIjOE9uDMX+mWGeAWNAGgbteUyTrydzcdJ1BxqKuNFgtYw/gLxgnrHu",
+	"Q6pZ/MlqsY5Hxo5nsTN7zgLFykaaimjwkjb2QoNkkGHTrJtGfLdju1UG2912Kp44BBaQhJk3UpJTrYEY",
+	"M85jVorj5nm/ju9Nkec+uHWePYAkNNNNc6lty9nIUKvYUsq9yVSwkWuYw/K9S3YfqdvOWz4z+IuDHEfM",
+	"YZgMbYA12WmifJZamCkZ6EiAsjmEmwATQo2GMbtqDenzsfUUWiyB7+fRDUurOWPcdjOuNr8Q/+8clMLz",
+	"+G506eA+5uyotCIU483vxtjseiHiXraULD53hLpLPLvkzb4u1TtBmstopsHNdTQGd9ewNdYJs15Yg4nY",
+	"+t8Fl3vr/WWMzeamPNhHR9cS50UwZkPBT7COeC1CJKiI6/r79cdQ7PzDFh0HR9OFWN2KuE80LgtzopAW",
+	"yL4XIZ6Lssep2eIlmsX2ha2VxEVB+fw2bL+tjKIArpDgGSDKtbCJ5BK489Y5XiMJmPi6z9ZN+5RhY1R7",
+	"0rCgNNReQfJNMQah7dTjGG60ZRQdVzrYY75z8TNu5dFsqhvaY3RNlCUub4rltpj1qP+gzOhpO63iIMwX",
+	"5V+ur8tYvUclZFrI9TtXkA5X2N8LJjAB8oHG6zoFmQStnhmdukmcf9gWjamXT6/x6mcfAkyiYZPwg1/c",
+	"jnt15uYJphGZ9Uv8I+WRqGABgeGB0LAsJDE5/RtvVaXaOey19z2XZOewV9vL7Q+h28mWWUH/sq9BWVho",
+	"PHP7JE2GyqPWtrVwJuaDyTa0tIPqq1Z1jBn7dZZMPw+ok+86qjPFfzQCBUv7RjmIwCEIegFUIkqULSxN",
+	"omMscNDSfFXft6a32yo1YosZd7X0wH5M7e9nM8giCsdZHD/ZkgvVIHEY2ZXNEtYm9GPEhCi+UcisP0n3",
+	"m/8e40+TlShZpBi+AbP2DJwSRKm9HlRpFzxFv/lCzYZgCYVQ1MgM4SyHiVqI4rekqabdUMcupfjI7cUY",
+	"GI5q4MGXXHFX80SjfbsbammM/K6CK/ZB5ls6oMpE62vITE2K71t1+b0QDDDf1m2NHe+0Kvewjr7Own1B",
+	"5eRZp7lG7paFwYG4Mdu3UYSgu7K0RratYvw8TRnHdPtByPzKh4bDQMphMGpwFT2oyHZM9FDHDmj1B4mL",
+	"RaQCJPMDoGNL5D2ZR9ML+ApZ2bvsAkvMGLBY0dUfQJsOejiHN2aLRjh8CjK1LWkHMTWSEM96c/2N1Qb+",
+	"Uy/pXtVYqUaMSWMaz2RnUuSHQpFa7F+hpWuHVqR6mb7xHn1YhDE2wkkvQtyDrC4pJy1sKjjeeTuz3gNX",
+	"9uAWacIByIEwuNJY9iPdnRJDFLa2K6TIQCnHZMCQjN+ZYercnVrSongqHquFWP6shh6QdjyjR2wq6Vqx",
+	"1yiok1LMEH4EzPRiF4DxZFjikhelttCV2oFdDXCjUNF4cp7WRqwGvN1EoJ50evMRcAy/euLuetKphrHc",
+	"XooHHE7tOwTpbBmzSIs/O7ZdLvAgln/YAcX+44Zq5/QcM4SdVMm0qZO7Pv2PAeQ4QzoCGP4LrJpnHXFQ",
+	"YYaZgrQDlFfnETn++hH43LiQ12dnZ2n/0eERTigq0j3L68FmxwRSro3iYscyo6IlZpaKZmyxV6GBp+/c",
+	"el9ea6LO3yATEmvvawe4hUKCAq6rQnPAK4flg1WeHksHe48cSzoVdqVqqPeOZuO9tfmVhAcKqz8Ukxkr",
+	"898qOMHCDsMJe5hiB9Vv/x9AOjqAVOttV6ESzLY81N1HDborrxlloNA9KEocjtMIn39OBLy9hgu0WghW",
+	"s32O9IIqJCRqu+EDcfOtSLE9Z3jsjqLsjJQrjRmzbhUtsIqdnY0TX3ZFlLq3bnBRaxnnWdwr+1a8Z+fx",
+	"ncqkAUT0x4QAXQ1EYvqrGsPV9HGf0uOZxzDgrwERfr8eCBHuBGUZVvpHwFLfA9Zucl4y5qBB1wbam3yd",
+	"mKr2xIVTzE4KYaQtK0fRcvOqgOwZ7vj1sKOYN/G2RDN3A85p9v1srz+mVqOweLZu6oThRmsVH8tWhMbs",
+	"NpDaU9K7KVsvRXn2rmOMKiPQuinzHMvnnBhvU4qc8NJ/gFR9mei+TLVuGoxUyQ0MM9QayhR0XFN7oEvw",
+	"fATQSax4bz/gbDcMOr7PkjYoBQColm2jda6Jbfanta3w2z33wAq+e/uubrPubdrYapgGE8gewDaCtLOq",
+	"mWDE1dk7F+i7KdoMxBbQTJ/381/hbPdrDbsOv95UljXsMCXevLLrlNivsDHJ/uW6fKiUVK9tzedXCVg6",
+	"03R/fQiL/O9Pt+GEwbLuxlVUF1oXrt2d8lmkpee65ApV/WhIiZleYVlrUyGsECntoQxaCbmcMbFSp+jL",
+	"BBd0ojI8c8r+gmiDjsmsq0fo4ury3L8wp4ys8Hry8OoLWghGFFqZ7KhmgJm/To1vpxl4mM5fdbgocLaA",
+	"k9enZ4lvObOrU9PJZLVanWL7+FTI+cS/qyYfL9+9/+XmvX2n3pHJD44L1wDp/FXyKgBruKDJNHlzenb6",
+	"xnf8WAVssT/BWeabr+Zgzc7YpM3sLkkyTYzrvnBD0tYtnM/xGyMBtOpepylLSpKhKEqceMC4aurjAXpm",
+	"zlj8qdc8cbdhBgz0F29M8tC6ofL67Gy0ayk1fBe5BPILrEBpNKNSaRey/K2dOM2KycbFkjRRIT4mn4xt",
+	"r7BCc4m57Rp2rjLDjIG0dSZwos4RZsyNMb5TIlwSqoV0lSgmOeU2acBzYz+JN8LEplgFyJwqb8OKzjmQ",
+	"E8otHx2L9e1Pe4y2GvVnttvRG+f/r5lxqzH7+JZcd8NjpkJFWxuyWgKxliukbboktgnQ2bXrRM1fwrAn",
+	"j/X9wU2vlf8AlZEnL6ChmHaa4nToE9UK1dcYnq+wC44a7Y77JRwGTyVgEhoDGnt/j8k37m1u7garaNI8",
+	"QnjGhGlSCBXRtOtFbSnbngF971t9RtFz87Rl004ATQm+OaKJhV7biIW9E6WJOEaTr89ev8SMt3gJ/BxR",
+	"jTIzt8nsbB82IOBzygHNQduucTqGQ3JKBeNw/EnTQVbuHFTUmxC5PpG+AzhqVQ249TgW1ZjghQ2qfQAS",
+	"UfKn4PllyZFtsUMKr1O0klRDiuamHjS+nYiQ66yEZGSMCCTXCNegamg3NH7TY+SpnVnhtaspAGcLi+97",
+	"PokYZCKyjAcZC91MHl1X2maSuS78wx2Xb2vrd1q+v/8nWKtjhqf2nYSeGLWEtUqdJLFCGIV7Ef6ShQnp",
+	"7obJCPrFS3e4YOb0l+2QERZaYIVyarzZua1A/XUPbEYOUqmhMg0KG6DbeejJ60sfbrFausa9QTmyT4mj",
+	"nwOwGLOpv3xi638Soe09LZljOjyHPWbC6dZrO2Lgq548cHJq5fRAf28TidwCCy+E9ewcHzVEp5Jx8lh3",
+	"5me7pI3GU+cu9ALWaIWpNlbtXMlCrNAMS/cISxhubE9LoirXEDPRgMfsLN5uq1FHtIQWOh3R142Qpta9",
+	"XyNDZByd1XCU9QwZ5ujeBqGnlg81PDV5eD1xTUL70Bw35pmSPeBbEBGsfoew6WFRtvN5jk6559bri71K",
+	"/kb0pWruhVqUTxJ94+bu5NGkZ5SA3EweJShRygw2/ZlY69Zv3BW3v5YSyB/2cZkoqcDeQaTujpMwtuQw",
+	"IGUcx0huyvkclDMSW9ybf3M0o8DIOeICBWkjqlAmOLfphnOtJtDPpF07QXPRvj+Sj2Zce3N5f9vvOGrx",
+	"xF+6KGzeKzs0hbfKMVm88SVvR+Sq2TPcE+O9CmxfRsPlG4/zjbbuHjBB/2Gbhv+ShmH+EyJYmuezUjln",
+	"uHUg5bjw76q/jOgo91Yl5wi7KsT60RmmTJn9YBjEXK1Aho8fDTX6VoHSNvfqRLs/QfAH0AOy1rpTIY2F",
+	"rz3d+LsgXXuOPx7J7se2qg9qnUWvVA3pgOidTcxmCgZPZ8m0TR2rbPpbeXb2JrOe0v5pcQwzrPuk5xtl",
+	"7sTxSWI8ZpVQdVvsgaRTVHIGSiG7DiBI6AXIFXUN0eMlMXZHdPDq8F2AJ8SZ3qrd7pZbdxqytbu6rk7h",
+	"3N3VDJ2H7n+CBzQO2LkIKyxXBuM5pvzcfy6LW3mFF1L09uyvp8FSFoCdbXhTuSSQF0IDz9YnP0F7O7e7",
+	"vO2n6MLvV+lLpS+hoXtQoHw1HgLS+AJCxFwvsgwKCzpQjVaUMVtu/HFh8c8cBq9L3giDY0WyCpHZh8Uk",
+	"R/ZofarRvidsHCFeoHCLcYjwxsQZdsl+4o5SjwF0WsLH1l/7ez6xfa6WZpN7sNGGigVWyF7aQkrjtW2B",
+	"oRpRNaKujUP3MwqktCgO0rvXyaDNM3Ffdu3dQ1eCWSW8f/A96AcexNkPwT47qRh2KcHe3B+AivzKSJVq",
+	"nCPIC71GdIZM1KR8jha4sLe9xs01OHzV4TO6Fbp4bjFFhcrCKPrNGVKQCU5cxSw4/Om2u1uAloDzXpO5",
+	"sY9fwmgsdGxZOql5OgA7vgH5APJEAQ+qObctN8hy4HLC6isHbsS4RrFtD8aXWDzZ2eAO9WO+PnFJv4eV",
+	"Xs4iAtg3ebTXYAqcwWbyuKScbNx/bWpqJ7U2ekO0p7d9l20IYlcxMAJk5+9OP5eM78g9EPU71ontlkwj",
+	"e+BSK/vRa5X6BNAGtJXrqR3X2i0A6Gz9wFxwC8pb2Nvrv/dalb/dfkTB+hmi8kREgGp16ibTz3fbwvAf",
+	"FkDMVHMNOVQriYihKO8ZzZwMctCSZv2B+2f/fJgTLRim/NCTNxPR/OnlrtX+Uub3IF1Mu5IiB72AUp0j",
+	"LjhU/V92JyOMCpBKcGQB462Ed6hkfJvuadBoVDy/+l7eI9qIu2XazT4K4BdXl+jNHhOhChGRlfbG9eFC",
+	"MK5/3b9Drs3jP2aD3Jr4lmH+9LO/HpFdu1JYhfM/ZaI7OVR27Qnq1vrPd8ZTe1KPO75V325tb2CbtYPr",
+	"wn6fIn3u9avh7LL73gch0WohwH6GuOQOFjILpzYmBjiwWvjmbvO/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

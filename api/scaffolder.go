@@ -134,10 +134,11 @@ func (h handlers) CancelTask(ctx context.Context, _ CancelTaskRequestObject) (Ca
 			return nil, err
 		}
 	}
-	if err := h.Engine.Cancel(ctx, a.task.ID, "asked for by "+a.caller.Ref); err != nil {
+	// Noted first: the event names the step that is under way now, and the run notes a cancellation that nobody has.
+	if err := h.Store.RequestCancel(ctx, a.task.ID, a.caller.Ref); err != nil {
 		return nil, err
 	}
-	return done, h.Store.RequestCancel(ctx, a.task.ID, a.caller.Ref)
+	return done, h.Engine.Cancel(ctx, a.task.ID, "asked for by "+a.caller.Ref)
 }
 
 func shown(t store.Task) Task {

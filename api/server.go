@@ -30,6 +30,7 @@ type Config struct {
 	Roles     identity.Roles
 	Entities  Entities    // nil: `user.entity` stays empty in runs
 	Secrets   SecretVault // nil: runs with secrets are refused
+	DryRuns   DryRunner
 	Log       *slog.Logger
 }
 

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func Compile(t *Template, actions Actions, ctx Context) (*plan.Plan, []fault.Pro
 func Lint(t *Template, actions Actions) []fault.Problem {
 	c := newCompiler(t, actions)
 	c.check()
-	problems := append(c.refused, c.advice...)
+	problems := slices.Concat(t.advice, c.refused, c.advice)
 	sortProblems(problems)
 	return problems
 }
@@ -50,6 +51,9 @@ type compiler struct {
 	facts   []facts // one a step
 	schemas map[string]*inputSchema
 	looked  int // how often nearest looked
+	parsed  map[*node]*parsedText
+	widths  map[int]int // of lines, in characters
+	indents map[int]int // of the text after a line
 
 	refused []fault.Problem
 	advice  []fault.Problem
@@ -61,24 +65,39 @@ type facts struct {
 	known            bool // the action exists
 	runsAfterFailure bool
 	readsAnyStep     bool // a lookup in `steps` that can't be decided before the run
+	branchAsksAll    bool // the condition of a branch calls always() or failure()
 }
 
 func newCompiler(t *Template, actions Actions) *compiler {
 	return &compiler{
 		t: t, actions: actions, byID: make(map[string]int, len(t.steps)),
 		graph: newGraph(len(t.steps)), facts: make([]facts, len(t.steps)), schemas: map[string]*inputSchema{},
+		parsed: map[*node]*parsedText{}, widths: map[int]int{}, indents: map[int]int{},
 	}
 }
 
 func (c *compiler) strict() bool { return c.t.APIVersion == V3 }
 
 func (c *compiler) problem(at mark, path, rule, says, try string) fault.Problem {
-	return fault.Problem{File: c.t.File, Line: at.line, Column: at.column, Path: path, Rule: rule, Says: says, Try: try}
+	return c.t.problem(at, path, rule, says, try)
 }
 
 func (c *compiler) refuse(at mark, path, rule, says, try string) {
-	c.refused = append(c.refused, c.problem(at, path, rule, says, try))
+	if len(c.refused) < maxProblems {
+		c.refused = append(c.refused, c.problem(at, path, rule, says, try))
+	}
 }
+
+func (c *compiler) advise(at mark, path, rule, says, try string) {
+	if len(c.advice) < maxProblems {
+		advice := c.problem(at, path, rule, says, try)
+		advice.Severity = fault.Warning
+		c.advice = append(c.advice, advice)
+	}
+}
+
+// maxProblems bounds what is told of one template at once, for what is refused and for advice each.
+const maxProblems = 1000
 
 // maxSuggestions bounds the work for files in which nearly everything is misspelt.
 const maxSuggestions = 100
@@ -96,7 +115,7 @@ func (c *compiler) strictly(at mark, path, rule, says, try string) {
 		c.refuse(at, path, rule, says, try)
 		return
 	}
-	c.advice = append(c.advice, c.problem(at, path, rule, says, try))
+	c.advise(at, path, rule, says, try)
 }
 
 // check finds all problems and, if there is none, an order of the steps.
@@ -121,10 +140,16 @@ func (c *compiler) check() []int {
 		c.action(i)
 	}
 	c.references()
+	c.language()
+	c.lookups()
+	c.choices()
 	c.order()
 	c.workspace()
 	c.gates()
 	c.sequence()
+	if len(c.graph.edges) > maxEdges && !c.fewerEdges() {
+		return nil
+	}
 	if cycles := c.graph.cycles(); len(cycles) > 0 {
 		for _, cycle := range cycles {
 			c.cycle(cycle)
@@ -147,15 +172,43 @@ func (c *compiler) action(i int) {
 		return
 	}
 	c.facts[i].action, c.facts[i].known = action, true
-	if s.lease != nil && !action.Undoable {
-		why := action.WhyNoUndo
-		if why == "" {
-			why = "it has no effect that could be taken back"
-		}
-		c.refuse(s.node.get("lease").mark, s.path+".lease", "lease-without-undo",
-			fmt.Sprintf("%s can't be undone, so its lease could not end: %s", s.action, why), "")
+	c.undo(s, action)
+	if action.Kind == plan.GateStep && s.onError == plan.Continue {
+		c.advise(s.node.keyMark("onError"), s.path+".onError", "gate-goes-on",
+			"what follows runs even if the approval is refused", "a condition on steps."+s.id+".error for what follows")
 	}
 	c.input(s, action)
+}
+
+// undo checks that what is to be undone can be.
+func (c *compiler) undo(s *step, action plan.Action) {
+	why := cmp.Or(action.WhyNoUndo, "it has no effect that could be taken back")
+	switch {
+	case action.Undoable:
+	case s.lease != nil:
+		c.refuse(s.node.get("lease").mark, s.path+".lease", "lease-without-undo",
+			fmt.Sprintf("%s can't be undone, so its lease could not end: %s", s.action, why), "")
+	case s.undo != nil && s.undo.text == "true":
+		c.refuse(s.undo.mark, s.path+".undo", "undo-impossible", fmt.Sprintf("%s can't be undone: %s", s.action, why), "undo: false")
+	}
+}
+
+// maxEdges bounds a plan: it travels in the workflow's input.
+const maxEdges = 10_000
+
+// fewerEdges leaves out what need not be said of steps that run one after the other anyway, and refuses
+// any other graph of that size.
+func (c *compiler) fewerEdges() bool {
+	if c.t.execution == plan.Sequential {
+		c.graph = newGraph(len(c.t.steps))
+		c.choices()
+		c.sequence()
+		return true
+	}
+	c.refuse(c.t.spec("steps").mark, "spec.steps", "too-many-edges",
+		fmt.Sprintf("the steps wait for each other in %d ways; a template has at most %d", len(c.graph.edges), maxEdges),
+		"one step that waits for many, and `needs` of that one")
+	return false
 }
 
 func (c *compiler) actionIDs() []string {
@@ -209,11 +262,22 @@ func (c *compiler) step(i int, needs []string) plan.Step {
 		ID: s.id, Name: s.name, Action: s.action, Kind: f.action.Kind,
 		If: s.cond.json(c.edit), Each: s.each.json(c.edit), Input: s.input.json(c.edit),
 		Needs: needs, Workspace: f.action.Workspace, Local: f.action.Local, Queue: f.action.Queue,
-		Undoable: f.action.Undoable, RunsAfterFailure: f.runsAfterFailure,
+		Undoable:         f.action.Undoable && (s.undo == nil || s.undo.text == "true"),
+		RunsAfterFailure: f.runsAfterFailure,
+		Concurrency:      s.concurrency, OnError: s.onError,
 		Timeout: s.timeout, Retry: s.retry, Lease: s.lease, Line: s.line, Column: s.column,
 	}
 	if out.Kind == "" {
 		out.Kind = plan.ActionStep
+	}
+	if s.isSwitch() {
+		out.Kind = plan.SwitchStep
+	}
+	for _, b := range s.branches {
+		out.Branches = append(out.Branches, plan.Branch{Name: b.name, If: b.cond.json(c.edit)})
+	}
+	if s.in.of != noStep {
+		out.Branch = &plan.InBranch{Switch: c.t.steps[s.in.of].id, Name: s.in.name}
 	}
 	return out
 }

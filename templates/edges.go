@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -14,7 +15,6 @@ import (
 // references finds the data edges, and what expressions name that isn't there.
 func (c *compiler) references() {
 	params := c.declaredParameters()
-	lastAny := 0 // every step before it is waited for by it
 	for i := range c.t.steps {
 		s := &c.t.steps[i]
 		f := &c.facts[i]
@@ -23,19 +23,19 @@ func (c *compiler) references() {
 				c.reference(i, t, ref, params)
 			}
 		}
-		c.scan(s.cond, s.path+".if", func(t text) {
-			read(t)
-			for _, call := range t.parsed.Calls() {
-				f.runsAfterFailure = f.runsAfterFailure || call.Name == "always" || call.Name == "failure"
+		asks := func(asked *bool) func(text) {
+			return func(t text) {
+				read(t)
+				for _, call := range t.parsed.Calls() {
+					*asked = *asked || call.Name == "always" || call.Name == "failure"
+				}
 			}
-		})
+		}
+		c.scan(s.cond, s.path+".if", asks(&f.runsAfterFailure))
 		c.scan(s.each, s.path+".each", read)
 		c.scan(s.input, s.path+".input", read)
-		if any := f.asksAll(s); any != "" && c.t.execution == plan.DAG {
-			for j := lastAny; j < i; j++ {
-				c.graph.add(j, i, plan.Data, any, s.mark, s.path)
-			}
-			lastAny = i
+		for _, b := range s.branches {
+			c.scan(b.cond, b.path+".if", asks(&f.branchAsksAll))
 		}
 	}
 	c.scan(c.t.spec("output"), "spec.output", func(t text) {
@@ -45,13 +45,31 @@ func (c *compiler) references() {
 	})
 }
 
+// lookups make what reads steps that can't be known before the run wait for all steps before it.
+func (c *compiler) lookups() {
+	if c.t.execution != plan.DAG {
+		return
+	}
+	follow(c, c.t.top, nil, func(i int) int { return i }, func(i int, open []int) []int {
+		s := &c.t.steps[i]
+		why := c.facts[i].asksAll(s)
+		if why == "" {
+			return append(open, i)
+		}
+		for _, before := range open {
+			c.graph.add(before, i, plan.Data, why, s.mark, s.path)
+		}
+		return []int{i}
+	})
+}
+
 // asksAll says why a step has to wait for every step before it, "" if it doesn't. What always() and
 // failure() ask about is narrowed down by needs.
 func (f *facts) asksAll(s *step) string {
 	switch {
 	case f.readsAnyStep:
 		return "steps[…], which can't be decided before the run"
-	case f.runsAfterFailure && !s.ownNeeds:
+	case (f.runsAfterFailure || f.branchAsksAll) && !s.ownNeeds:
 		return "always() or failure(), which ask how every step before ended"
 	}
 	return ""
@@ -87,20 +105,24 @@ func (c *compiler) stepReference(i int, t text, ref expr.Reference) {
 				fmt.Sprintf("steps.%s is a subtraction: there is no step %q", id, ref.Path[1]), "steps['"+id+"']")
 			return
 		}
-		c.refuse(at, t.path, "unknown-step", fmt.Sprintf("there is no step %q", ref.Path[1]), c.nearest(ref.Path[1], c.ids))
+		c.strictly(at, t.path, "unknown-step", fmt.Sprintf("there is no step %q", ref.Path[1]), c.nearest(ref.Path[1], c.ids))
 		return
 	}
 	c.outputReference(from, at, t, ref)
 	if i == noStep {
 		return
 	}
-	detail := ref.String()
+	if choice, apart := c.apart(i, from); apart {
+		c.strictly(at, t.path, "other-branch", fmt.Sprintf("%s stands in another branch of %s: it never runs together with %s",
+			ref.Path[1], c.t.steps[choice].id, c.t.steps[i].id), "")
+		return
+	}
 	if c.t.execution == plan.Sequential && from >= i {
-		c.refuse(at, t.path, "later-step", fmt.Sprintf("%s has not run when %s starts: steps run one after the other",
+		c.strictly(at, t.path, "later-step", fmt.Sprintf("%s has not run when %s starts: steps run one after the other",
 			ref.Path[1], c.t.steps[i].id), "")
 		return
 	}
-	c.graph.add(from, i, plan.Data, detail, at, t.path)
+	c.graph.add(from, i, plan.Data, ref.String(), at, t.path)
 }
 
 // outputReference checks what is read of a step.
@@ -108,18 +130,28 @@ func (c *compiler) outputReference(from int, at mark, t text, ref expr.Reference
 	if len(ref.Path) < 3 {
 		return
 	}
-	if ref.Path[2] != "output" {
+	s := &c.t.steps[from]
+	var names []string
+	closed := false
+	switch {
+	case ref.Path[2] == "error" && s.onError == plan.Continue:
+		names, closed = []string{"kind", "message"}, true
+	case ref.Path[2] == "error" && c.strict():
+		c.strictly(at, t.path, "unknown-output", fmt.Sprintf("a step whose failure ends the run has no error to read: steps.%s.error is never there",
+			ref.Path[1]), "onError: continue on "+s.id)
+		return
+	case ref.Path[2] != "output":
 		c.strictly(at, t.path, "unknown-output", fmt.Sprintf("a step has only an output: steps.%s.%s is never there",
 			ref.Path[1], ref.Path[2]), strings.Join([]string{"steps", ref.Path[1], "output", ref.Path[2]}, "."))
 		return
+	case s.isSwitch():
+		names, closed = []string{"branch"}, true
+	case c.facts[from].known:
+		names, closed = outputsOf(c.facts[from].action)
 	}
-	if len(ref.Path) < 4 || !c.facts[from].known {
-		return
-	}
-	names, closed := outputsOf(c.facts[from].action)
-	if closed && !slices.Contains(names, ref.Path[3]) {
+	if len(ref.Path) > 3 && closed && !slices.Contains(names, ref.Path[3]) {
 		c.strictly(at, t.path, "unknown-output",
-			fmt.Sprintf("%s has no output %q", c.facts[from].action.ID, ref.Path[3]), c.nearest(ref.Path[3], names))
+			fmt.Sprintf("%s has no %s %q", cmp.Or(s.action, "the switch "+s.id), ref.Path[2], ref.Path[3]), c.nearest(ref.Path[3], names))
 	}
 }
 
@@ -150,14 +182,23 @@ func (c *compiler) order() {
 		s := &c.t.steps[i]
 		for _, n := range s.needs {
 			from, ok := c.byID[n.id]
+			choice, apart := noStep, false
+			if ok {
+				choice, apart = c.apart(i, from)
+			}
 			switch {
 			case !ok:
 				c.refuse(n.mark, n.path, "unknown-step", fmt.Sprintf("there is no step %q", n.id), c.nearest(n.id, c.ids))
 			case from == i:
 				c.refuse(n.mark, n.path, "bad-needs", fmt.Sprintf("%s can't need itself", s.id), "")
+			case apart:
+				c.refuse(n.mark, n.path, "other-branch", fmt.Sprintf("%s stands in another branch of %s: it never runs together with %s",
+					n.id, c.t.steps[choice].id, s.id), "")
 			case c.t.execution == plan.Sequential && from > i:
 				c.refuse(n.mark, n.path, "bad-needs", fmt.Sprintf("%s comes later: steps run one after the other", n.id),
 					"spec.execution: dag")
+			case c.t.steps[from].isSwitch() && !c.inside(i, from):
+				c.join(from, i, n)
 			default:
 				c.graph.add(from, i, plan.Order, "needs", n.mark, n.path)
 			}
@@ -180,18 +221,34 @@ func (c *compiler) gates() {
 	if c.t.execution != plan.DAG {
 		return
 	}
-	var gates []int
-	for i := range c.t.steps {
+	follow(c, c.t.top, nil, func(gate int) int { return gate }, func(i int, open []int) []int {
 		s := &c.t.steps[i]
 		if !s.ownNeeds {
-			for _, g := range gates {
-				c.graph.add(g, i, plan.Gate, "approval", s.mark, s.path)
+			for _, gate := range open {
+				if !c.waitsOutside(i, gate) {
+					c.graph.add(gate, i, plan.Gate, "approval", s.mark, s.path)
+				}
 			}
 		}
-		if c.facts[i].action.Kind == plan.GateStep {
-			gates = append(gates, i)
+		switch {
+		case c.facts[i].action.Kind != plan.GateStep:
+			return open
+		case s.ownNeeds:
+			return append(open, i)
+		default:
+			return []int{i} // it waits for the others
+		}
+	})
+}
+
+// waitsOutside says whether a step comes after a gate because a switch that it stands in does.
+func (c *compiler) waitsOutside(i, gate int) bool {
+	for of := c.t.steps[i].in.of; of > gate; of = c.t.steps[of].in.of {
+		if !c.t.steps[of].ownNeeds {
+			return true
 		}
 	}
+	return false
 }
 
 // touch is an access to the workspace that later steps may have to wait for.
@@ -202,16 +259,16 @@ type touch struct {
 	sure   bool     // the paths are known; otherwise it may be any
 }
 
-// workspace keeps the file order of accesses to the same paths where one of the two writes.
+// workspace keeps the file order of accesses to the same paths where one of the two writes. What stays
+// open are the accesses that no later write covers entirely.
 func (c *compiler) workspace() {
 	if c.t.execution != plan.DAG {
 		return
 	}
-	var open []touch // accesses that no later write covers entirely
-	for i := range c.t.steps {
+	follow(c, c.t.top, nil, func(t touch) int { return t.step }, func(i int, open []touch) []touch {
 		action := c.facts[i].action
 		if action.Workspace == plan.NoAccess {
-			continue
+			return open
 		}
 		s := &c.t.steps[i]
 		now := touchOf(i, s, action)
@@ -223,8 +280,8 @@ func (c *compiler) workspace() {
 		if now.writes && now.sure {
 			open = slices.DeleteFunc(open, func(before touch) bool { return now.covers(before) })
 		}
-		open = append(open, now)
-	}
+		return append(open, now)
+	})
 }
 
 func touchOf(i int, s *step, action plan.Action) touch {
@@ -292,6 +349,9 @@ func (t touch) covers(o touch) bool {
 	return true
 }
 
+// maxCycleShown is how many steps of a circle are named.
+const maxCycleShown = 20
+
 // cycle refuses a circle of steps that wait for each other.
 func (c *compiler) cycle(edges []edge) {
 	names := []string{}
@@ -310,6 +370,11 @@ func (c *compiler) cycle(edges []edge) {
 		}
 	}
 	names = append(names, names[0])
+	if len(reasons) > maxCycleShown {
+		more := fmt.Sprintf("… (%d more)", len(reasons)-maxCycleShown)
+		names = append(names[:maxCycleShown], more, names[0])
+		reasons = append(reasons[:maxCycleShown], more)
+	}
 	c.refuse(at.at, at.path, "cycle",
 		fmt.Sprintf("steps wait for each other: %s; %s", strings.Join(names, " → "), strings.Join(reasons, ", ")), "")
 }

@@ -27,6 +27,9 @@ type edge struct {
 	path    string
 }
 
+// maxDetails is how many of the details of one edge are told.
+const maxDetails = 20
+
 func newGraph(size int) graph { return graph{size: size, index: map[edgeKey]int{}} }
 
 // add notes a reason for `to` to wait for `from`; the same reason twice is one edge with both details.
@@ -38,8 +41,13 @@ func (g *graph) add(from, to int, reason plan.Reason, detail string, at mark, pa
 		g.index[key] = i
 		g.edges = append(g.edges, edge{edgeKey: key, at: at, path: path})
 	}
-	if detail != "" && !slices.Contains(g.edges[i].details, detail) {
-		g.edges[i].details = append(g.edges[i].details, detail)
+	e := &g.edges[i]
+	switch {
+	case detail == "" || len(e.details) > maxDetails || slices.Contains(e.details, detail):
+	case len(e.details) == maxDetails:
+		e.details = append(e.details, "…")
+	default:
+		e.details = append(e.details, detail)
 	}
 }
 

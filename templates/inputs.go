@@ -69,7 +69,7 @@ var english = message.NewPrinter(language.English)
 func (c *compiler) mismatch(s *step, action plan.Action, input *node, schema *inputSchema, e *jsonschema.ValidationError) {
 	at, where := input.find(e.InstanceLocation)
 	path := s.path + ".input" + where
-	says := func(says, try string) { c.refuse(at.mark, path, "input-schema", says, try) }
+	says := func(says, try string) { c.strictly(at.mark, path, "input-schema", says, try) }
 	switch k := e.ErrorKind.(type) {
 	case *schemakind.Required:
 		for _, name := range k.Missing {
@@ -82,7 +82,7 @@ func (c *compiler) mismatch(s *step, action plan.Action, input *node, schema *in
 			if len(e.InstanceLocation) == 0 {
 				try = c.nearest(name, schema.names)
 			}
-			c.refuse(at.keyMark(name), path+"."+name, "input-schema",
+			c.strictly(at.keyMark(name), under(path, name), "input-schema",
 				fmt.Sprintf("%s has no input %q", action.ID, strings.TrimPrefix(where+"."+name, ".")), try)
 		}
 		return

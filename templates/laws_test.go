@@ -10,45 +10,83 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 )
 
-// drawTemplate gives a v3 template without cycles: references and needs go back in the file.
+// drawTemplate gives a v3 template without cycles: references and needs go back in the file, and never into
+// another branch of a switch.
 func drawTemplate(t *rapid.T) string {
-	var b strings.Builder
-	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: drawn }\nspec:\n  type: service\n  steps:\n")
-	count := rapid.IntRange(1, 12).Draw(t, "steps")
-	for i := range count {
-		before := rapid.SliceOfN(rapid.IntRange(0, max(i-1, 0)), 0, min(i, 3))
-		fmt.Fprintf(&b, "    - id: s%d\n", i)
-		if i > 0 && rapid.Bool().Draw(t, "needs") {
-			ids := []string{}
-			for _, j := range before.Draw(t, "needed") {
-				ids = append(ids, fmt.Sprintf("s%d", j))
-			}
-			fmt.Fprintf(&b, "      needs: [%s]\n", strings.Join(ids, ", "))
+	d := &drawing{t: t}
+	d.b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: drawn }\nspec:\n  type: service\n  steps:\n")
+	d.steps("    ", rapid.IntRange(1, 10).Draw(t, "steps"), 2, nil)
+	return d.b.String()
+}
+
+type drawing struct {
+	t     *rapid.T
+	b     strings.Builder
+	count int
+}
+
+// steps draws steps that may read the visible ones, and gives those that what follows may read.
+func (d *drawing) steps(indent string, count, depth int, visible []string) []string {
+	for range count {
+		id := fmt.Sprintf("s%d", d.count)
+		d.count++
+		fmt.Fprintf(&d.b, "%s- id: %s\n", indent, id)
+		indent := indent + "  "
+		some := rapid.SliceOfNDistinct(rapid.SampledFrom(append([]string{id}, visible...)), 0, 3, rapid.ID[string])
+		back := func(label string) []string {
+			return slices.DeleteFunc(some.Draw(d.t, label), func(s string) bool { return s == id })
+		}
+		if rapid.Bool().Draw(d.t, "needs") {
+			fmt.Fprintf(&d.b, "%sneeds: [%s]\n", indent, strings.Join(back("needed"), ", "))
 		}
 		says := "hello"
-		if i > 0 {
-			for _, j := range before.Draw(t, "read") {
-				says += fmt.Sprintf(" ${{ steps.s%d.output | dump }}", j)
-			}
+		for _, read := range back("read") {
+			says += fmt.Sprintf(" ${{ steps.%s.output | dump }}", read)
 		}
-		folder := rapid.SampledFrom([]string{".", "a", "a/b", "b", "${{ user.ref }}"}).Draw(t, "folder")
-		switch rapid.SampledFrom([]string{"log", "any", "gate", "write", "read"}).Draw(t, "kind") {
-		case "log":
-			fmt.Fprintf(&b, "      action: debug:log\n      input: { message: %q }\n", says)
-		case "any":
-			fmt.Fprintf(&b, "      action: debug:log\n      input: { message: %q }\n", says+"${{ steps[user.ref] }}")
-		case "gate":
-			fmt.Fprintf(&b, "      action: approval:request\n      input: { approvers: [a], reason: %q }\n", says)
-		case "write":
-			fmt.Fprintf(&b, "      action: fetch:template\n      input: { url: %q, targetPath: %q }\n", says, folder)
-		case "read":
-			fmt.Fprintf(&b, "      action: publish:github\n      input: { repoUrl: %q, sourcePath: %q }\n", says, folder)
+		visible = append(visible, id)
+		if depth > 0 && rapid.IntRange(0, 4).Draw(d.t, "switch") == 0 {
+			visible = d.branches(indent, depth, says, visible)
+			continue
 		}
+		d.action(indent, says)
 	}
-	return b.String()
+	return visible
+}
+
+func (d *drawing) branches(indent string, depth int, says string, visible []string) []string {
+	after := slices.Clone(visible)
+	fmt.Fprintf(&d.b, "%sswitch:\n", indent)
+	for i := range rapid.IntRange(1, 3).Draw(d.t, "branches") {
+		fmt.Fprintf(&d.b, "%s  b%d:\n%s    if: %q\n%s    steps:", indent, i, indent, says, indent)
+		count := rapid.IntRange(0, 3).Draw(d.t, "steps in branch")
+		if count == 0 {
+			d.b.WriteString(" []\n")
+			continue
+		}
+		d.b.WriteString("\n")
+		after = append(after, d.steps(indent+"      ", count, depth-1, slices.Clone(visible))[len(visible):]...)
+	}
+	return after
+}
+
+func (d *drawing) action(indent, says string) {
+	folder := rapid.SampledFrom([]string{".", "a", "a/b", "b", "${{ user.ref }}"}).Draw(d.t, "folder")
+	switch rapid.SampledFrom([]string{"log", "any", "gate", "write", "read"}).Draw(d.t, "kind") {
+	case "log":
+		fmt.Fprintf(&d.b, "%saction: debug:log\n%sinput: { message: %q }\n", indent, indent, says)
+	case "any":
+		fmt.Fprintf(&d.b, "%saction: debug:log\n%sinput: { message: %q }\n", indent, indent, says+"${{ steps[user.ref] }}")
+	case "gate":
+		fmt.Fprintf(&d.b, "%saction: approval:request\n%sinput: { approvers: [a], reason: %q }\n", indent, indent, says)
+	case "write":
+		fmt.Fprintf(&d.b, "%saction: fetch:template\n%sinput: { url: %q, targetPath: %q }\n", indent, indent, says, folder)
+	case "read":
+		fmt.Fprintf(&d.b, "%saction: publish:github\n%sinput: { repoUrl: %q, sourcePath: %q }\n", indent, indent, says, folder)
+	}
 }
 
 func mustCompile(t require.TestingT, src string, actions Actions) *plan.Plan {
@@ -139,10 +177,18 @@ func TestCompile_ConflictsAndGatesKeepFileOrder(t *testing.T) {
 		src := drawTemplate(rt)
 		p := mustCompile(rt, src, actions)
 		parsed, _ := Parse("template.yaml", []byte(src))
+		c := newCompiler(parsed, actions)
 		after := before(p)
 		for j := range parsed.steps {
 			for i := range j {
 				a, b := &parsed.steps[i], &parsed.steps[j]
+				if _, apart := c.apart(i, j); apart {
+					require.False(rt, after[b.id][a.id], "%s and %s never run together", b.id, a.id)
+					continue
+				}
+				if strings.Contains(string(b.input.json(verbatim)), "steps[user.ref]") {
+					require.True(rt, after[b.id][a.id], "%s may read %s", b.id, a.id)
+				}
 				one, two := touchOf(i, a, actions[a.action]), touchOf(j, b, actions[b.action])
 				_, shared := one.overlap(two)
 				both := actions[a.action].Workspace != plan.NoAccess && actions[b.action].Workspace != plan.NoAccess
@@ -155,6 +201,64 @@ func TestCompile_ConflictsAndGatesKeepFileOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The steps of a branch come after the choice, and whoever needs a switch comes after all its branches do.
+func TestCompile_ASwitchOpensAndJoins(t *testing.T) {
+	t.Parallel()
+	actions := testActions(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		src := drawTemplate(rt)
+		p := mustCompile(rt, src, actions)
+		parsed, _ := Parse("template.yaml", []byte(src))
+		c := newCompiler(parsed, actions)
+		after := before(p)
+		c.check()
+		for i, s := range parsed.steps {
+			planned, ok := p.Step(s.id)
+			require.True(rt, ok)
+			require.Equal(rt, s.isSwitch(), planned.Kind == plan.SwitchStep)
+			if s.in.of == noStep {
+				require.Nil(rt, planned.Branch)
+			} else {
+				of := parsed.steps[s.in.of].id
+				require.Equal(rt, plan.InBranch{Switch: of, Name: s.in.name}, *planned.Branch)
+				require.Contains(rt, planned.Needs, of)
+			}
+			for _, n := range s.needs {
+				from := c.byID[n.id]
+				for j := range parsed.steps {
+					if c.inside(j, from) && !c.inside(i, from) {
+						require.Contains(rt, planned.Needs, parsed.steps[j].id)
+						require.True(rt, after[s.id][parsed.steps[j].id])
+					}
+				}
+			}
+		}
+	})
+}
+
+// What v1beta3 is refused for, v3 is too: it only adds to what is said.
+func TestCompile_V3RefusesAllThatV1Beta3Does(t *testing.T) {
+	t.Parallel()
+	actions := testActions(t)
+	for _, name := range caseFiles(t) {
+		src := string(readFile(t, name))
+		if !strings.Contains(src, V1Beta3) {
+			continue
+		}
+		old := compileAll(name, []byte(src), actions)
+		strict := compileAll(name, []byte(strings.Replace(src, V1Beta3, V3, 1)), actions)
+		if len(old.Problems) > 0 && !strings.Contains(src, "switch:") {
+			require.GreaterOrEqual(t, len(strict.Problems), len(old.Problems), name)
+		}
+		for _, advice := range old.Advice {
+			require.Equal(t, fault.Warning, advice.Severity, "%s: %s", name, advice)
+		}
+		for _, problem := range append(old.Problems, strict.Problems...) {
+			require.Equal(t, fault.Refused, problem.Severity, "%s: %s", name, problem)
+		}
+	}
 }
 
 func TestCompile_ACircleIsAlwaysFound(t *testing.T) {

@@ -3,7 +3,6 @@ package templates
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gildway/gildway/internal/expr"
@@ -14,7 +13,7 @@ func (c *compiler) pages() {
 	for i, page := range c.t.pageNodes() {
 		path := "spec.parameters"
 		if c.t.spec("parameters").kind == listNode {
-			path += "[" + strconv.Itoa(i) + "]"
+			path = nth(path, i)
 		}
 		c.formSchema(page, path)
 	}
@@ -37,19 +36,19 @@ var plainKeywords = []string{"default", "enum", "const", "examples"}
 
 func (c *compiler) keywords(n *node, path string, root any) {
 	for i, item := range n.items {
-		c.keywords(item, path+"["+strconv.Itoa(i)+"]", root)
+		c.keywords(item, nth(path, i), root)
 	}
 	for _, e := range n.entries {
-		at := path + "." + e.key
+		at := under(path, e.key)
 		switch {
 		case slices.Contains(plainKeywords, e.key) || strings.HasPrefix(e.key, "ui:"):
 		case e.key == "pattern" && e.value.kind == stringNode:
 			if _, err := compilePattern(e.value.text, false); err != nil {
-				c.refuse(e.value.mark, at, "bad-schema", fmt.Sprintf("the pattern %q is not a regular expression", e.value.text), "")
+				c.strictly(e.value.mark, at, "bad-schema", fmt.Sprintf("the pattern %.100q is not a regular expression", e.value.text), "")
 			}
 		case e.key == "$ref" && e.value.kind == stringNode:
 			if _, found := resolveRef(root, e.value.text); !found {
-				c.refuse(e.value.mark, at, "bad-schema", fmt.Sprintf("%q leads nowhere in this page", e.value.text), "#/definitions/…")
+				c.strictly(e.value.mark, at, "bad-schema", fmt.Sprintf("%q leads nowhere in this page", e.value.text), "#/definitions/…")
 			}
 		default:
 			c.keywords(e.value, at, root)

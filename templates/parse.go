@@ -32,7 +32,9 @@ type Template struct {
 
 	root      *node
 	lines     []string
-	steps     []step
+	steps     []step // those in branches too, in file order
+	top       []int  // the steps that are in no branch
+	advice    []fault.Problem
 	execution plan.Execution
 	onFailure plan.OnFailure
 	parallel  int
@@ -71,20 +73,36 @@ func sortProblems(problems []fault.Problem) {
 type parser struct {
 	t        *Template
 	strict   bool
+	extended bool // the fields of v3 count: a v1beta3 template that says `execution` is written for them
 	problems []fault.Problem
 }
 
 func (p *parser) report(at mark, path, rule, says, try string) {
-	p.problems = append(p.problems, fault.Problem{
-		File: p.t.File, Line: at.line, Column: at.column, Path: path, Rule: rule, Says: says, Try: try,
-	})
+	if len(p.problems) < maxProblems {
+		p.problems = append(p.problems, p.t.problem(at, path, rule, says, try))
+	}
 }
 
-var (
-	entityFields = []string{"apiVersion", "kind", "metadata", "spec"}
-	specFields   = []string{"type", "owner", "lifecycle", "parameters", "secrets", "presentation", "formDecorators",
-		"EXPERIMENTAL_formDecorators", "EXPERIMENTAL_recovery", "steps", "output", "execution", "onFailure", "parallel"}
-)
+// strictly reports what v3 refuses and v1beta3 accepts as Backstage does.
+func (p *parser) strictly(at mark, path, rule, says, try string) {
+	if p.strict {
+		p.report(at, path, rule, says, try)
+		return
+	}
+	p.t.advise(at, path, rule, says, try)
+}
+
+func (t *Template) problem(at mark, path, rule, says, try string) fault.Problem {
+	return fault.Problem{File: t.File, Line: at.line, Column: at.column, Path: path, Rule: rule, Says: says, Try: try}
+}
+
+func (t *Template) advise(at mark, path, rule, says, try string) {
+	if len(t.advice) < maxProblems {
+		advice := t.problem(at, path, rule, says, try)
+		advice.Severity = fault.Warning
+		t.advice = append(t.advice, advice)
+	}
+}
 
 func (p *parser) entity(root *node) {
 	t := p.t
@@ -92,7 +110,7 @@ func (p *parser) entity(root *node) {
 	t.execution, t.onFailure, t.parallel = plan.DAG, plan.Undo, defaultParallel
 	switch t.APIVersion {
 	case V3:
-		p.strict = true
+		p.strict, p.extended = true, true
 	case V1Beta3:
 		t.execution, t.onFailure = plan.Sequential, plan.Keep
 	case "":
@@ -113,108 +131,6 @@ func (p *parser) entity(root *node) {
 	}
 }
 
-func (p *parser) metadata(m *node) {
-	t := p.t
-	t.Metadata = m.json(verbatim)
-	t.Name = p.text(m, "metadata", "name", true)
-	t.Title = p.text(m, "metadata", "title", false)
-	t.Description = p.text(m, "metadata", "description", false)
-	namespace := p.text(m, "metadata", "namespace", false)
-	if t.Name == "" {
-		return
-	}
-	if namespace == "" {
-		namespace = "default"
-	}
-	ref, err := plan.ParseEntityRef(namespace+"/"+t.Name, "template")
-	if err != nil || strings.ContainsAny(namespace+t.Name, ":/") {
-		p.report(m.get("name").mark, "metadata.name", "bad-name",
-			"a name is letters, digits and inner - _ . and at most 63 characters", "")
-		return
-	}
-	t.Ref = ref.String()
-}
-
-func (p *parser) spec(s *node) {
-	t := p.t
-	p.known(s, "spec", specFields)
-	t.Type = p.text(s, "spec", "type", true)
-	if owner := p.text(s, "spec", "owner", false); owner != "" {
-		ref, err := plan.ParseEntityRef(owner, "group")
-		if err != nil {
-			p.report(s.get("owner").mark, "spec.owner", "bad-ref", err.Error(), "")
-		}
-		t.Owner = ref.String()
-	}
-	p.pages(s.get("parameters"))
-	p.mapping(s, "spec", "secrets", false)
-	p.mapping(s, "spec", "presentation", false)
-	p.mapping(s, "spec", "output", false)
-	p.mapping(s, "spec", "EXPERIMENTAL_recovery", false)
-	p.list(s, "spec", "formDecorators", false)
-	p.list(s, "spec", "EXPERIMENTAL_formDecorators", false)
-	p.choice(s, "execution", func(v string) { t.execution = plan.Execution(v) }, string(plan.Sequential), string(plan.DAG))
-	p.choice(s, "onFailure", func(v string) { t.onFailure = plan.OnFailure(v) }, string(plan.Keep), string(plan.Undo))
-	if n := s.get("parallel"); n != nil {
-		t.parallel = p.count(n, "spec.parallel", maxParallel)
-	}
-	if t.execution == plan.Sequential {
-		t.parallel = 1
-	}
-	steps := p.list(s, "spec", "steps", true)
-	if steps == nil {
-		return
-	}
-	if len(steps.items) > maxSteps {
-		p.report(steps.mark, "spec.steps", "too-many-steps", fmt.Sprintf("a template has at most %d steps", maxSteps), "")
-		return
-	}
-	for i, item := range steps.items {
-		p.step(item, i)
-	}
-}
-
-// Limits of a plan.
-const (
-	defaultParallel = 8
-	maxParallel     = 100
-	maxSteps        = 1000
-)
-
-func (p *parser) pages(n *node) {
-	switch {
-	case n == nil || n.kind == mapNode || n.kind == nullNode:
-	case n.kind != listNode:
-		p.wrongType(n, "spec.parameters", "a page (a JSON Schema) or a list of them")
-	default:
-		for i, page := range n.items {
-			if page.kind != mapNode {
-				p.wrongType(page, fmt.Sprintf("spec.parameters[%d]", i), "a page: a JSON Schema")
-			}
-		}
-	}
-}
-
-func (p *parser) choice(s *node, key string, set func(string), allowed ...string) {
-	n := s.get(key)
-	if n == nil {
-		return
-	}
-	if n.kind != stringNode || !slices.Contains(allowed, n.text) {
-		p.report(n.mark, "spec."+key, "wrong-value", key+" is "+strings.Join(allowed, " or "), cmp.Or(nearest.Name(n.text, allowed), allowed[0]))
-		return
-	}
-	set(n.text)
-}
-
-func (p *parser) count(n *node, path string, most int) int {
-	var i int
-	if n.kind != numberNode || json.Unmarshal([]byte(n.text), &i) != nil || i < 1 || i > most {
-		p.report(n.mark, path, "wrong-value", fmt.Sprintf("this is a whole number from 1 to %d", most), "")
-	}
-	return i
-}
-
 // known reports fields that a strict version doesn't have.
 func (p *parser) known(n *node, path string, fields []string) {
 	if !p.strict {
@@ -231,7 +147,7 @@ func join(path, key string) string {
 	if path == "" {
 		return key
 	}
-	return path + "." + key
+	return under(path, key)
 }
 
 // field finds a value and reports that it is missing or of another kind.
@@ -268,9 +184,22 @@ func (p *parser) text(n *node, path, key string, required bool) string {
 		return ""
 	}
 	if required && v.text == "" {
-		p.report(v.mark, join(path, key), "missing-field", fmt.Sprintf("%s is empty", join(path, key)), "")
+		p.empty(v, join(path, key))
 	}
 	return v.text
+}
+
+// words reads optional texts that may not be empty.
+func (p *parser) words(n *node, path string, keys ...string) {
+	for _, key := range keys {
+		if v := p.field(n, path, key, false, stringNode); v != nil && v.text == "" {
+			p.empty(v, join(path, key))
+		}
+	}
+}
+
+func (p *parser) empty(n *node, path string) {
+	p.report(n.mark, path, "missing-field", path+" is empty", "")
 }
 
 func (p *parser) wrongType(n *node, path, want string) {

@@ -13,10 +13,35 @@ import (
 
 // text is a string of the template that holds expressions.
 type text struct {
-	node   *node
-	path   string
+	node *node
+	path string
+	*parsedText
+}
+
+// parsedText is what a string came to, wherever aliases put it.
+type parsedText struct {
 	parsed *expr.Template
+	err    error
 	grown  []int // offsets in the parsed source where it is longer than the file's by dashGrowth
+	at     cursor
+}
+
+// cursor is a place in a string that was looked up before: the next one is found from there.
+type cursor struct{ offset, row, column int }
+
+// move goes to an offset of the string.
+func (c *cursor) move(s string, offset int) {
+	if offset < c.offset {
+		*c = cursor{}
+	}
+	passed := s[c.offset:offset]
+	if last := strings.LastIndexByte(passed, '\n'); last >= 0 {
+		c.row += strings.Count(passed, "\n")
+		c.column = 0
+		passed = passed[last+1:]
+	}
+	c.column += utf8.RuneCountInString(passed)
+	c.offset = offset
 }
 
 // hasTags says whether a string can hold an expression, a statement or a comment at all.
@@ -27,63 +52,74 @@ func hasTags(s string) bool {
 // parseText parses a string. In a strict template it first turns steps.some-id, which the language
 // reads as a subtraction, into steps['some-id'] where a step of that id exists.
 func (c *compiler) parseText(n *node, path string) (text, error) {
-	src, grown := n.text, []int(nil)
-	if c.strict() {
-		src, grown = c.undash(src)
+	known, ok := c.parsed[n]
+	if !ok {
+		known = &parsedText{}
+		c.parsed[n] = known
+		src := n.text
+		if c.strict() {
+			src, known.grown = c.undash(src)
+		}
+		known.parsed, known.err = expr.Parse(src, expr.Options{})
 	}
-	parsed, err := expr.Parse(src, expr.Options{})
-	return text{n, path, parsed, grown}, err
+	return text{n, path, known}, known.err
 }
 
 // place is where an offset of the parsed source stands in the file.
 func (c *compiler) place(t text, offset int) mark {
-	return c.t.place(t.node, t.original(offset))
+	return c.locate(t.node, &t.at, t.original(offset))
 }
 
-func (t text) original(offset int) int {
-	before := 0
-	for _, at := range t.grown {
-		if at < offset {
-			before++
-		}
-	}
-	return max(0, offset-before*dashGrowth)
-}
-
-// place is where the byte at offset of a string stands in the file, as well as the style tells.
-func (t *Template) place(n *node, offset int) mark {
-	offset = min(offset, len(n.text))
-	before := n.text[:offset]
-	row := strings.Count(before, "\n")
-	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+// locate is where an offset of a string stands in the file, as well as the style tells.
+func (c *compiler) locate(n *node, from *cursor, offset int) mark {
+	from.move(n.text, min(offset, len(n.text)))
 	at := n.mark
 	switch {
 	case n.style&yaml.LiteralStyle != 0:
-		at.line += row + 1
-		at.column = t.indent(n.line) + column + 1
+		at.line += from.row + 1
+		at.column = c.indent(n.line) + from.column + 1
 	case n.style&yaml.FoldedStyle != 0:
-		return mark{n.line + 1, t.indent(n.line) + 1}
-	case row > 0:
+		return mark{n.line + 1, c.indent(n.line) + 1}
+	case from.row > 0:
 		return n.mark
 	case n.style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
-		at.column += column + 1
+		at.column += from.column + 1
 	default:
-		at.column += column
+		at.column += from.column
 	}
-	if at.line > len(t.lines) || at.column > utf8.RuneCountInString(t.lines[at.line-1]) {
+	if at.line > len(c.t.lines) || at.column > c.width(at.line) {
 		return n.mark
 	}
 	return at
 }
 
+func (c *compiler) width(line int) int {
+	w, ok := c.widths[line]
+	if !ok {
+		w = utf8.RuneCountInString(c.t.lines[line-1])
+		c.widths[line] = w
+	}
+	return w
+}
+
+// original is where an offset of the parsed source stands in the string as written.
+func (t text) original(offset int) int {
+	before, _ := slices.BinarySearch(t.grown, offset)
+	return max(0, offset-before*dashGrowth)
+}
+
 // indent is how far the first line with text after the given one is indented.
-func (t *Template) indent(line int) int {
-	for _, l := range t.lines[min(line, len(t.lines)):] {
+func (c *compiler) indent(line int) int {
+	if indent, ok := c.indents[line]; ok {
+		return indent
+	}
+	for _, l := range c.t.lines[min(line, len(c.t.lines)):] {
 		if trimmed := strings.TrimLeft(l, " "); strings.TrimSpace(trimmed) != "" {
-			return len(l) - len(trimmed)
+			c.indents[line] = len(l) - len(trimmed)
+			break
 		}
 	}
-	return 0
+	return c.indents[line]
 }
 
 var (
@@ -133,13 +169,21 @@ func (c *compiler) undash(src string) (string, []int) {
 	return b.String(), grown
 }
 
+// maxID is the length of the longest id in bytes that is looked for with dashes in it.
+const maxID = 200
+
 // dashedID gives the longest step id with a dash that the source names after `steps.`, or "".
 func (c *compiler) dashedID(src string) string {
 	m := dashed.FindStringSubmatch(src)
 	if m == nil {
 		return ""
 	}
-	for id := m[1]; strings.Contains(id, "-"); id = id[:strings.LastIndexByte(id, '-')] {
+	id := m[1]
+	if len(id) > maxID {
+		id = id[:maxID+1]
+		id = id[:max(0, strings.LastIndexByte(id, '-'))]
+	}
+	for ; strings.Contains(id, "-"); id = id[:strings.LastIndexByte(id, '-')] {
 		if _, ok := c.byID[id]; ok {
 			return id
 		}

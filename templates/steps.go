@@ -3,13 +3,13 @@ package templates
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
-	"time"
 
 	"github.com/gildway/gildway/internal/plan"
 )
 
-// step is one entry of spec.steps.
+// step is one entry of a list of steps.
 type step struct {
 	mark
 	path             string // spec.steps[2]
@@ -20,9 +20,14 @@ type step struct {
 	node             *node
 	needs            []need
 	ownNeeds         bool // `needs` is there, maybe empty
+	concurrency      int
 	timeout          plan.Duration
 	retry            *plan.Retry
+	onError          plan.OnError
+	undo             *node // a boolean
 	lease            *plan.Lease
+	branches         []branch
+	in               inBranch
 }
 
 type need struct {
@@ -30,40 +35,78 @@ type need struct {
 	id, path string
 }
 
+// isSwitch says whether the step chooses a branch and does nothing else.
+func (s *step) isSwitch() bool { return len(s.branches) > 0 }
+
 var (
-	stepFields  = []string{"id", "name", "action", "input", "if", "each", "needs", "timeout", "retry", "lease", "backstage:permissions"}
+	stepFields = []string{"id", "name", "action", "input", "if", "each", "concurrency", "needs", "timeout", "retry", "onError",
+		"undo", "lease", "switch", "backstage:permissions"}
 	retryFields = []string{"attempts", "interval"}
 	leaseFields = []string{"ttl", "renewable", "maxTtl", "remindBefore"}
 
 	strictID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
 	anyID    = regexp.MustCompile(`^[^\x00-\x1f/]{1,200}$`)
+
+	// unreadable names are those that no expression may look up.
+	unreadableIDs = []string{"constructor", "prototype"}
 )
 
-func (p *parser) step(n *node, i int) {
-	path := "spec.steps[" + strconv.Itoa(i) + "]"
-	if n.kind != mapNode {
-		p.wrongType(n, path, "a step: a mapping")
-		return
+// steps reads a list of steps and gives their places in t.steps.
+func (p *parser) steps(list *node, path string, in inBranch) []int {
+	if len(p.t.steps)+len(list.items) > maxSteps {
+		p.report(list.mark, path, "too-many-steps", fmt.Sprintf("a template has at most %d steps", maxSteps), "")
+		return nil
 	}
+	var placed []int
+	for i, item := range list.items {
+		if item.kind != mapNode {
+			p.wrongType(item, nth(path, i), "a step: a mapping")
+			continue
+		}
+		placed = append(placed, len(p.t.steps))
+		p.step(item, nth(path, i), in)
+	}
+	return placed
+}
+
+func (p *parser) step(n *node, path string, in inBranch) {
 	p.known(n, path, stepFields)
-	s := step{mark: n.mark, path: path, node: n}
-	s.action = p.text(n, path, "action", true)
+	s := step{mark: n.mark, path: path, node: n, in: in}
+	chooses := p.strict && n.given("switch")
+	switch {
+	case chooses:
+	case n.given("switch") && !n.given("action"):
+		p.report(n.keyMark("switch"), path+".switch", "missing-field", path+".action is missing: v1beta3 has no switch", "apiVersion: "+V3)
+	default:
+		s.action = p.text(n, path, "action", true)
+	}
 	s.id = p.text(n, path, "id", false)
 	s.name = p.text(n, path, "name", false)
 	s.named.id, s.named.name = n.given("id"), n.given("name")
-	p.stepID(&s, i)
-	if s.name == "" {
+	p.stepID(&s, len(p.t.steps))
+	if !s.named.name {
 		s.name = s.action
+		if chooses {
+			s.name = s.id
+		}
+	}
+	s.cond = p.oneOf(n, path, "if", "a string or boolean", stringNode, boolNode)
+	p.permissions(n, path)
+	if p.extended {
+		p.stepNeeds(&s)
+	}
+	if chooses {
+		i := len(p.t.steps)
+		p.t.steps = append(p.t.steps, s)
+		branches := p.branches(n, path, i)
+		p.t.steps[i].branches = branches
+		return
 	}
 	s.input = p.mapping(n, path, "input", false)
-	s.cond = p.oneOf(n, path, "if", "a string or boolean", stringNode, boolNode)
-	s.each = p.oneOf(n, path, "each", "an expression, a list or a mapping", stringNode, listNode, mapNode)
-	p.stepNeeds(&s)
-	if v := n.get("timeout"); v != nil {
-		s.timeout = p.duration(v, path+".timeout")
+	p.loop(&s)
+	if p.ours(n, path, "needs", "concurrency", "timeout", "retry", "onError", "undo", "lease", "switch") {
+		p.policy(&s)
 	}
-	p.retry(&s)
-	p.lease(&s)
 	p.t.steps = append(p.t.steps, s)
 }
 
@@ -73,10 +116,60 @@ func (p *parser) stepID(s *step, i int) {
 		rule, says = strictID, "an id begins with a letter; letters, digits, - and _ follow, 63 characters at most"
 	}
 	switch {
+	case s.named.id && s.node.get("id").kind != stringNode: // reported as such
 	case s.id == "" && !s.named.id:
 		s.id = "step-" + strconv.Itoa(i+1)
 	case !rule.MatchString(s.id):
 		p.report(s.node.get("id").mark, s.path+".id", "bad-id", says, "")
+	case p.strict && slices.Contains(unreadableIDs, s.id):
+		p.report(s.node.get("id").mark, s.path+".id", "bad-id", fmt.Sprintf("no expression can read steps.%s: the name is reserved", s.id), s.id+"-1")
+	}
+}
+
+// loop reads `each`. In v1beta3 it may be anything, as in Backstage: what is false is no loop, and
+// what can't be gone through fails the step.
+func (p *parser) loop(s *step) {
+	s.each = s.node.get("each")
+	switch {
+	case s.each == nil:
+	case s.each.kind == nullNode:
+		s.each = nil
+	case s.each.kind == listNode || s.each.kind == mapNode || s.each.kind == stringNode && s.each.text != "":
+	default:
+		p.strictly(s.each.mark, s.path+".each", "wrong-type",
+			fmt.Sprintf("%s.each is an expression, a list or a mapping; this is %s", s.path, s.each.what()), "")
+		if s.each.falsy() {
+			s.each = nil
+		}
+	}
+}
+
+// policy reads what only v3 says of a step.
+func (p *parser) policy(s *step) {
+	n := s.node
+	if v := n.get("concurrency"); v != nil {
+		s.concurrency = p.count(v, s.path+".concurrency", maxParallel)
+		if s.each == nil {
+			p.t.advise(n.keyMark("concurrency"), s.path+".concurrency", "concurrency-without-each",
+				"concurrency bounds how many items of a loop run at once, and there is no `each`", "")
+		}
+	}
+	if v := n.get("timeout"); v != nil {
+		s.timeout = p.duration(v, s.path+".timeout")
+	}
+	p.retry(s)
+	p.choice(n, s.path, "onError", func(v string) {
+		if v == string(plan.Continue) {
+			s.onError = plan.Continue
+		}
+	}, "fail", string(plan.Continue))
+	s.undo = p.field(n, s.path, "undo", false, boolNode)
+	p.lease(s)
+	if s.lease != nil && s.undo != nil && s.undo.text == "false" {
+		p.report(s.undo.mark, s.path+".undo", "lease-without-undo", "a lease ends by undoing the step, which undo: false forbids", "remove one of the two")
+	}
+	if n.given("switch") { // in v3 the step would be a switch
+		p.t.advise(n.keyMark("switch"), s.path+".switch", "v3-field", s.path+".switch is ignored: v1beta3 has no \"switch\"", "apiVersion: "+V3)
 	}
 }
 
@@ -90,7 +183,7 @@ func (p *parser) oneOf(n *node, path, key, want string, kinds ...kind) *node {
 			return v
 		}
 	}
-	p.wrongType(v, path+"."+key, want)
+	p.wrongType(v, under(path, key), want)
 	return nil
 }
 
@@ -111,81 +204,10 @@ func (p *parser) stepNeeds(s *step) {
 		return
 	}
 	for i, item := range v.items {
-		at := path + "[" + strconv.Itoa(i) + "]"
 		if item.kind != stringNode {
-			p.report(item.mark, at, "bad-needs", "needs is a list of step ids; this one is "+item.kind.String(), "")
+			p.report(item.mark, nth(path, i), "bad-needs", "needs is a list of step ids; this one is "+item.kind.String(), "")
 			continue
 		}
-		s.needs = append(s.needs, need{item.mark, item.text, at})
-	}
-}
-
-func (p *parser) duration(n *node, path string) plan.Duration {
-	try := ""
-	if n.kind == numberNode {
-		try = n.text + "s"
-	}
-	if n.kind != stringNode {
-		p.report(n.mark, path, "bad-duration", "a duration is written like 90s, 15m, 12h or 30d; this is "+n.kind.String(), try)
-		return 0
-	}
-	d, err := plan.ParseDuration(n.text)
-	switch {
-	case err != nil:
-		p.report(n.mark, path, "bad-duration", err.Error(), "")
-	case d <= 0:
-		p.report(n.mark, path, "bad-duration", "a duration here is more than zero", "")
-	}
-	return d
-}
-
-func (p *parser) retry(s *step) {
-	n := p.mapping(s.node, s.path, "retry", false)
-	if n == nil {
-		return
-	}
-	path := s.path + ".retry"
-	p.known(n, path, retryFields)
-	s.retry = &plan.Retry{}
-	if v := n.get("attempts"); v != nil {
-		s.retry.Attempts = p.count(v, path+".attempts", 1000)
-	}
-	if v := n.get("interval"); v != nil {
-		s.retry.Interval = p.duration(v, path+".interval")
-	}
-}
-
-func (p *parser) lease(s *step) {
-	n := p.mapping(s.node, s.path, "lease", false)
-	if n == nil {
-		return
-	}
-	path := s.path + ".lease"
-	p.known(n, path, leaseFields)
-	l := &plan.Lease{}
-	s.lease = l
-	ttl := n.get("ttl")
-	if ttl == nil {
-		p.report(n.mark, path+".ttl", "missing-field", "a lease says how long it lasts: "+path+".ttl is missing", "ttl: 30d")
-	} else {
-		l.TTL = p.duration(ttl, path+".ttl")
-	}
-	if v := n.get("renewable"); v != nil {
-		if v.kind != boolNode {
-			p.wrongType(v, path+".renewable", boolNode.String())
-		}
-		l.Renewable = v.text == "true"
-	}
-	if v := n.get("maxTtl"); v != nil {
-		l.MaxTTL = p.duration(v, path+".maxTtl")
-		if l.MaxTTL > 0 && l.MaxTTL < l.TTL {
-			p.report(v.mark, path+".maxTtl", "bad-duration", fmt.Sprintf("maxTtl is shorter than ttl (%s)", l.TTL), l.TTL.String())
-		}
-	}
-	if v := n.get("remindBefore"); v != nil {
-		l.RemindBefore = p.duration(v, path+".remindBefore")
-		if l.TTL > 0 && time.Duration(l.RemindBefore) >= time.Duration(l.TTL) {
-			p.report(v.mark, path+".remindBefore", "bad-duration", fmt.Sprintf("the reminder would come before the lease begins (%s)", l.TTL), "")
-		}
+		s.needs = append(s.needs, need{item.mark, item.text, nth(path, i)})
 	}
 }

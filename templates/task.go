@@ -42,10 +42,14 @@ func (t *Template) pageNodes() []*node {
 func (t *Template) spec(key string) *node { return t.root.get("spec").get(key) }
 
 // TaskSteps are the steps as Backstage stores them with a task: every key kept, id and name defaulted.
+// A switch is followed by the steps of its branches.
 func (t *Template) TaskSteps() []json.RawMessage {
 	steps := make([]json.RawMessage, 0, len(t.steps))
 	for _, s := range t.steps {
 		n := s.node
+		if s.isSwitch() {
+			n = n.without("switch").with("action", "switch")
+		}
 		if !s.named.id {
 			n = n.with("id", s.id)
 		}
@@ -57,11 +61,23 @@ func (t *Template) TaskSteps() []json.RawMessage {
 	return steps
 }
 
-// with gives a copy of a mapping in which a key has a text.
+// with gives a copy of a mapping in which a key has a text: in its place, or at the end.
 func (n *node) with(key, text string) *node {
 	c := *n
+	c.entries = slices.Clone(n.entries)
+	value := &node{kind: stringNode, text: text}
+	if i := slices.IndexFunc(c.entries, func(e entry) bool { return e.key == key }); i >= 0 {
+		c.entries[i].value = value
+	} else {
+		c.entries = append(c.entries, entry{key: key, value: value})
+	}
+	return &c
+}
+
+// without gives a copy of a mapping that lacks a key.
+func (n *node) without(key string) *node {
+	c := *n
 	c.entries = slices.DeleteFunc(slices.Clone(n.entries), func(e entry) bool { return e.key == key })
-	c.entries = append(c.entries, entry{key: key, value: &node{kind: stringNode, text: text}})
 	return &c
 }
 

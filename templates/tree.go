@@ -17,9 +17,10 @@ import (
 
 // Limits of one template file. They are far above what people write and far below what hurts.
 const (
-	maxFile  = 1 << 20 // bytes
-	maxDepth = 100
-	maxNodes = 200_000 // with every alias written out
+	maxFile    = 1 << 20 // bytes
+	maxDepth   = 100
+	maxNodes   = 200_000 // with every alias written out
+	maxWritten = 8 << 20 // bytes of all texts and keys, likewise
 )
 
 type kind uint8
@@ -50,6 +51,7 @@ type node struct {
 	items   []*node
 	entries []entry
 	size    int // values in it and below, aliases written out
+	written int // bytes of its texts and keys, likewise
 	height  int // levels below it
 }
 
@@ -128,6 +130,56 @@ func writeString(b *bytes.Buffer, s string) {
 	b.Truncate(b.Len() - 1)
 }
 
+// what names the kind of a value, and the value itself where that says more.
+func (n *node) what() string {
+	if n.kind == stringNode && n.text == "" {
+		return "an empty text"
+	}
+	return n.kind.String()
+}
+
+// falsy says whether JavaScript takes the value as false.
+func (n *node) falsy() bool {
+	switch n.kind {
+	case nullNode:
+		return true
+	case boolNode:
+		return n.text == "false"
+	case numberNode:
+		return n.text == "0"
+	case stringNode:
+		return n.text == ""
+	}
+	return false
+}
+
+// Paths are shown to people, and a file can hold keys as long as itself: what is longer is cut.
+const (
+	maxKeyShown  = 100
+	maxPathShown = 500
+)
+
+// under is the path of a key.
+func under(path, key string) string {
+	if len(key) > maxKeyShown {
+		key = strings.ToValidUTF8(key[:maxKeyShown], "") + "…"
+	}
+	return extend(path, "."+key)
+}
+
+// nth is the path of an item of a list.
+func nth(path string, i int) string { return extend(path, "["+strconv.Itoa(i)+"]") }
+
+func extend(path, more string) string {
+	switch {
+	case len(path) > maxPathShown:
+		return path
+	case len(path)+len(more) > maxPathShown:
+		return path + more + "…"
+	}
+	return path + more
+}
+
 // strings visits every string value with its path.
 func (n *node) strings(path string, visit func(n *node, path string)) {
 	if n == nil {
@@ -138,11 +190,11 @@ func (n *node) strings(path string, visit func(n *node, path string)) {
 		visit(n, path)
 	case listNode:
 		for i, item := range n.items {
-			item.strings(path+"["+strconv.Itoa(i)+"]", visit)
+			item.strings(nth(path, i), visit)
 		}
 	case mapNode:
 		for _, e := range n.entries {
-			e.value.strings(path+"."+e.key, visit)
+			e.value.strings(under(path, e.key), visit)
 		}
 	}
 }
@@ -178,15 +230,20 @@ func readYAML(src []byte, report func(at mark, says, try string)) *node {
 		report(syntaxError(src, err))
 		return nil
 	}
-	var second yaml.Node
-	switch err := dec.Decode(&second); {
-	case errors.Is(err, io.EOF):
-	case err != nil:
-		report(syntaxError(src, err))
-		return nil
-	default:
-		report(mark{second.Line, second.Column}, "a second document begins here", "one template a file")
-		return nil
+	for more := true; more; {
+		var another yaml.Node
+		switch err := dec.Decode(&another); {
+		case errors.Is(err, io.EOF):
+			more = false
+		case err != nil:
+			report(syntaxError(src, err))
+			return nil
+		case len(another.Content) == 1 && another.Content[0].Tag == "!!null":
+			// A file may end with ---.
+		default:
+			report(mark{another.Line, another.Column}, "a second document begins here", "one template a file")
+			return nil
+		}
 	}
 	b := &builder{done: map[*yaml.Node]*node{}, open: map[*yaml.Node]bool{}, report: report}
 	root, err := b.build(doc.Content[0], 0)
@@ -248,6 +305,7 @@ func (b *builder) build(y *yaml.Node, depth int) (*node, error) {
 		err = b.mapping(n, y, depth)
 	default:
 		n.kind, n.text = scalar(y)
+		n.written = len(n.text)
 	}
 	if err != nil {
 		return nil, err
@@ -255,6 +313,9 @@ func (b *builder) build(y *yaml.Node, depth int) (*node, error) {
 	switch {
 	case n.size > maxNodes:
 		b.report(at, fmt.Sprintf("the file holds more than %d values", maxNodes), "")
+		return nil, errTooLarge
+	case n.written > maxWritten:
+		b.report(at, fmt.Sprintf("the file holds more than %d bytes when every alias is written out", maxWritten), "")
 		return nil, errTooLarge
 	case n.height > maxDepth:
 		b.report(at, tooDeep, "")
@@ -264,8 +325,11 @@ func (b *builder) build(y *yaml.Node, depth int) (*node, error) {
 	return n, nil
 }
 
+func (n *node) tooMuch() bool { return n.size > maxNodes || n.written > maxWritten }
+
 func (n *node) grow(child *node) {
 	n.size = min(n.size+child.size, maxNodes+1)
+	n.written = min(n.written+child.written, maxWritten+1)
 	n.height = max(n.height, child.height+1)
 }
 
@@ -276,7 +340,9 @@ func (b *builder) list(n *node, y *yaml.Node, depth int) error {
 			return err
 		}
 		n.items = append(n.items, item)
-		n.grow(item)
+		if n.grow(item); n.tooMuch() {
+			break // build says so
+		}
 	}
 	return nil
 }
@@ -295,6 +361,7 @@ func (b *builder) mapping(n *node, y *yaml.Node, depth int) error {
 			return err
 		}
 		n.grow(value)
+		n.written += len(k.Value)
 		switch {
 		case k.Kind != yaml.ScalarNode:
 			b.report(at, "a key must be a plain word", "")

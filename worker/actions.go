@@ -8,6 +8,7 @@ import (
 	"github.com/gildway/gildway/activities/catalog"
 	"github.com/gildway/gildway/activities/debug"
 	"github.com/gildway/gildway/activities/fetch"
+	files "github.com/gildway/gildway/activities/fs"
 	"github.com/gildway/gildway/activities/github"
 	"github.com/gildway/gildway/activities/itsm"
 	"github.com/gildway/gildway/activities/okta"
@@ -25,15 +26,14 @@ func Registry(c config.Config, golden fs.FS) *activities.Registry {
 	keys := vault.New(vaultConfig(c))
 	desk := itsm.New(itsm.Config{URL: c.ITSM.URL, Username: c.ITSM.User, Password: c.ITSM.Password, Table: c.ITSM.Table}, directory)
 	hosts := map[string]github.Host{}
-	readers := map[string]fetch.Reader{}
 	for _, h := range c.GitHub {
 		hosts[h.Host] = github.Host{APIBaseURL: h.APIBaseURL, Token: h.Token}
-		readers[h.Host] = fetch.GitHub{APIBaseURL: h.APIBaseURL, Token: h.Token}
 	}
-	sources := fetch.Options{Golden: golden, Hosts: readers}
 	var all []activities.Action
 	for _, some := range [][]activities.Action{
-		{fetch.Template(sources), fetch.Plain(sources), debug.Log(), debug.Wait()},
+		{debug.Log(), debug.Wait()},
+		files.Actions(),
+		fetch.Actions(fetch.Options{Golden: golden, Sources: sources(c)}),
 		approval.Actions(),
 		directory.Actions(),
 		github.New(github.Config{Hosts: hosts}).Actions(),
@@ -60,4 +60,17 @@ func TaskSecrets(c config.Config) *vault.TaskSecrets { return vault.NewTaskSecre
 
 func vaultConfig(c config.Config) vault.Config {
 	return vault.Config{Address: c.Vault.Address, Token: c.Vault.Token, Mount: c.Vault.Mount, HandoverMount: c.Vault.HandoverMount}
+}
+
+// sources are the hosts that templates may read files from.
+func sources(c config.Config) *fetch.Sources {
+	var integrations []fetch.Integration
+	for _, i := range c.Integrations() {
+		integrations = append(integrations, fetch.Integration(i))
+	}
+	var allow []fetch.Allowed
+	for _, a := range c.Reading.Allow {
+		allow = append(allow, fetch.Allowed(a))
+	}
+	return fetch.NewSources(integrations, allow)
 }

@@ -72,7 +72,9 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	defer temporal.Close()
 
 	kept := TaskSecrets(c)
-	runner := run.New(run.Options{Registry: registry, Journal: journal{db, kept}, Blobs: blobs, Secrets: kept, Log: logger})
+	runs := RunOptions(c, registry, logger)
+	runs.Journal, runs.Blobs, runs.Secrets = journal{db, kept}, blobs, kept
+	runner := run.New(runs)
 	gate := &approval.Gate{Approvals: db, Directory: Directory(c), Verifier: verifier, Journal: db, Log: logger}
 	fatal := make(chan error, 1)
 	died := func(err error) {

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/gildway/gildway/internal/plan"
 )
 
 // Sizes in bytes. Temporal takes 20,000 for the details (limit.userMetadataDetailsSize).
@@ -26,7 +28,8 @@ type State struct {
 type StepShown struct {
 	ID      string     `json:"id"`
 	Name    string     `json:"name"`
-	Action  string     `json:"action"`
+	Action  string     `json:"action,omitempty"` // none of a switch
+	Branch  string     `json:"branch,omitempty"` // that it belongs to: switch/branch
 	State   StepState  `json:"state"`
 	Started *time.Time `json:"started,omitempty"`
 	Ended   *time.Time `json:"ended,omitempty"`
@@ -37,7 +40,7 @@ func (r *run) state() State {
 	state := State{Phase: string(r.phase), Steps: make([]StepShown, len(r.steps))}
 	for i, s := range r.steps {
 		state.Steps[i] = StepShown{
-			ID: s.ID, Name: s.Name, Action: s.Action, State: s.state, Note: s.note,
+			ID: s.ID, Name: s.Name, Action: s.Action, Branch: s.path(), State: s.state, Note: s.note,
 			Started: shownTime(s.started), Ended: shownTime(s.ended),
 		}
 	}
@@ -63,7 +66,7 @@ func table(steps []*step) string {
 	b.WriteString("| Step | Action | State | Started | Took | Note |\n|---|---|---|---|---|---|\n")
 	for i, s := range steps {
 		row := fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n",
-			cell(s.Name), cell(s.Action), s.state, clock(s.started), length(s), cell(s.note))
+			cell(s.titled()), cell(s.does()), s.state, clock(s.started), length(s), cell(s.note))
 		if b.Len()+len(row) > detailsLimit {
 			b.WriteString("\nand " + strconv.Itoa(len(steps)-i) + " more")
 			break
@@ -71,6 +74,29 @@ func table(steps []*step) string {
 		b.WriteString(row)
 	}
 	return b.String()
+}
+
+// path is the branch that a step is in, "" if it is in none.
+func (s *step) path() string {
+	if s.Branch == nil {
+		return ""
+	}
+	return s.Branch.Switch + "/" + s.Branch.Name
+}
+
+func (s *step) titled() string {
+	if path := s.path(); path != "" {
+		return path + ": " + s.Name
+	}
+	return s.Name
+}
+
+// does is what stands in the column of actions.
+func (s *step) does() string {
+	if s.Kind == plan.SwitchStep {
+		return string(plan.SwitchStep)
+	}
+	return s.Action
 }
 
 func clock(t time.Time) string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/gildway/gildway/activities"
@@ -35,9 +36,8 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	}
 	g, err := r.openGate(ctx, s, evaluated.Items[0])
 	if err != nil {
-		f := fault.Unseal(err)
-		r.closeGate(ctx, s, activities.GateID(r.in.Task, s.ID), plan.Rejected, f.Public)
-		r.fail(ctx, s, f)
+		r.closeGate(ctx, s, activities.GateID(r.in.Task, s.ID), plan.Rejected, fault.Unseal(err).Public)
+		r.fail(ctx, s, err)
 		return
 	}
 	s.state = Awaiting
@@ -47,7 +47,7 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	r.show(ctx)
 
 	var why string
-	r.withoutPlace(func() { why = r.awaitDecision(ctx, s, g) })
+	r.places.without(func() { why = r.awaitDecision(ctx, s, g) })
 
 	r.showGates(ctx)
 	told := g.outcome
@@ -60,7 +60,7 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 		s.output, s.note = g.output(), "approved by "+people(g.approvedBy())
 		r.complete(ctx, s)
 	case r.cancelled:
-		r.fail(ctx, s, fault.New(fault.Conflict, "the run was cancelled"))
+		r.fail(ctx, s, temporal.NewCanceledError())
 	case why == failedElsewhere:
 		r.skipAfterFailure(ctx, s)
 	default:

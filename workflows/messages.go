@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/gildway/gildway/activities"
@@ -91,13 +92,54 @@ func (r *run) cancel(ctx workflow.Context, reason string, stop workflow.CancelFu
 		text += ": " + reason
 	}
 	if r.failure == nil {
-		r.failure = fault.New(fault.Conflict, "%s", text)
+		r.failure = r.cancelFault(text)
 	}
 	stop()
 	r.messages++
 	r.record(ctx, activities.Record{Kind: activities.RunCancelled, Message: text})
 	r.messages--
 }
+
+// cancelFault is what a cancelled run fails with. Backstage's clients read the words of Backstage, which name the
+// step that was under way, or else was next.
+func (r *run) cancelFault(text string) *fault.Error {
+	if r.in.Plan.Template.APIVersion != backstageVersion {
+		return fault.New(fault.Conflict, "%s", text)
+	}
+	for _, s := range r.steps {
+		if s.state == Running || s.state == Awaiting {
+			return r.cancelledStep(s)
+		}
+	}
+	for _, s := range r.steps {
+		if s.state == Waiting {
+			return &fault.Error{Kind: fault.Conflict, Name: "Error", Public: "Step " + s.Name + " has been cancelled."}
+		}
+	}
+	return fault.New(fault.Conflict, "%s", text)
+}
+
+// faultOf is why a step failed, and whether it is because the run was cancelled.
+func (r *run) faultOf(s *step, err error) (f *fault.Error, cancelled bool) {
+	f = fault.Unseal(err)
+	if !r.cancelled || !temporal.IsCanceledError(err) {
+		return f, false
+	}
+	if r.in.Plan.Template.APIVersion == backstageVersion {
+		f = r.cancelledStep(s)
+	}
+	return f, true
+}
+
+func (r *run) cancelledStep(s *step) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Conflict, Name: "Error",
+		Public: "Step " + s.ID + " (" + s.Name + ") of task " + r.in.Task + " has been cancelled.",
+	}
+}
+
+// backstageVersion is the version of templates that run in Backstage too.
+const backstageVersion = "scaffolder.backstage.io/v1beta3"
 
 // sealed makes an error what a caller may see of it.
 func sealed(err error) error {

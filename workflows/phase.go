@@ -19,7 +19,7 @@ const (
 	phaseCancelled phase = "cancelled"
 )
 
-// The search attributes of runs and leases.
+// The search attributes of runs, leases and parts of loops.
 var (
 	templateKey  = temporal.NewSearchAttributeKeyKeyword("GildwayTemplate")
 	requesterKey = temporal.NewSearchAttributeKeyKeyword("GildwayRequester")
@@ -49,4 +49,16 @@ func (r *run) publish(ctx workflow.Context, p phase, approvers []string) {
 	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
 		workflow.GetLogger(ctx).Error("search attributes were refused", "error", err)
 	}
+}
+
+// inherited are the search attributes that a lease, or a part of a loop, takes over from its run.
+func inherited(ctx workflow.Context) temporal.SearchAttributes {
+	mine := workflow.GetTypedSearchAttributes(ctx)
+	var updates []temporal.SearchAttributeUpdate
+	for _, key := range []temporal.SearchAttributeKeyKeyword{templateKey, requesterKey, ownerKey} {
+		if v, ok := mine.GetKeyword(key); ok {
+			updates = append(updates, key.ValueSet(v))
+		}
+	}
+	return temporal.NewSearchAttributes(updates...)
 }

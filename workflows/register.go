@@ -13,8 +13,9 @@ type Registrar interface {
 }
 
 // Register adds the run workflow, under every type name that is not taken (the type of a run is its
-// template's name), and the lease workflow.
+// template's name), and those of leases and of parts of long loops.
 func Register(r Registrar) {
 	r.RegisterDynamicWorkflow(Run, workflow.DynamicRegisterOptions{})
 	r.RegisterWorkflowWithOptions(Lease, workflow.RegisterOptions{Name: activities.LeaseWorkflow})
+	r.RegisterWorkflowWithOptions(Each, workflow.RegisterOptions{Name: activities.EachWorkflow})
 }

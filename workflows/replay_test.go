@@ -54,9 +54,10 @@ func TestReplay_EveryRecordedHistory_StillReplays(t *testing.T) {
 
 func quiet() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
 
-// recordHistories carries out a run of every kind and keeps its history, and that of a lease.
+// recordHistories carries out a run of every kind and keeps its history, and those of its leases and of parts
+// of its loops.
 func recordHistories(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	c, err := client.Dial(client.Options{HostPort: *recordFrom, Logger: quiet()})
 	require.NoError(t, err)
@@ -64,7 +65,16 @@ func recordHistories(t *testing.T) {
 	addSearchAttributes(ctx, t, c)
 	server := worker.New(c, activities.MainQueue, worker.Options{})
 	workflows.Register(server)
-	newWorld().register(server)
+	w := newWorld()
+	w.register(server)
+	failsAt(server, w, "280")
+	w.does(server, "test:cancel", func(ctx context.Context, in activities.Invocation) (out activities.Outcome, err error) {
+		if in.Iteration == "270" {
+			err = c.SignalWorkflow(ctx, in.Run.Task, "", activities.CancelMessage, "enough")
+		}
+		return out, err
+	})
+	w.undoes(server, "test:cancel", func(activities.UndoInvocation) error { return nil })
 	require.NoError(t, server.Start())
 	defer server.Stop()
 
@@ -93,6 +103,65 @@ func recordHistories(t *testing.T) {
 	save(ctx, t, c, "cancel-at-gate", start(ctx, t, c, cancelled, func(id string) {
 		require.NoError(t, c.SignalWorkflow(ctx, id, "", activities.CancelMessage, "not needed"))
 	}))
+	recordBranches(ctx, t, c)
+	recordLoops(ctx, t, c, w)
+}
+
+func recordBranches(ctx context.Context, t *testing.T, c client.Client) {
+	save(ctx, t, c, "switch-onerror", start(ctx, t, c, runOf(plan.DAG,
+		switchStep("size", sizes...),
+		in("size", "large", gateStep("g", byApprover)),
+		in("size", "small", plan.Step{ID: "a", Action: "test:fail", OnError: plan.Continue}),
+		in("size", "small", switchStep("inner", sizes[2:]...)),
+		in("inner", "other", plan.Step{ID: "b", Local: true}),
+		plan.Step{ID: "c", Needs: []string{"size", "g", "a", "inner", "b"}}), nil))
+}
+
+func recordLoops(ctx context.Context, t *testing.T, c client.Client, w *world) {
+	for execution, what := range map[plan.Execution]string{plan.DAG: "each-dag", plan.Sequential: "each-sequential"} {
+		id := start(ctx, t, c, runOf(execution, long("a", 300), plan.Step{ID: "b", Needs: []string{"a"}, Workspace: plan.Reads}), nil)
+		save(ctx, t, c, what, id)
+		save(ctx, t, c, what+"-part", id+"/a/each/250")
+	}
+	a := long("a", 300)
+	a.Action = "test:at"
+	id := start(ctx, t, c, undoing(plan.Sequential, a), nil)
+	save(ctx, t, c, "each-undone", id)
+	save(ctx, t, c, "each-undone-part", id+"/a/each/250")
+	save(ctx, t, c, "each-undone-part-undo", id+"/a/each/250/undo")
+
+	granted := leased("a", 24*time.Hour)
+	granted.Each = json.RawMessage(`255`)
+	id = start(ctx, t, c, undoing(plan.DAG, granted, plan.Step{ID: "b", Action: "test:fail", Needs: []string{"a"}}), nil)
+	save(ctx, t, c, "each-leased-part", id+"/a/each/250")
+	save(ctx, t, c, "each-leased-part-undo", id+"/a/each/250/undo")
+	save(ctx, t, c, "each-leased-revoked", "lease/"+id+"/a/252")
+
+	stopped := long("stopped", 1000)
+	stopped.Action = "test:cancel"
+	save(ctx, t, c, "each-cancelled", start(ctx, t, c, undoing(plan.DAG, stopped), nil))
+	done, undone := takenBack(w, "test:cancel", "stopped")
+	require.NotEmpty(t, done)
+	require.Less(t, len(done), 1000)
+	require.ElementsMatch(t, done, undone)
+
+	// Not kept: it is large.
+	huge := long("huge", 10000)
+	huge.Concurrency = 40
+	id = start(ctx, t, c, runOf(plan.DAG, huge), nil)
+	done, _ = takenBack(w, "test:do", "huge")
+	require.Len(t, done, 10000)
+	require.Less(t, size(ctx, t, c, id), 2000)
+	require.Less(t, size(ctx, t, c, id+"/huge/each/0"), 5000)
+}
+
+// size is how many events a history has. Its bytes are only told.
+func size(ctx context.Context, t *testing.T, c client.Client, id string) int {
+	described, err := c.DescribeWorkflowExecution(ctx, id, "")
+	require.NoError(t, err)
+	info := described.GetWorkflowExecutionInfo()
+	t.Logf("%s: %d events, %d bytes", id, info.GetHistoryLength(), info.GetHistorySizeBytes())
+	return int(info.GetHistoryLength())
 }
 
 // start begins a run, calls atGate when it waits for people, and gives its workflow id at the end.

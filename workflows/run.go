@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/gildway/gildway/activities"
@@ -14,17 +13,16 @@ import (
 
 // run is a run under way. Its coroutines take turns, so that none of it needs a lock.
 type run struct {
+	caller
 	in    plan.Run
-	info  activities.RunInfo // what activities are told; without the values
-	steps []*step            // in plan order
+	steps []*step // in plan order
 
-	ready []*step // everything they need has ended; in plan order
-	open  int     // steps that were begun and have not ended
-	busy  int     // of them, those that take one of the plan's parallel places
+	ready  []*step // everything they need has ended; in plan order
+	open   int     // steps that were begun and have not ended
+	places *places // the plan's parallel ones
 
 	gates    map[string]*gate // by gate id, once they are open
 	opening  map[string]bool  // by gate id; people may see the gate before its activity has answered
-	effects  []*effect        // what can be undone, in order of completion
 	messages int              // signals that are being worked on
 
 	failure   *fault.Error // the first one; nothing new begins after it
@@ -54,9 +52,12 @@ func newRun(in plan.Run) (*run, error) {
 		return nil, fault.New(fault.Invalid, "the plan has version %d, this worker reads up to version %d", in.Plan.Version, plan.Version)
 	}
 	r := &run{
-		in:    in,
-		info:  activities.RunInfo{Task: in.Task, Template: in.Plan.Template, Requester: in.Requester},
-		gates: map[string]*gate{}, opening: map[string]bool{},
+		in: in,
+		caller: caller{info: activities.RunInfo{
+			Task: in.Task, Template: in.Plan.Template, Requester: in.Requester, Secrets: len(in.Secrets) > 0,
+		}},
+		places: &places{limit: max(in.Plan.Parallel, 1)},
+		gates:  map[string]*gate{}, opening: map[string]bool{},
 	}
 	var err error
 	r.steps, err = arrange(in.Plan.Steps)
@@ -120,7 +121,8 @@ func (r *run) finish(ctx workflow.Context, outputs activities.Outputs) {
 }
 
 func (r *run) recordFailure(ctx workflow.Context) {
-	r.record(ctx, activities.Record{Kind: activities.RunFailed, Message: r.failure.Public, Error: string(r.failure.Kind)})
+	f := r.failure
+	r.record(ctx, activities.Record{Kind: activities.RunFailed, Message: f.Public, Error: string(f.Kind), Named: f.Name})
 }
 
 // record tells the read model, for as long as it takes. It is not where the truth of the run is
@@ -140,19 +142,28 @@ func (r *run) evaluationInfo() activities.RunInfo {
 	return info
 }
 
-// scope is what expressions see of the steps.
+// scope is what expressions see of the steps: the output of those that completed, the error of those that
+// failed and might.
 func (r *run) scope() activities.Scope {
 	scope := activities.Scope{Steps: map[string]json.RawMessage{}, Failed: r.failure != nil}
 	for _, s := range r.steps {
-		if s.state != Completed {
-			continue
+		switch {
+		case s.state == Completed:
+			scope.Steps[s.ID] = encoded(map[string]json.RawMessage{"output": s.output})
+		case s.fault != nil:
+			scope.Steps[s.ID] = encoded(map[string]stepError{"error": {Kind: string(s.fault.Kind), Message: s.fault.Public}})
 		}
-		scope.Steps[s.ID] = encoded(map[string]json.RawMessage{"output": s.output})
 	}
 	return scope
 }
 
-// failed turns a fault into the end of a workflow.
+type stepError struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+// failed turns a fault into the end of a workflow. Its cause stays out: one that says "cancelled" would make
+// Temporal show the workflow as such.
 func failed(f *fault.Error) error {
-	return temporal.NewNonRetryableApplicationError(f.Public, string(f.Kind), nil)
+	return fault.SealFinal(&fault.Error{Kind: f.Kind, Public: f.Public, Name: f.Name})
 }

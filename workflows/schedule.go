@@ -32,12 +32,15 @@ type step struct {
 	pending    int     // needs that have not ended
 	dependants []*step // steps that need this one, in plan order
 	before     []bool  // by index: the steps that this one comes after, directly or not
+	within     *step   // the switch whose branch it is in, if any
 
 	state          StepState
 	started, ended time.Time
 	note           string
 	output         json.RawMessage
-	layers         []string // what it changed in the workspace, in order
+	branch         string       // that a switch has chosen
+	fault          *fault.Error // of a step that may fail and did
+	layers         []string     // what it changed in the workspace, in order
 }
 
 // arrange builds the graph. A plan is in topological order, which also means without cycles.
@@ -67,6 +70,9 @@ func arrange(steps []plan.Step) ([]*step, error) {
 				s.before[j] = s.before[j] || is
 			}
 		}
+		if err := s.enter(byID); err != nil {
+			return nil, err
+		}
 		all[i], byID[s.ID] = s, s
 	}
 	return all, nil
@@ -81,15 +87,15 @@ func (r *run) runSteps(ctx workflow.Context) {
 		}
 	}
 	for {
-		for len(r.ready) > 0 && r.placeFree() {
+		for len(r.ready) > 0 && r.places.free() {
 			s := r.ready[0]
 			r.ready = r.ready[1:]
 			r.open++
-			r.busy++
+			r.places.taken++
 			workflow.Go(ctx, func(ctx workflow.Context) {
 				r.consider(ctx, s)
 				r.open--
-				r.busy--
+				r.places.taken--
 			})
 		}
 		if r.open == 0 {
@@ -97,19 +103,13 @@ func (r *run) runSteps(ctx workflow.Context) {
 		}
 		// On a detached context: a cancelled run still waits for what is under way.
 		_ = workflow.Await(detached(ctx), func() bool {
-			return r.open == 0 || len(r.ready) > 0 && r.placeFree()
+			return r.open == 0 || len(r.ready) > 0 && r.places.free()
 		})
 	}
 }
 
-func (r *run) placeFree() bool { return r.busy < max(r.in.Plan.Parallel, 1) }
-
-// withoutPlace gives a step's place to others while it waits for something.
-func (r *run) withoutPlace(wait func()) {
-	r.busy--
-	wait()
-	r.busy++
-}
+// mayFail tells whether the run goes on when the step fails. A no of people is never passed over.
+func (s *step) mayFail() bool { return s.OnError == plan.Continue && s.Kind != plan.GateStep }
 
 // begun marks a step as under way.
 func (r *run) begun(ctx workflow.Context, s *step) {

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -9,14 +8,14 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
 )
 
 // effect is something that a run has done and that can be undone.
 type effect struct {
-	step   *step
-	call   activities.Invocation
-	output json.RawMessage
-	lease  workflow.ChildWorkflowFuture // the lease that will undo it; nil = the run itself
+	step *plan.Step
+	call activities.Invocation // unless it is a whole part of a loop
+	undo func(ctx workflow.Context, why string) error
 }
 
 // undo takes back what the run did, the last first. What can't be undone is told and doesn't stop
@@ -27,34 +26,31 @@ func (r *run) undo(ctx workflow.Context) {
 	}
 	ctx = detached(ctx)
 	r.publish(ctx, phaseUndoing, nil)
-	left := make([]int, len(r.steps)) // effects by step
-	for _, e := range r.effects {
-		left[e.step.index]++
-	}
-	problems := make([][]string, len(r.steps))
-	for _, e := range slices.Backward(r.effects) {
-		s := e.step
-		if err := r.undoEffect(ctx, e); err != nil {
-			problems[s.index] = append(problems[s.index], fault.Unseal(err).Public)
-		}
-		if left[s.index]--; left[s.index] == 0 {
-			r.undone(ctx, s, problems[s.index])
-		}
-	}
-}
-
-func (r *run) undoEffect(ctx workflow.Context, e *effect) error {
 	why := "the run failed: " + r.failure.Public
 	if r.cancelled {
 		why = r.failure.Public
 	}
-	if e.lease != nil {
-		return r.revokeLease(ctx, e, why)
+	left := map[string]int{} // effects by step
+	for _, e := range r.effects {
+		left[e.step.ID]++
 	}
-	ctx = undoOptions(ctx, queueOf(e.step.Step), e.step.Timeout.Std(), "Undo: "+summary(e.step, e.call.Iteration))
-	return workflow.ExecuteActivity(ctx, activities.UndoActivity(e.step.Action), activities.UndoInvocation{
-		Invocation: e.call, Output: e.output, Why: why,
-	}).Get(ctx, nil)
+	problems := map[string][]string{}
+	for _, e := range slices.Backward(r.effects) {
+		id := e.step.ID
+		if err := e.undo(ctx, why); err != nil {
+			problems[id] = append(problems[id], fault.Unseal(err).Public)
+		}
+		if left[id]--; left[id] == 0 {
+			at := slices.IndexFunc(r.steps, func(s *step) bool { return s.ID == id })
+			r.undone(ctx, r.steps[at], problems[id])
+		}
+	}
+}
+
+// callUndo takes back one call of an action.
+func callUndo(ctx workflow.Context, s *plan.Step, in activities.UndoInvocation) error {
+	ctx = undoOptions(ctx, queueOf(*s), s.Timeout.Std(), "Undo: "+summary(s, in.Iteration))
+	return workflow.ExecuteActivity(ctx, activities.UndoActivity(s.Action), in).Get(ctx, nil)
 }
 
 // undone tells how the undo of a step ended. A step that had failed halfway stays failed.

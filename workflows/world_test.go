@@ -41,10 +41,18 @@ type world struct {
 	ended      []activities.LeaseEnded
 	nonces     map[string]bool
 	opensGate  func()
+	blobs      map[string]json.RawMessage
+	chunk      int // how many items a chunk holds
+	gathers    []activities.GatherInput
+	scopes     map[string]activities.Scope // by step, as it was evaluated last
+	timeline   []string                    // the step of everything that happened
 }
 
 func newWorld() *world {
-	return &world{invoked: map[string]activities.Invocation{}, nonces: map[string]bool{}, opensGate: func() {}}
+	return &world{
+		invoked: map[string]activities.Invocation{}, nonces: map[string]bool{}, opensGate: func() {},
+		blobs: map[string]json.RawMessage{}, chunk: 250, scopes: map[string]activities.Scope{},
+	}
 }
 
 type activityRegistrar interface {
@@ -96,8 +104,12 @@ func (w *world) does(r activityRegistrar, action string, fn func(context.Context
 		w.mu.Lock()
 		w.calls = append(w.calls, strings.TrimSpace(action+" "+in.Step+" "+in.Iteration))
 		w.invoked[strings.TrimSpace(in.Step+" "+in.Iteration)] = in
+		w.timeline = append(w.timeline, in.Step)
 		w.mu.Unlock()
 		out, err := fn(ctx, in)
+		w.mu.Lock()
+		w.timeline = append(w.timeline, in.Step)
+		w.mu.Unlock()
 		return out, fault.Seal(err)
 	}, name(action))
 }
@@ -114,7 +126,9 @@ func (w *world) undoes(r activityRegistrar, action string, fn func(activities.Un
 
 func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(w.record, name(activities.RecordActivity))
-	r.RegisterActivityWithOptions(evaluate, name(activities.EvaluateActivity))
+	r.RegisterActivityWithOptions(w.evaluate, name(activities.EvaluateActivity))
+	r.RegisterActivityWithOptions(w.items, name(activities.ItemsActivity))
+	r.RegisterActivityWithOptions(w.gather, name(activities.GatherActivity))
 	r.RegisterActivityWithOptions(outputs, name(activities.OutputsActivity))
 	r.RegisterActivityWithOptions(w.openGate, name(activities.OpenGateActivity))
 	r.RegisterActivityWithOptions(w.decide, name(activities.DecideActivity))
@@ -135,35 +149,10 @@ func (w *world) record(_ context.Context, r activities.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.records = append(w.records, r)
+	if r.Kind != activities.StepUndone && r.Kind != activities.UndoFailed {
+		w.timeline = append(w.timeline, r.Step)
+	}
 	return nil
-}
-
-// evaluate understands as much as the plans here need.
-func evaluate(_ context.Context, in activities.EvaluateInput) (activities.Evaluated, error) {
-	var out activities.Evaluated
-	switch string(in.Step.If) {
-	case `false`:
-		out.Skip = true
-	case `"always()"`:
-		out.CheckedFailure = true
-	case `"failure()"`:
-		out.CheckedFailure, out.Skip = true, !in.Scope.Failed
-	case `"broken"`:
-		return out, fault.Seal(fault.New(fault.Invalid, "the expression is broken"))
-	}
-	if in.Step.Each == nil {
-		out.Items = []activities.Item{{Input: in.Step.Input}}
-		return out, nil
-	}
-	out.Looped = true
-	var keys []string
-	if err := json.Unmarshal(in.Step.Each, &keys); err != nil {
-		return out, err
-	}
-	for _, k := range keys {
-		out.Items = append(out.Items, activities.Item{Key: k, Input: in.Step.Input, Skip: strings.HasPrefix(k, "skip")})
-	}
-	return out, nil
 }
 
 func outputs(_ context.Context, in activities.OutputsInput) (activities.Outputs, error) {
@@ -232,7 +221,7 @@ func (w *world) closeLease(_ context.Context, in activities.LeaseEnded) error {
 }
 
 // environment is a Temporal that skips time, with the workflows and the world in it.
-func environment(t *testing.T) (*testsuite.TestWorkflowEnvironment, *world) {
+func environment(t interface{ Helper() }) (*testsuite.TestWorkflowEnvironment, *world) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
@@ -247,7 +236,7 @@ func environment(t *testing.T) (*testsuite.TestWorkflowEnvironment, *world) {
 func runOf(execution plan.Execution, steps ...plan.Step) plan.Run {
 	for i := range steps {
 		s := &steps[i]
-		if s.Action == "" {
+		if s.Action == "" && s.Kind != plan.SwitchStep {
 			s.Action = "test:do"
 		}
 		if s.Kind == "" {
@@ -295,8 +284,7 @@ func failure(t *testing.T, env *testsuite.TestWorkflowEnvironment) *fault.Error 
 	return fault.Unseal(err)
 }
 
-func state(t *testing.T, env *testsuite.TestWorkflowEnvironment) map[string]workflows.StepShown {
-	t.Helper()
+func state(t require.TestingT, env *testsuite.TestWorkflowEnvironment) map[string]workflows.StepShown {
 	answer, err := env.QueryWorkflow(activities.StateQuery)
 	require.NoError(t, err)
 	var s workflows.State

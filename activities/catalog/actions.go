@@ -33,12 +33,12 @@ type FetchInput struct {
 // FetchOutput is the output of catalog:fetch.
 type FetchOutput struct {
 	Entity   json.RawMessage   `json:"entity,omitempty" jsonschema_description:"The entity of entityRef; null if it is missing and optional."`
-	Entities []json.RawMessage `json:"entities,omitempty" jsonschema_description:"The entities of entityRefs in their order, with null for what is missing."`
+	Entities []json.RawMessage `json:"entities,omitzero" jsonschema_description:"The entities of entityRefs in their order, with null for what is missing."`
 }
 
 // WriteInput is the input of catalog:write.
 type WriteInput struct {
-	FilePath string          `json:"filePath,omitempty" jsonschema:"default=catalog-info.yaml" jsonschema_description:"Where to write it in the workspace."`
+	FilePath *string         `json:"filePath,omitempty" jsonschema:"default=catalog-info.yaml" jsonschema_description:"Where to write it in the workspace."`
 	Entity   json.RawMessage `json:"entity" jsonschema:"type=object" jsonschema_description:"The entity."`
 }
 
@@ -60,8 +60,9 @@ func (c *Client) Actions() []activities.Action {
       repoContentsUrl: ${{ steps.publish.output.repoContentsUrl }}
       catalogInfoPath: /catalog-info.yaml
 `}},
-			Do:   c.register,
-			Undo: c.unregister,
+			Do:      c.register,
+			Preview: previewRegister,
+			Undo:    c.unregister,
 		}),
 		activities.Define(activities.Spec[FetchInput, FetchOutput]{
 			ID:          "catalog:fetch",
@@ -75,6 +76,7 @@ func (c *Client) Actions() []activities.Action {
       entityRef: aimodel:default/acme-llm-gateway
 `}},
 			WhyNoUndo: "It only reads.",
+			RunsDry:   true,
 			Do:        c.fetch,
 		}),
 		activities.Define(activities.Spec[WriteInput, WriteOutput]{
@@ -83,6 +85,7 @@ func (c *Client) Actions() []activities.Action {
 			Workspace:   plan.Writes,
 			PathInputs:  []plan.PathInput{{Name: "filePath", Default: defaultFile}},
 			Local:       true,
+			RunsDry:     true,
 			Examples: []plan.Example{{Description: "Write a component", YAML: `steps:
   - id: describe
     name: Write catalog-info.yaml

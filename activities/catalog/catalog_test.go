@@ -233,9 +233,20 @@ func TestFetch_Forms(t *testing.T) {
 	require.JSONEq(t, `{"entity":null}`, out)
 	_, err = fetch(t, p, `{"entityRef":"user:nobody"}`)
 	require.ErrorIs(t, err, fault.NotFound)
+	_, err = fetch(t, p, `{"entityRefs":["user:rosa","user:nobody"]}`)
+	require.EqualError(t, err, "NotFound: Entity user:nobody not found")
+	require.Equal(t, "Error", fault.From(err).BackstageName())
+	out, err = fetch(t, p, `{"entityRefs":[]}`)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"entities":[]}`, out)
+	out, err = fetch(t, p, `{"optional":true}`)
+	require.NoError(t, err)
+	require.JSONEq(t, `{}`, out)
 	_, err = fetch(t, p, `{}`)
-	require.ErrorIs(t, err, fault.Invalid)
+	require.EqualError(t, err, "Invalid: Missing entity reference or references")
 	_, err = fetch(t, p, `{"entityRef":"kindless"}`)
+	require.EqualError(t, err, `Invalid: Entity reference "kindless" had missing or empty kind (e.g. did not start with "component:" or similar)`)
+	_, err = fetch(t, p, `{"entityRefs":["user:default/../x"]}`)
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
@@ -255,7 +266,7 @@ apiVersion: v1
 metadata:
   name: x
   annotations:
-    z: "yes"
+    z: yes
     a: "1"
     backstage.io/source-template: template:default/exercise
   tags: []
@@ -269,7 +280,7 @@ spec:
   none: null
   list:
     - a
-    - b: "on"
+    - b: on
 `, string(text))
 	var back any
 	require.NoError(t, yaml.Unmarshal(text, &back))

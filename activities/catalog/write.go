@@ -1,16 +1,13 @@
 package catalog
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-
-	"gopkg.in/yaml.v3"
+	"io/fs"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/npmyaml"
 )
 
 const (
@@ -19,99 +16,54 @@ const (
 )
 
 func write(_ context.Context, call *activities.Call, in WriteInput) (WriteOutput, error) {
-	file := in.FilePath
-	if file == "" {
-		file = defaultFile
-	}
-	decoder := json.NewDecoder(bytes.NewReader(in.Entity))
-	decoder.UseNumber()
-	entity, err := block(decoder)
-	if err != nil || entity.Kind != yaml.MappingNode {
-		return WriteOutput{}, fault.Wrap(fault.Invalid, err, "entity is not an object")
-	}
-	if call.Run.Template.Ref != "" {
-		annotations := child(child(entity, "metadata"), "annotations")
-		set(annotations, sourceTemplate, call.Run.Template.Ref)
-	}
-	var text bytes.Buffer
-	encoder := yaml.NewEncoder(&text)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(entity); err != nil {
-		return WriteOutput{}, fault.Wrap(fault.Internal, err, "the entity can't be written as YAML")
+	file := defaultFile
+	if in.FilePath != nil {
+		file = *in.FilePath
 	}
 	call.Log("Writing %s", file)
-	return WriteOutput{}, call.Files.WriteFile(file, text.Bytes(), 0o644)
-}
-
-// block reads JSON into YAML nodes in block style. It keeps the order of keys, which a Go map would lose.
-func block(d *json.Decoder) (*yaml.Node, error) {
-	token, err := d.Token()
+	name, err := call.Path(file)
 	if err != nil {
-		return nil, err
+		return WriteOutput{}, err
 	}
-	node := &yaml.Node{}
-	switch v := token.(type) {
-	case json.Delim:
-		node.Kind, node.Tag = yaml.MappingNode, "!!map"
-		if v == '[' {
-			node.Kind, node.Tag = yaml.SequenceNode, "!!seq"
+	value, err := expr.FromJSON(in.Entity)
+	entity, ok := value.(*expr.Object)
+	if err != nil || !ok {
+		return WriteOutput{}, fault.Wrap(fault.Invalid, err, "entity is not an object")
+	}
+	if entity, err = marked(entity, call.Run.Template.Ref); err != nil {
+		return WriteOutput{}, err
+	}
+	mode := fs.FileMode(0o644)
+	if old, err := fs.Stat(call.Files, name); err == nil {
+		if old.IsDir() {
+			return WriteOutput{}, plainError(fault.Conflict, "EISDIR: illegal operation on a directory, open '%s'", call.Absolute(name))
 		}
-		for d.More() {
-			item, err := block(d)
-			if err != nil {
-				return nil, err
+		mode = old.Mode() // a file that is written to stays what it is
+	}
+	return WriteOutput{}, call.Files.WriteFile(name, npmyaml.Marshal(entity), mode)
+}
+
+// marked gives the entity with the annotation that says which template made it. Without a template it still
+// gets its metadata.
+func marked(entity *expr.Object, template string) (*expr.Object, error) {
+	written, there := entity.Get("metadata")
+	metadata, _ := written.(*expr.Object)
+	if template != "" {
+		if !there || written == nil {
+			text := "undefined"
+			if there {
+				text = "null"
 			}
-			node.Content = append(node.Content, item)
+			e := fault.New(fault.Invalid, "Cannot read properties of %s (reading 'annotations')", text)
+			e.Name = "TypeError"
+			return nil, e
 		}
-		if len(node.Content) == 0 {
-			node.Style = yaml.FlowStyle // {} and [] have no block form
-		}
-		if _, err := d.Token(); err != nil && err != io.EOF {
-			return nil, err
-		}
-	case string:
-		if err := node.Encode(v); err != nil { // quotes what YAML 1.1 would not read as text
-			return nil, err
-		}
-	case json.Number:
-		node.Kind, node.Value = yaml.ScalarNode, v.String()
-	case bool:
-		node.Kind, node.Tag, node.Value = yaml.ScalarNode, "!!bool", fmt.Sprint(v)
-	default:
-		node.Kind, node.Tag, node.Value = yaml.ScalarNode, "!!null", "null"
+		before, _ := metadata.Get("annotations")
+		annotations, _ := before.(*expr.Object)
+		metadata = metadata.With("annotations", annotations.With(sourceTemplate, template))
 	}
-	return node, nil
-}
-
-// child finds the mapping under key, making an empty one if there is none.
-func child(parent *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(parent.Content); i += 2 {
-		if parent.Content[i].Value != key {
-			continue
-		}
-		if parent.Content[i+1].Kind != yaml.MappingNode {
-			parent.Content[i+1] = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-		}
-		return parent.Content[i+1]
+	if metadata == nil {
+		metadata = expr.NewObject()
 	}
-	made := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	name := &yaml.Node{}
-	name.SetString(key)
-	parent.Content = append(parent.Content, name, made)
-	parent.Style = 0
-	return made
-}
-
-func set(mapping *yaml.Node, key, value string) {
-	mapping.Style = 0
-	name, text := &yaml.Node{}, &yaml.Node{}
-	name.SetString(key)
-	text.SetString(value)
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			mapping.Content[i+1] = text
-			return
-		}
-	}
-	mapping.Content = append(mapping.Content, name, text)
+	return entity.With("metadata", metadata), nil
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +56,7 @@ type Twin struct {
 func Exercise(t *testing.T, newSubject func(t *testing.T) Subject) {
 	t.Helper()
 	for name, holds := range map[string]func(*testing.T, *attempts){
+		"PreviewMakesNothing":      previewMakesNothing,
 		"DoTwiceCreatesOnce":       doTwiceCreatesOnce,
 		"LostResponseIsFoundAgain": lostResponseIsFoundAgain,
 		"ForeignTwinIsAConflict":   foreignTwinIsAConflict,
@@ -68,6 +71,26 @@ func Exercise(t *testing.T, newSubject func(t *testing.T) Subject) {
 			holds(t, newAttempts(t, newSubject(t)))
 		})
 	}
+}
+
+func previewMakesNothing(t *testing.T, a *attempts) {
+	require.True(t, a.Action.Info().Preview, "an action with an effect says what it would do")
+	preview, err := a.preview()
+	require.NoError(t, err)
+	require.NotEmpty(t, preview.Would)
+	require.Zero(t, a.Made())
+	require.False(t, a.There())
+
+	output, err := a.do()
+	require.NoError(t, err)
+	require.Equal(t, names(t, output), names(t, preview.Output), "what follows finds the same outputs in a dry run")
+}
+
+func names(t *testing.T, object json.RawMessage) []string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(object, &fields))
+	return slices.Sorted(maps.Keys(fields))
 }
 
 func doTwiceCreatesOnce(t *testing.T, a *attempts) {
@@ -193,6 +216,14 @@ func (a *attempts) call() *activities.Call {
 	call := a.memory.Call()
 	call.Files, call.LeaseEnds = a.Files, a.LeaseEnds
 	return call
+}
+
+func (a *attempts) preview() (activities.Preview[json.RawMessage], error) {
+	input, err := json.Marshal(a.Input)
+	if err != nil {
+		return activities.Preview[json.RawMessage]{}, err
+	}
+	return a.Action.Preview(a.ctx, a.call(), input)
 }
 
 func (a *attempts) do() (json.RawMessage, error) {

@@ -35,17 +35,20 @@ func (m *Memory) Call() *activities.Call {
 			Task: m.task, Requester: plan.Person{Ref: Requester},
 			Template: plan.Template{Ref: "template:default/exercise", Name: "exercise"},
 		},
-		Step: "effect", StepName: "Effect", Key: m.task + "/effect",
-		Log: func(format string, args ...any) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.lines = append(m.lines, fmt.Sprintf(format, args...))
-		},
+		Step: "effect", StepName: "Effect", Key: m.task + "/effect", Root: "/workspaces/" + m.task,
+		Log: func(format string, args ...any) { m.say(fmt.Sprintf(format, args...)) },
 	}
+	call.LogAt = func(_ activities.LogLevel, text string, _ map[string]any) { call.Log("%s", text) }
 	call.Once = func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error {
 		return m.remember(ctx, call.Key+" "+name, into, fn)
 	}
 	return call
+}
+
+func (m *Memory) say(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lines = append(m.lines, line)
 }
 
 // Lines are what the attempts have logged.

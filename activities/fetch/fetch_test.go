@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,15 +29,24 @@ func (a *attempt) do(t *testing.T, make func(Options) activities.Action, input a
 	t.Helper()
 	raw, err := json.Marshal(input)
 	require.NoError(t, err)
-	memory := exercise.NewMemory()
-	call := memory.Call()
+	call := exercise.NewMemory().Call()
 	if a.files == nil {
 		a.files = exercise.Files(t, nil)
 	}
 	call.Files = a.files
 	call.Run.Template.BaseURL = a.base
+	a.lines = nil
+	call.Root = "/workspaces/7"
+	call.Log = func(format string, args ...any) { a.lines = append(a.lines, fmt.Sprintf(format, args...)) }
+	call.LogAt = func(_ activities.LogLevel, text string, details map[string]any) {
+		if len(details) > 0 {
+			shown, err := json.Marshal(details)
+			require.NoError(t, err)
+			text += " " + string(shown)
+		}
+		a.lines = append(a.lines, text)
+	}
 	_, err = make(a.options).Do(t.Context(), call, raw)
-	a.lines = memory.Lines()
 	return err
 }
 
@@ -76,8 +86,11 @@ type in map[string]any
 
 func TestActions_Declarations_Complete(t *testing.T) {
 	t.Parallel()
-	registry := activities.NewRegistry(Template(Options{}), Plain(Options{}))
+	registry := activities.NewRegistry(Actions(Options{})...)
 	require.NoError(t, registry.Check())
+	for _, a := range Actions(Options{}) {
+		require.True(t, a.Info().DryRun, a.Info().ID)
+	}
 	info := Template(Options{}).Info()
 	require.Contains(t, string(info.Input), `"required":["url"]`)
 	require.Contains(t, string(info.Input), `"values":{"type":"object"`)
@@ -199,25 +212,31 @@ func TestSource_OutsideTheTemplate_Refused(t *testing.T) {
 	t.Parallel()
 	a := golden(map[string]string{"x": "x"})
 	for url, kind := range map[string]fault.Kind{
-		"../other":                    fault.NotFound, // above the folder of the template is not the other template
+		"../other":                    fault.Denied, // above the folder of the template is not the other template
 		"../../etc":                   fault.Denied,
+		"/etc/passwd":                 fault.Denied,
 		"./nowhere":                   fault.NotFound,
-		"./template.yaml":             fault.Invalid,
-		"file:///etc":                 fault.Invalid,
-		"golden://other":              fault.Invalid,
-		"http://github.com/o/r":       fault.Invalid,
-		"https://evil.example.com/x":  fault.Invalid,
+		"file:///etc":                 fault.Denied,
+		"golden://other":              fault.Denied,
+		"http://github.com/o/r":       fault.Denied,
+		"https://evil.example.com/x":  fault.Denied,
 		`.\..\x`:                      fault.Denied,
 		"https://user:pw@github.com/": fault.Invalid,
 	} {
-		err := a.do(t, Plain, in{"url": url})
-		if url == "../other" {
-			kind = fault.Denied
+		for _, action := range []func(Options) activities.Action{Plain, Template} {
+			err := a.do(t, action, in{"url": url})
+			require.ErrorIs(t, err, kind, url)
+			require.NotContains(t, err.Error(), "pw")
 		}
-		require.ErrorIs(t, err, kind, url)
-		require.NotContains(t, err.Error(), "pw")
+		for _, action := range []func(Options) activities.Action{PlainFile, TemplateFile} {
+			require.ErrorIs(t, a.do(t, action, in{"url": url, "targetPath": "to"}), kind, url)
+		}
 	}
+	require.ErrorIs(t, a.do(t, Plain, in{"url": "./template.yaml"}), fault.Invalid)
+	require.ErrorIs(t, a.do(t, PlainFile, in{"url": "./skeleton", "targetPath": "to"}), fault.Invalid)
 	a.base = ""
+	require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton"}), fault.Invalid)
+	a.base = "https://example.com/template.yaml"
 	require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton"}), fault.Invalid)
 	a.base = "golden://nobody/template.yaml"
 	require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton"}), fault.NotFound)
@@ -240,22 +259,8 @@ func TestPlain_LocalFolder_CopiedWithModesAndLinks(t *testing.T) {
 	require.Contains(t, a.lines[len(a.lines)-1], "Leaving out the link out")
 
 	require.NoError(t, os.Symlink("/etc", filepath.Join(dir, "etc")))
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "passwd")))
 	require.Error(t, a.do(t, Plain, in{"url": "./etc"}))
+	require.Error(t, a.do(t, PlainFile, in{"url": "./passwd", "targetPath": "x"}))
 	require.ErrorIs(t, a.do(t, Plain, in{"url": "../"}), fault.Denied)
-}
-
-func TestIsBinary(t *testing.T) {
-	t.Parallel()
-	for text, binary := range map[string]bool{
-		"":                          false,
-		"plain\ttext\r\n":           false,
-		"größer 世界 🎉":               false,
-		"\xEF\xBB\xBFwith a mark":   false,
-		"%PDF-1.7":                  true,
-		"nul\x00":                   true,
-		"\x89PNG\r\n\x1a\n\x01\x02": true,
-		"mostly text, one bad byte \xff in it, that is still text": false,
-	} {
-		require.Equal(t, binary, isBinary([]byte(text)), "%q", text)
-	}
 }

@@ -2,8 +2,10 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -18,12 +20,22 @@ type PlainInput struct {
 	Token      string `json:"token,omitempty" jsonschema_description:"Credentials to read it with, instead of the configured ones."`
 }
 
+// PlainFileInput is the input of fetch:plain:file.
+type PlainFileInput struct {
+	URL        string `json:"url" jsonschema_description:"The file to copy: a URL, or a path relative to the template."`
+	TargetPath string `json:"targetPath" jsonschema_description:"What to call it in the workspace."`
+	Token      string `json:"token,omitempty" jsonschema_description:"Credentials to read it with, instead of the configured ones."`
+}
+
 // Nothing is the output of actions that have none.
 type Nothing struct{}
 
 const whyNoUndo = "changes only the run's own workspace"
 
-var targetPath = []plan.PathInput{{Name: "targetPath", Default: "./"}}
+var (
+	targetFolder = []plan.PathInput{{Name: "targetPath", Default: "./"}}
+	targetFile   = []plan.PathInput{{Name: "targetPath"}}
+)
 
 // Plain is fetch:plain.
 func Plain(o Options) activities.Action {
@@ -41,94 +53,140 @@ func Plain(o Options) activities.Action {
       targetPath: ./docs
 `,
 		}},
-		Workspace: plan.Writes, PathInputs: targetPath, WhyNoUndo: whyNoUndo,
+		Workspace: plan.Writes, PathInputs: targetFolder, WhyNoUndo: whyNoUndo, RunsDry: true,
 		Do: func(ctx context.Context, call *activities.Call, in PlainInput) (Nothing, error) {
-			target, err := within(in.TargetPath)
-			if err != nil {
-				return Nothing{}, err
-			}
-			call.Log("Fetching plain content from %s", in.URL)
-			source, done, err := o.open(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
-			if err != nil {
-				return Nothing{}, err
-			}
-			defer done()
-			c := copier{call: call, from: source}
-			return Nothing{}, walk(ctx, source, func(name string, d fs.DirEntry) error {
-				return c.copy(name, d, path.Join(target, name), nil)
-			})
+			return Nothing{}, o.plain(ctx, call, in)
 		},
 	})
 }
 
-// within checks a path in the workspace; nothing means all of it.
-func within(target string) (string, error) {
+func (o Options) plain(ctx context.Context, call *activities.Call, in PlainInput) error {
+	call.Log("Fetching plain content from remote URL")
+	target, err := within(call, in.TargetPath)
+	if err != nil {
+		return err
+	}
+	source, done, err := o.folder(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
+	if err != nil {
+		return err
+	}
+	defer done()
+	if target != "." {
+		if err := call.Files.Mkdir(target); err != nil {
+			return err
+		}
+	}
+	all, err := list(ctx, source)
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if ctx.Err() != nil {
+			return fault.Wrap(fault.Unavailable, ctx.Err(), "there was no time to copy all files")
+		}
+		if err := copyEntry(call, source, f, path.Join(target, f.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PlainFile is fetch:plain:file.
+func PlainFile(o Options) activities.Action {
+	return activities.Define(activities.Spec[PlainFileInput, Nothing]{
+		ID:          "fetch:plain:file",
+		Description: "Copies a single file into the workspace as it is.",
+		Examples: []plan.Example{{
+			Description: "Copy the license",
+			YAML: `steps:
+  - id: license
+    name: Copy the license
+    action: fetch:plain:file
+    input:
+      url: https://github.com/acme/policies/blob/main/LICENSE
+      targetPath: LICENSE
+`,
+		}},
+		Workspace: plan.Writes, PathInputs: targetFile, WhyNoUndo: whyNoUndo, RunsDry: true,
+		Do: func(ctx context.Context, call *activities.Call, in PlainFileInput) (Nothing, error) {
+			call.Log("Fetching plain content from remote URL")
+			target, err := within(call, in.TargetPath)
+			if err != nil {
+				return Nothing{}, err
+			}
+			f, err := o.file(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
+			if err != nil {
+				return Nothing{}, err
+			}
+			return Nothing{}, call.Files.WriteFile(target, f.content, f.mode)
+		},
+	})
+}
+
+// within checks a path in the workspace and gives it relative to it; nothing means all of it. An absolute one counts if it begins as outputs
+// show the workspace.
+func within(call *activities.Call, target string) (string, error) {
+	if path.IsAbs(target) {
+		root := strings.TrimSuffix(call.Root, "/")
+		below, ok := strings.CutPrefix(path.Clean(target), root)
+		if root == "" || !ok || below != "" && below[0] != '/' {
+			return "", outside()
+		}
+		target = strings.TrimPrefix(below, "/")
+	}
 	clean := path.Clean(target) // "" becomes "."
-	if !fs.ValidPath(clean) {
-		return "", fault.New(fault.Denied, "%q leaves the workspace", target)
+	if strings.HasPrefix(clean, "..") {
+		return "", outside()
 	}
 	return clean, nil
 }
 
-// walk visits everything below the root, in order, folders before what is in them.
-func walk(ctx context.Context, source fs.FS, visit func(name string, d fs.DirEntry) error) error {
-	return fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return readable(err)
-		case ctx.Err() != nil:
-			return fault.Wrap(fault.Unavailable, ctx.Err(), "there was no time to copy all files")
-		case name == ".":
-			return nil
-		}
-		return visit(name, d)
-	})
+// there reports whether a name leads to anything. A link counts by what it leads to.
+func there(call *activities.Call, name string) bool {
+	_, err := fs.Stat(call.Files, name)
+	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fault.NotFound)
 }
 
-// copier puts entries of a folder into the workspace.
-type copier struct {
-	call *activities.Call
-	from fs.FS
-}
-
-// copy writes one entry; render makes the content of a file out of the original, nil keeps it.
-func (c copier) copy(name string, d fs.DirEntry, to string, render func([]byte) ([]byte, error)) error {
+// copyEntry puts an entry of a folder into the workspace as it is.
+func copyEntry(call *activities.Call, source fs.FS, f found, to string) error {
 	switch {
-	case d.IsDir():
-		return c.call.Files.Mkdir(to)
-	case d.Type()&fs.ModeSymlink != 0:
-		target, err := fs.ReadLink(c.from, name)
-		if err != nil {
-			return readable(err)
-		}
-		err = c.call.Files.Symlink(target, to)
-		if fault.KindOf(err) == fault.Denied {
-			c.call.Log("Leaving out the link %s: it points outside the workspace", name)
-			return nil
-		}
-		return err
-	case !d.Type().IsRegular():
+	case f.IsDir():
+		return call.Files.Mkdir(to)
+	case f.Type()&fs.ModeSymlink != 0:
+		return copyLink(call, source, f.name, to)
+	case !f.Type().IsRegular():
 		return nil
 	}
-	info, err := d.Info()
+	content, mode, err := readEntry(source, f)
 	if err != nil {
-		return readable(err)
-	}
-	content, err := fs.ReadFile(c.from, name)
-	if err != nil {
-		return readable(err)
-	}
-	if render != nil {
-		if content, err = render(content); err != nil {
-			return err
-		}
-	}
-	return c.call.Files.WriteFile(to, content, info.Mode())
-}
-
-func readable(err error) error {
-	if err == nil || fault.KindOf(err) != fault.Internal {
 		return err
 	}
-	return fault.Wrap(fault.Unavailable, err, "the files can't be read now")
+	return call.Files.WriteFile(to, content, mode)
+}
+
+func copyLink(call *activities.Call, source fs.FS, name, to string) error {
+	target, err := fs.ReadLink(source, name)
+	if err != nil {
+		return readable(err)
+	}
+	err = call.Files.Symlink(target, to)
+	if fault.KindOf(err) == fault.Denied {
+		call.LogAt(activities.LogWarn, "Leaving out the link "+name+": it points outside the workspace", nil)
+		return nil
+	}
+	return err
+}
+
+func readEntry(source fs.FS, f found) ([]byte, fs.FileMode, error) {
+	opened, err := source.Open(f.name)
+	if err != nil {
+		return nil, 0, readable(err)
+	}
+	defer func() { _ = opened.Close() }() // it was only read
+	info, err := opened.Stat()
+	if err != nil {
+		return nil, 0, readable(err)
+	}
+	content, err := readBounded(opened, f.name)
+	return content, info.Mode(), err
 }

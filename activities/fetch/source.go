@@ -3,6 +3,7 @@ package fetch
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -10,124 +11,176 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/secrets"
+	"github.com/gildway/gildway/internal/workspace"
 )
 
 // Options say where files may come from.
 type Options struct {
 	// Golden holds the shipped templates: golden://<name>/template.yaml lies in its folder <name>.
 	Golden fs.FS
-	// Hosts are the source code hosts, by the host of their URLs, e.g. github.com.
-	Hosts map[string]Reader
+	// Sources are the hosts; nil: none.
+	Sources *Sources
 }
 
-// Reader reads folders from a source code host.
-type Reader interface {
-	// Tree gives the folder that a URL of the host names, whole. An empty token means the reader's own.
-	Tree(ctx context.Context, at *url.URL, token secrets.Secret) (fs.FS, error)
+// Actions are all actions of this package.
+func Actions(o Options) []activities.Action {
+	return []activities.Action{Template(o), TemplateFile(o), Plain(o), PlainFile(o)}
 }
 
-// open finds the folder that `ref` names for a template at base. The caller closes it.
-func (o Options) open(ctx context.Context, base, ref string, token secrets.Secret) (_ fs.FS, done func(), err error) {
+// file is a single file that was fetched.
+type file struct {
+	content []byte
+	mode    fs.FileMode
+}
+
+// folder finds the folder that `ref` names for a template at base. The caller calls done when it has read it.
+func (o Options) folder(ctx context.Context, base, ref string, token secrets.Secret) (_ fs.FS, done func(), err error) {
 	done = func() {}
-	if at, err := url.Parse(ref); err == nil && at.IsAbs() {
-		files, err := o.remote(ctx, at, token)
-		return files, done, err
+	beside, name, err := o.beside(base, ref)
+	switch {
+	case err != nil:
+		return nil, done, err
+	case beside == nil:
+		at, err := o.address(base, ref)
+		if err != nil {
+			return nil, done, err
+		}
+		return o.Sources.tree(ctx, at, token)
+	}
+	done = beside.close
+	info, err := fs.Stat(beside.files, name)
+	switch {
+	case err != nil:
+		return nil, done, fault.Wrap(fault.NotFound, err, "there is no folder %q beside the template", ref)
+	case !info.IsDir():
+		return nil, done, fault.New(fault.Invalid, "%q is a file and a folder is needed; fetch:plain:file and fetch:template:file take files", ref)
+	}
+	inner, err := fs.Sub(beside.files, name)
+	if err != nil {
+		return nil, done, fault.Wrap(fault.Internal, err, "the folder %q can't be read", ref)
+	}
+	return inner, done, nil
+}
+
+// file reads the file that `ref` names for a template at base.
+func (o Options) file(ctx context.Context, base, ref string, token secrets.Secret) (file, error) {
+	beside, name, err := o.beside(base, ref)
+	if err != nil {
+		return file{}, err
+	}
+	if beside == nil {
+		at, err := o.address(base, ref)
+		if err != nil {
+			return file{}, err
+		}
+		content, err := o.Sources.file(ctx, at, token)
+		return file{content, 0o644}, err
+	}
+	defer beside.close()
+	f, err := beside.files.Open(name)
+	if err != nil {
+		return file{}, fault.Wrap(fault.NotFound, err, "there is no file %q beside the template", ref)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return file{}, readable(err)
+	case !info.Mode().IsRegular():
+		return file{}, fault.New(fault.Invalid, "%q is not a file; fetch:plain and fetch:template take folders", ref)
+	}
+	content, err := readBounded(f, ref)
+	return file{content, info.Mode()}, err
+}
+
+// readBounded reads a file that a workspace may hold.
+func readBounded(r io.Reader, name string) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, workspace.MaxFileSize+1))
+	switch {
+	case err != nil:
+		return nil, fault.Wrap(fault.Unavailable, err, "%s can't be read to its end", name)
+	case len(content) > workspace.MaxFileSize:
+		return nil, fault.New(fault.Invalid, "%s is too large; a file may have %d MiB", name, workspace.MaxFileSize>>20)
+	}
+	return content, nil
+}
+
+// neighbours are the files that a template can name by a relative path alone.
+type neighbours struct {
+	files fs.FS
+	close func()
+}
+
+// beside gives the files of a shipped template, or of one in a folder of this machine, and what ref is called there.
+// It is nil for anything that a host has to be asked for.
+func (o Options) beside(base, ref string) (*neighbours, string, error) {
+	if absolute(ref) {
+		return nil, "", nil
+	}
+	if at, isFile := strings.CutPrefix(base, "file://"); isFile {
+		name, err := inside(".", ref)
+		if err != nil {
+			return nil, "", err
+		}
+		root, err := os.OpenRoot(filepath.FromSlash(path.Dir(at)))
+		if err != nil {
+			return nil, "", fault.Wrap(fault.NotFound, err, "the template's folder can't be read")
+		}
+		// A link can't lead out of the folder.
+		return &neighbours{root.FS(), func() { _ = root.Close() }}, name, nil
+	}
+	from, err := url.Parse(base)
+	if err != nil || from.Scheme != "golden" {
+		return nil, "", nil
+	}
+	if o.Golden == nil || !fs.ValidPath(from.Host) {
+		return nil, "", fault.New(fault.NotFound, "there is no shipped template %q", from.Host)
+	}
+	name, err := inside(path.Dir(strings.TrimPrefix(from.Path, "/")), ref)
+	return &neighbours{o.Golden, func() {}}, path.Join(from.Host, name), err
+}
+
+// address gives the URL that ref means for a template at base.
+func (o Options) address(base, ref string) (*url.URL, error) {
+	if absolute(ref) {
+		at, err := url.Parse(ref)
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "%q is not a URL", ref)
+		}
+		return at, nil
 	}
 	from, err := url.Parse(base)
 	if err != nil || base == "" {
-		return nil, done, fault.Wrap(fault.Invalid, err, "%q is relative, and the template has no location that it could be relative to", ref)
+		return nil, fault.Wrap(fault.Invalid, err, "Failed to fetch, template location could not be determined and the fetch URL is relative, %s", ref)
 	}
-	switch from.Scheme {
-	case "golden":
-		files, err := o.golden(from, ref)
-		return files, done, err
-	case "file":
-		return local(from, ref)
-	}
-	at, err := relativeTo(from, ref)
-	if err != nil {
-		return nil, done, err
-	}
-	files, err := o.remote(ctx, at, token)
-	return files, done, err
+	return o.Sources.resolve(from, ref)
 }
 
-func (o Options) golden(base *url.URL, ref string) (fs.FS, error) {
-	if o.Golden == nil || !fs.ValidPath(base.Host) {
-		return nil, fault.New(fault.NotFound, "there is no shipped template %q", base.Host)
-	}
-	name, err := inside(path.Dir(strings.TrimPrefix(base.Path, "/")), ref)
-	if err != nil {
-		return nil, err
-	}
-	return sub(o.Golden, path.Join(base.Host, name), ref)
-}
-
-// local reads beside a template in a folder of this machine. A link can't lead out of that folder.
-func local(base *url.URL, ref string) (fs.FS, func(), error) {
-	nothing := func() {}
-	name, err := inside(".", ref)
-	if err != nil {
-		return nil, nothing, err
-	}
-	root, err := os.OpenRoot(filepath.FromSlash(path.Dir(base.Path)))
-	if err != nil {
-		return nil, nothing, fault.Wrap(fault.NotFound, err, "the template's folder can't be read")
-	}
-	files, err := sub(root.FS(), name, ref)
-	if err != nil {
-		_ = root.Close() // it was only read
-		return nil, nothing, err
-	}
-	return files, func() { _ = root.Close() }, nil
-}
-
-func (o Options) remote(ctx context.Context, at *url.URL, token secrets.Secret) (fs.FS, error) {
-	reader, known := o.Hosts[at.Host]
-	if at.Scheme != "https" || !known {
-		return nil, fault.New(fault.Invalid, "nobody here can read %s: no integration is configured for it", at.Redacted())
-	}
-	return reader.Tree(ctx, at, token)
-}
-
-// relativeTo resolves as Backstage does: a leading slash is the root of the repository at that ref.
-func relativeTo(base *url.URL, ref string) (*url.URL, error) {
-	parsed, err := url.Parse(ref)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "%q is not a URL", ref)
-	}
-	if strings.HasPrefix(ref, "/") && parsed.Host == "" {
-		if parts := strings.SplitN(strings.TrimPrefix(base.Path, "/"), "/", 5); len(parts) >= 4 {
-			rooted := *base
-			rooted.Path = "/" + path.Join(append(parts[:4:4], path.Clean(parsed.Path))...)
-			return &rooted, nil
-		}
-	}
-	return base.ResolveReference(parsed), nil
+func absolute(ref string) bool {
+	at, err := url.Parse(ref)
+	return err == nil && at.IsAbs()
 }
 
 // inside joins a folder and what a template names relative to it.
 func inside(dir, ref string) (string, error) {
 	name := path.Join(dir, ref)
-	if !fs.ValidPath(name) || strings.Contains(name, `\`) {
-		return "", fault.New(fault.Denied, "%q leads out of the template's folder", ref)
+	if strings.HasPrefix(ref, "/") || !fs.ValidPath(name) || strings.Contains(name, `\`) {
+		return "", outside()
 	}
 	return name, nil
 }
 
-func sub(files fs.FS, name, ref string) (fs.FS, error) {
-	info, err := fs.Stat(files, name)
-	switch {
-	case err != nil:
-		return nil, fault.Wrap(fault.NotFound, err, "there is no folder %q beside the template", ref)
-	case !info.IsDir():
-		return nil, fault.New(fault.Invalid, "%q is a file; a folder is needed", ref)
+// outside is how Backstage words the refusal of a path that leaves its folder.
+func outside() error {
+	return fault.New(fault.Denied, "Relative path is not allowed to refer to a directory outside its parent")
+}
+
+func readable(err error) error {
+	if err == nil || fault.KindOf(err) != fault.Internal {
+		return err
 	}
-	inner, err := fs.Sub(files, name)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "the folder %q can't be read", ref)
-	}
-	return inner, nil
+	return fault.Wrap(fault.Unavailable, err, "the files can't be read now")
 }

@@ -2,18 +2,16 @@ package fetch
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/secrets"
-	"github.com/invopop/jsonschema"
 )
 
 // TemplateInput is the input of fetch:template.
@@ -30,21 +28,6 @@ type TemplateInput struct {
 	LstripBlocks          bool     `json:"lstripBlocks,omitempty" jsonschema_description:"Drop blanks before a block tag that begins its line."`
 	Token                 string   `json:"token,omitempty" jsonschema_description:"Credentials to read the folder with, instead of the configured ones."`
 }
-
-// Values is a JSON object that keeps the order of its keys.
-type Values struct{ object *expr.Object }
-
-// JSONSchema says that any object will do.
-func (Values) JSONSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "object"} }
-
-// UnmarshalJSON reads an object.
-func (v *Values) UnmarshalJSON(raw []byte) error {
-	v.object = &expr.Object{}
-	return v.object.UnmarshalJSON(raw)
-}
-
-// MarshalJSON writes it.
-func (v Values) MarshalJSON() ([]byte, error) { return json.Marshal(v.object) }
 
 // Template is fetch:template.
 func Template(o Options) activities.Action {
@@ -78,7 +61,7 @@ func Template(o Options) activities.Action {
         name: ${{ parameters.name }}
 `,
 		}},
-		Workspace: plan.Writes, PathInputs: targetPath, WhyNoUndo: whyNoUndo,
+		Workspace: plan.Writes, PathInputs: targetFolder, WhyNoUndo: whyNoUndo, RunsDry: true,
 		Do: func(ctx context.Context, call *activities.Call, in TemplateInput) (Nothing, error) {
 			return Nothing{}, o.template(ctx, call, in)
 		},
@@ -86,36 +69,44 @@ func Template(o Options) activities.Action {
 }
 
 func (o Options) template(ctx context.Context, call *activities.Call, in TemplateInput) error {
+	target, err := within(call, in.TargetPath)
+	if err != nil {
+		return err
+	}
 	extension, err := in.extension()
 	if err != nil {
 		return err
 	}
-	target, err := within(in.TargetPath)
-	if err != nil {
-		return err
-	}
-	call.Log("Fetching template content from %s", in.URL)
-	source, done, err := o.open(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
+	call.Log("Fetching template content from remote URL")
+	source, done, err := o.folder(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
 	if err != nil {
 		return err
 	}
 	defer done()
+	call.Log("Listing files and directories in template")
+	all, err := list(ctx, source)
+	if err != nil {
+		return err
+	}
 	verbatim, err := compileGlobs(source, in.CopyWithoutTemplating)
 	if err != nil {
 		return err
 	}
-	t := renderer{
-		copier: copier{call: call, from: source}, target: target, replace: in.Replace, extension: extension, verbatim: verbatim,
-		options: expr.Options{CookiecutterCompat: in.CookiecutterCompat, TrimBlocks: in.TrimBlocks, LstripBlocks: in.LstripBlocks},
-		env:     in.env(),
+	logValues(call, fmt.Sprintf("Processing %d template files/directories with input values", len(all)), in.Values)
+	t := skeleton{
+		call: call, source: source, target: target, replace: in.Replace, extension: extension, verbatim: verbatim,
+		renderer: o.renderer(in.Values, expr.Options{CookiecutterCompat: in.CookiecutterCompat, TrimBlocks: in.TrimBlocks, LstripBlocks: in.LstripBlocks}),
 	}
-	if err := walk(ctx, source, func(name string, d fs.DirEntry) error { return t.entry(ctx, name, d) }); err != nil {
-		return err
+	for _, f := range all {
+		if err := t.entry(ctx, f); err != nil {
+			return err
+		}
 	}
-	call.Log("Rendered %d files and folders to %s", t.written, target)
+	call.Log("Template result written to %s", shown(call, target))
 	return nil
 }
 
+// extension gives the ending of the files to render, with its dot; "" means all files.
 func (in TemplateInput) extension() (string, error) {
 	extension := ""
 	switch e := in.TemplateFileExtension.(type) {
@@ -129,87 +120,91 @@ func (in TemplateInput) extension() (string, error) {
 			extension = "." + e
 		}
 	}
-	if extension != "" && (len(in.CopyWithoutTemplating) > 0 || in.CookiecutterCompat) {
-		return "", fault.New(fault.Invalid, "templateFileExtension can't be combined with copyWithoutTemplating or cookiecutterCompat")
+	if extension != "" && (in.CopyWithoutTemplating != nil || in.CookiecutterCompat) {
+		return "", fault.New(fault.Invalid, "Fetch action input extension incompatible with copyWithoutTemplating and cookiecutterCompat")
 	}
 	return extension, nil
 }
 
-func (in TemplateInput) env() *expr.Env {
-	values := in.Values.object
-	if values == nil {
-		values = &expr.Object{}
-	}
-	root := "values"
-	if in.CookiecutterCompat {
-		root = "cookiecutter"
-	}
-	return &expr.Env{Vars: expr.NewObject(root, values)}
-}
-
-// renderer is one run of fetch:template over its folder.
-type renderer struct {
-	copier
+// skeleton is one run of fetch:template over its folder.
+type skeleton struct {
+	renderer
+	call      *activities.Call
+	source    fs.FS
 	target    string
 	replace   bool
 	extension string
 	verbatim  globs
-	options   expr.Options
-	env       *expr.Env
-	written   int
 }
 
-func (t *renderer) entry(ctx context.Context, name string, d fs.DirEntry) error {
-	to, contents := name, !t.verbatim.match(name)
-	if t.extension != "" && !d.IsDir() {
-		to, contents = strings.CutSuffix(name, t.extension)
+func (t skeleton) entry(ctx context.Context, f found) error {
+	location, contents := f.location(), !t.verbatim.match(f)
+	named := location
+	if t.extension != "" {
+		contents = !f.IsDir() && extensionOf(f.Name()) == t.extension
+		if contents {
+			named = strings.TrimSuffix(named, t.extension)
+		}
 	}
-	if d.IsDir() {
-		to += "/"
-	}
-	to, err := t.render(ctx, name, to)
+	to, err := t.render(ctx, location, named)
 	if err != nil {
 		return err
 	}
 	// A name of which a part came to nothing is how templates leave files and folders out.
-	if to == "" || strings.HasPrefix(to, "/") || strings.Contains(to, "//") || strings.HasSuffix(to, "/") != d.IsDir() {
+	if to == "" || strings.HasPrefix(to, "/") || strings.Contains(to, "//") {
 		return nil
 	}
-	to = strings.TrimSuffix(to, "/")
-	if !fs.ValidPath(to) {
-		return fault.New(fault.Denied, "the name of %s renders to %q, which leaves the target folder", name, to)
+	clean := path.Clean(to)
+	if strings.HasPrefix(clean, "..") || strings.Contains(clean, `\`) {
+		return fault.New(fault.Denied, "the name of %s renders to %q, which leaves the target folder", location, to)
 	}
-	to = path.Join(t.target, to)
-	if !t.replace && t.call.Files.Exists(to) {
+	to = path.Join(t.target, clean)
+	if !t.replace && there(t.call, to) {
 		return nil
 	}
-	var render func([]byte) ([]byte, error)
+	if !contents && t.extension == "" {
+		t.call.Log("Copying file/directory %s without processing.", location)
+	}
+	switch {
+	case f.IsDir():
+		t.call.Log("Writing directory %s to template output path.", location)
+		return t.call.Files.Mkdir(to)
+	case f.Type()&fs.ModeSymlink != 0:
+		t.call.Log("Copying file binary or symbolic link at %s, to template output path.", location)
+		return copyLink(t.call, t.source, f.name, to)
+	case !f.Type().IsRegular():
+		return nil
+	}
+	content, mode, err := readEntry(t.source, f)
+	if err != nil {
+		return err
+	}
+	if isBinary(content) {
+		t.call.Log("Copying file binary or symbolic link at %s, to template output path.", location)
+		return t.call.Files.WriteFile(to, content, mode)
+	}
+	t.call.Log("Writing file %s to template output path with mode %d.", location, unixMode(mode))
+	written := text(content)
 	if contents {
-		render = func(content []byte) ([]byte, error) {
-			if isBinary(content) || !utf8.Valid(content) {
-				return content, nil
-			}
-			text, err := t.render(ctx, name, string(content))
-			return []byte(text), err
+		if written, err = t.render(ctx, location, written); err != nil {
+			return err
 		}
 	}
-	t.written++
-	return t.copy(name, d, to, render)
+	return write(t.call, to, written, mode)
 }
 
-func (t *renderer) render(ctx context.Context, name, text string) (string, error) {
-	if !strings.Contains(text, "{") {
-		return text, nil
+// extensionOf is the ending of a name with its dot; a dot that begins the name begins no ending.
+func extensionOf(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i > 0 {
+		return name[i:]
 	}
-	parsed, err := expr.Parse(text, t.options)
-	if err == nil {
-		text, err = parsed.Render(ctx, t.env)
+	return ""
+}
+
+// unixMode is the mode of a file as Unix counts, in the two forms that a repository, and a workspace, knows.
+func unixMode(mode fs.FileMode) int {
+	if mode&0o111 != 0 {
+		return 0o100755
 	}
-	if ctx.Err() != nil {
-		return "", fault.Wrap(fault.Unavailable, ctx.Err(), "there was no time to render %s", name)
-	}
-	if err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "%s can't be rendered: %s", name, err)
-	}
-	return text, nil
+	return 0o100644
 }

@@ -65,8 +65,9 @@ func (p *Publisher) Actions() []activities.Action {
       description: ${{ parameters.description }}
       defaultBranch: main
 `}},
-			Do:   p.publish,
-			Undo: p.unpublish,
+			Do:      p.publish,
+			Preview: p.preview,
+			Undo:    p.unpublish,
 		}),
 	}
 }

@@ -82,8 +82,9 @@ func (d *Desk) Actions() []activities.Action {
       title: Access to the LLM gateway for ${{ parameters.team }}
       description: ${{ parameters.useCase }}
 `}},
-			Do:   d.open,
-			Undo: d.cancel,
+			Do:      d.open,
+			Preview: previewOpen,
+			Undo:    d.cancel,
 		}),
 		activities.Define(activities.Spec[UpdateInput, Updated]{
 			ID:          "itsm:ticket:update",
@@ -100,6 +101,7 @@ func (d *Desk) Actions() []activities.Action {
 `}},
 			WhyNoUndo: "A ticket is a record of what happened; the undo of itsm:ticket:open closes it.",
 			Do:        d.update,
+			Preview:   previewUpdate,
 		}),
 	}
 }

@@ -31,8 +31,9 @@ func (c *Client) Actions() []activities.Action {
     lease:
       ttl: 30d
 `}},
-			Do:   c.add,
-			Undo: c.remove,
+			Do:      c.add,
+			Preview: preview,
+			Undo:    c.remove,
 		}),
 	}
 }

@@ -38,7 +38,8 @@ func TestDo_LaterAttemptSaysSomethingElse_NoLineIsLost(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{
-		"Beginning step Make it", "looking", "created", "Attempt 1 did not succeed: gone away", "published", "published", "Finished step Make it",
+		"Beginning step Make it", infoMark + "looking", infoMark + "created", warnMark + "Attempt 1 did not succeed: gone away",
+		infoMark + "published", infoMark + "published", "Finished step Make it",
 	}, b.journal.messages())
 }
 
@@ -114,7 +115,7 @@ func TestDo_SecretsThatBeginAlike_HiddenWhole(t *testing.T) {
 		_, err := b.Do(t.Context(), "test:make", invocation(`{"name":{"$gildway:secret":{"source":"${{ secrets.c }}"}}}`))
 		require.NoError(t, err)
 	}
-	require.Contains(t, b.journal.messages(), "made ***")
-	require.NotContains(t, b.journal.messages(), "made ***-two-three")
+	require.Contains(t, b.journal.messages(), infoMark+"made ***")
+	require.NotContains(t, b.journal.messages(), infoMark+"made ***-two-three")
 	require.Len(t, b.journal.events, 3)
 }

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -37,42 +36,77 @@ func (r *Runner) do(ctx context.Context, id string, in activities.Invocation) (a
 	if err != nil {
 		return none, err
 	}
-	if in.First {
-		if err := r.line(ctx, in.Run.Task, stepKey(in.Step, "begin"), in.Step, "processing", "Beginning step "+in.StepName); err != nil {
+	c, err := r.start(ctx, action, in)
+	if err != nil {
+		return none, err
+	}
+	out, err := c.carryOut(ctx, action)
+	if err != nil {
+		c.stumbled(ctx, "Attempt %d did not succeed: %s", err)
+		return none, err
+	}
+	if !action.Info().Local {
+		if err := r.audit(ctx, StepDone, id, c.in, out.Output, nil); err != nil {
 			return none, err
+		}
+	}
+	return out, c.finish(ctx)
+}
+
+// start tells people that a call begins.
+func (r *Runner) start(ctx context.Context, action activities.Action, in activities.Invocation) (*calling, error) {
+	if in.First {
+		if err := r.begin(ctx, in.Run.Task, in.Step, in.StepName, nil); err != nil {
+			return nil, err
 		}
 	}
 	c, err := r.prepare(ctx, action, in, "")
 	if err != nil {
-		return none, err
+		return nil, err
 	}
-	if in.Iteration != "" {
-		c.call.Log("Running step each: %s", mustJSON(map[string]string{"key": in.Iteration}))
+	for _, text := range c.in.Says {
+		c.call.LogAt(activities.LogInfo, text, nil)
 	}
+	return c, nil
+}
+
+// carryOut runs the action and keeps what it gave.
+func (c *calling) carryOut(ctx context.Context, action activities.Action) (out activities.Outcome, err error) {
 	var output json.RawMessage
 	err = c.guard(ctx, func(ctx context.Context) (err error) {
 		output, err = action.Do(ctx, c.call, c.input)
 		return err
 	})
 	if err != nil {
-		c.stumbled(ctx, "Attempt %d did not succeed: %s", err)
-		return none, err
+		return out, err
 	}
-	out := activities.Outcome{Output: c.hide.json(output)}
+	if out.Output, err = c.keep(ctx, output); err != nil {
+		return out, err
+	}
 	if c.files != nil {
-		if out.Layer, err = c.files.Seal(ctx); err != nil {
-			return none, err
-		}
-	}
-	if !action.Info().Local {
-		if err := r.audit(ctx, StepDone, id, in, out.Output, nil); err != nil {
-			return none, err
-		}
-	}
-	if in.Last {
-		err = r.line(ctx, in.Run.Task, stepKey(in.Step, "end"), in.Step, "completed", "Finished step "+in.StepName)
+		out.Layer, err = c.files.Seal(ctx)
 	}
 	return out, err
+}
+
+// keep makes of an output what may stand in history: without secrets, and not too large.
+func (c *calling) keep(ctx context.Context, output json.RawMessage) (json.RawMessage, error) {
+	output, err := c.hide.json(output)
+	if err != nil {
+		return nil, err
+	}
+	limit := largestOutput
+	if c.in.Item != nil {
+		limit = largestItemOutput
+	}
+	return c.runner.offload(ctx, output, limit)
+}
+
+func (c *calling) finish(ctx context.Context) error {
+	if !c.in.Last || cancelled(ctx) { // the run has said that a cancelled step failed
+		return nil
+	}
+	return c.runner.line(ctx, c.in.Run.Task, stepKey(c.in.Step, "end"), c.in.Step, "completed", "Finished step "+c.in.StepName)
 }
 
 // Undo takes back what an action did. Its errors are sealed.
@@ -93,20 +127,27 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 	if err != nil {
 		return err
 	}
+	output, err := r.undoOutput(ctx, in)
+	if err != nil {
+		return err
+	}
 	err = c.guard(ctx, func(ctx context.Context) error {
-		return action.Undo(ctx, c.call, c.input, in.Output, in.Why)
+		return action.Undo(ctx, c.call, c.input, output, in.Why)
 	})
 	if err != nil {
 		c.stumbled(ctx, "Attempt %d to undo this step did not succeed: %s", err)
 		return err
 	}
-	return r.audit(ctx, StepUndone, id, in.Invocation, in.Output, map[string]any{"why": in.Why})
+	if in.From != nil {
+		in.Output = mustJSON(in.From)
+	}
+	return r.audit(ctx, StepUndone, id, c.in, in.Output, map[string]any{"why": in.Why})
 }
 
 func (r *Runner) action(id string) (activities.Action, error) {
 	action, ok := r.registry.Get(id)
 	if !ok {
-		return action, fault.New(fault.NotFound, "Template action with ID '%s' is not registered.", id)
+		return action, fault.New(fault.NotFound, "Template action with ID '%s' is not registered. See https://backstage.io/docs/features/software-templates/builtin-actions/ on how to add a new action module.", id)
 	}
 	return action, nil
 }
@@ -138,14 +179,23 @@ type calling struct {
 }
 
 func (r *Runner) prepare(ctx context.Context, action activities.Action, in activities.Invocation, prefix string) (*calling, error) {
+	in, err := r.withItem(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	c := &calling{runner: r, in: in, prefix: prefix, said: map[string]int{}}
-	var err error
 	if c.input, c.hide, err = r.reveal(ctx, in); err != nil {
 		return nil, err
 	}
 	c.call = &activities.Call{
 		Run: in.Run, Step: in.Step, StepName: in.StepName, Iteration: in.Iteration, Key: in.Key(), LeaseEnds: in.LeaseEnds,
-		Log:  func(format string, args ...any) { c.say(ctx, fmt.Sprintf(format, args...)) },
+		Root: "/workspaces/" + in.Run.Task,
+		Log: func(format string, args ...any) {
+			c.say(ctx, logLine(activities.LogInfo, fmt.Sprintf(format, args...), nil))
+		},
+		LogAt: func(level activities.LogLevel, text string, details map[string]any) {
+			c.say(ctx, logLine(level, text, details))
+		},
 		Once: c.once,
 	}
 	access := action.Info().Workspace
@@ -208,7 +258,7 @@ func (c *calling) stumbled(ctx context.Context, format string, err error) {
 	if c.prefix == "" {
 		key = c.key("attempt/" + strconv.Itoa(int(attempt(ctx))))
 	}
-	text := fmt.Sprintf(format, attempt(ctx), f.Public)
+	text := logLine(activities.LogWarn, fmt.Sprintf(format, attempt(ctx), f.Public), nil)
 	if err := c.runner.line(ctx, c.in.Run.Task, key, c.in.Step, "", text); err != nil {
 		c.runner.log.WarnContext(ctx, "a line of a run's log is lost", "task", c.in.Run.Task, "step", c.in.Step, "cause", err)
 	}
@@ -243,24 +293,7 @@ func (c *calling) once(ctx context.Context, name string, into any, fn func(conte
 	return nil
 }
 
-// line writes an event of the run's log.
-func (r *Runner) line(ctx context.Context, task, key, step, status, text string) error {
-	return answering(r.journal.Log(ctx, task, key, step, status, text))
-}
-
-// stepKey names an event that a step has once, whoever writes it.
-func stepKey(step, what string) string { return step + "//" + what }
-
-// answering makes a fault of a journal's error: it may work later.
-func answering(err error) error {
-	var f *fault.Error
-	if err == nil || errors.As(err, &f) {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "the run's journal does not answer")
-}
-
-func mustJSON(v map[string]string) string {
-	raw, _ := json.Marshal(v) // strings always encode
-	return string(raw)
+func mustJSON(v *activities.InBlob) json.RawMessage {
+	raw, _ := json.Marshal(v) // a string and a number always encode
+	return raw
 }

@@ -55,7 +55,7 @@ func TestDo_RepeatedAttempt_TellsTheJournalOnce(t *testing.T) {
 	}
 	require.Equal(t, []event{
 		{"make", "processing", "Beginning step Make it"},
-		{"make", "", "made x"},
+		{"make", "", infoMark + "made x"},
 		{"make", "completed", "Finished step Make it"},
 	}, b.journal.events)
 	require.Len(t, b.journal.audits, 1)
@@ -72,11 +72,13 @@ func TestDo_Iterations_BeginAndEndOnceForTheStep(t *testing.T) {
 	for i, key := range []string{"0", "1"} {
 		in := invocation(`{"name":"` + key + `"}`)
 		in.Iteration, in.First, in.Last = key, i == 0, i == 1
+		in.Says = []string{`Running step each: {"key":"` + key + `","value":"v"}`}
 		_, err := b.Do(t.Context(), "test:make", in)
 		require.NoError(t, err)
 	}
 	require.Equal(t, []string{
-		"Beginning step Make it", `Running step each: {"key":"0"}`, "made 0", `Running step each: {"key":"1"}`, "made 1", "Finished step Make it",
+		"Beginning step Make it", infoMark + `Running step each: {"key":"0","value":"v"}`, infoMark + "made 0",
+		infoMark + `Running step each: {"key":"1","value":"v"}`, infoMark + "made 1", "Finished step Make it",
 	}, b.journal.messages())
 	require.Len(t, b.journal.audits, 2)
 }
@@ -239,7 +241,7 @@ func TestUndo_TakesBackWithTheSameKeyAndIsAudited(t *testing.T) {
 	require.Equal(t, info().Task+"/make", key)
 	require.Equal(t, "the run failed: x", why)
 	require.Equal(t, [2]thing{{"in"}, {"out"}}, got)
-	require.Equal(t, []string{"taken back"}, b.journal.messages())
+	require.Equal(t, []string{infoMark + "taken back"}, b.journal.messages())
 	require.Len(t, b.journal.audits, 1)
 	require.Equal(t, StepUndone, b.journal.audits[0]["kind"])
 	require.Equal(t, "the run failed: x", b.journal.audits[0]["why"])
@@ -256,7 +258,7 @@ func TestUndo_TriedForEver_SaysSoOnce(t *testing.T) {
 		err := b.Undo(t.Context(), "test:make", activities.UndoInvocation{Invocation: invocation(`{}`), Output: json.RawMessage(`{}`)})
 		require.Equal(t, fault.Unavailable, fault.Unseal(err).Kind)
 	}
-	require.Equal(t, []string{"Attempt 1 to undo this step did not succeed: down"}, b.journal.messages())
+	require.Equal(t, []string{warnMark + "Attempt 1 to undo this step did not succeed: down"}, b.journal.messages())
 }
 
 func TestDo_RunCancelled_EndsAsCancelled(t *testing.T) {
@@ -289,5 +291,5 @@ func TestRegister_EveryQueueGetsItsOwnAndTheMainOneTheLocal(t *testing.T) {
 	b.Register(github, activities.GitHubQueue)
 	b.Register(main, activities.MainQueue)
 	require.ElementsMatch(t, []string{"test:make", "test:make.undo", "test:say"}, github.names)
-	require.ElementsMatch(t, []string{"gildway:evaluate", "gildway:outputs", "gildway:record", "test:say"}, main.names)
+	require.ElementsMatch(t, []string{"gildway:evaluate", "gildway:outputs", "gildway:record", "gildway:items", "gildway:gather", "test:say"}, main.names)
 }

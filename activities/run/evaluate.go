@@ -3,21 +3,24 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/conform"
 	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
 )
 
-// Evaluate says what a step's `if`, `each` and `input` come to, by Backstage's rules. What mentions
-// `secrets` in the input is held back for the action's own activity.
+// Evaluate says what a step's `if`, `each` and `input` come to, by Backstage's rules, and whether its action takes
+// them. What reads secrets in the input is held back for the action's own activity.
 func (r *Runner) Evaluate(ctx context.Context, in activities.EvaluateInput) (activities.Evaluated, error) {
 	var out activities.Evaluated
-	err := pure(ctx, func() (err error) {
-		out, err = r.evaluate(ctx, in)
+	err := pure(ctx, func() error {
+		e, err := r.evaluation(ctx, in)
+		if err == nil {
+			out, err = e.evaluate(ctx)
+		}
 		return err
 	})
 	if err != nil {
@@ -26,154 +29,133 @@ func (r *Runner) Evaluate(ctx context.Context, in activities.EvaluateInput) (act
 	return out, nil
 }
 
-func (r *Runner) evaluate(ctx context.Context, in activities.EvaluateInput) (activities.Evaluated, error) {
-	var out activities.Evaluated
-	vars, err := variables(in.Run, in.Scope.Steps)
-	if err != nil {
-		return out, err
-	}
-	s := scope{vars: vars, failed: in.Scope.Failed}
-	e := evaluation{runner: r, in: in}
-	for _, part := range []struct {
-		raw  json.RawMessage
-		into *any
-	}{{in.Step.If, &e.when}, {in.Step.Each, &e.each}, {in.Step.Input, &e.input}} {
-		*part.into = expr.Undefined
-		if len(part.raw) > 0 {
-			if *part.into, err = expr.FromJSON(part.raw); err != nil {
-				return out, fault.Wrap(fault.Internal, err, "the step %s can't be read", in.Step.ID)
-			}
-		}
-	}
-	out.Looped = e.each != any(expr.Undefined)
-	switch {
-	case e.when == false:
-		out.Skip = true
-	case out.Looped:
-		out.Items, err = e.loop(ctx, &s)
-	default:
-		var runs bool
-		if runs, err = e.runs(ctx, &s); err != nil {
-			break
-		}
-		if out.Skip = !runs; runs {
-			var item activities.Item
-			item.Input, err = e.inputs(ctx, &s, nil)
-			out.Items = []activities.Item{item}
-		}
-	}
-	out.CheckedFailure = s.asked
-	return out, err
-}
-
 // evaluation is a step being evaluated.
 type evaluation struct {
 	runner            *Runner
 	in                activities.EvaluateInput
+	action            activities.Action
 	when, each, input any
+	branches          []any // the `if` of each
+	plain             scope // what every expression of the step sees
+
+	values map[string]json.RawMessage // the run's, by name; read when the first expression is held
+	reads  map[string]reading         // by source
 }
 
-// runs evaluates `if`. Secrets are not in scope unless the step loops.
-func (e evaluation) runs(ctx context.Context, s *scope) (bool, error) {
-	if e.when == any(expr.Undefined) || e.when == nil {
+func (r *Runner) evaluation(ctx context.Context, in activities.EvaluateInput) (*evaluation, error) {
+	e := &evaluation{runner: r, in: in, branches: make([]any, len(in.Step.Branches)), reads: map[string]reading{}}
+	parts := map[*any]json.RawMessage{&e.when: in.Step.If, &e.each: in.Step.Each, &e.input: in.Step.Input}
+	for i, b := range in.Step.Branches {
+		parts[&e.branches[i]] = b.If
+	}
+	for into, raw := range parts {
+		*into = expr.Undefined
+		if len(raw) == 0 {
+			continue
+		}
+		v, err := expr.FromJSON(raw)
+		if err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "the step %s can't be read", in.Step.ID)
+		}
+		*into = v
+	}
+	refs := references(append(slices.Clone(e.branches), e.when, e.each, e.input)...)
+	vars, err := r.variables(ctx, in.Run, named(in.Scope.Steps, "steps", refs))
+	e.plain = scope{runner: r, vars: vars, failed: in.Scope.Failed}
+	return e, err
+}
+
+func (e *evaluation) evaluate(ctx context.Context) (out activities.Evaluated, err error) {
+	out.Looped = e.each != any(expr.Undefined)
+	if e.when == false {
+		out.Skip = true
+		return out, nil
+	}
+	runs, err := e.runs(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.CheckedFailure = e.plain.asked
+	out.Skip = !runs && !out.Looped // a loop asks for every item
+	if out.Skip || e.in.Scope.Failed && !out.CheckedFailure {
+		return out, nil
+	}
+	if e.in.Step.Kind == plan.SwitchStep {
+		out.Branch, err = e.choose(ctx)
+		return out, err
+	}
+	if e.action, err = e.runner.action(e.in.Step.Action); err != nil {
+		return out, err
+	}
+	if out.Looped {
+		return out, e.loop(ctx, &out)
+	}
+	var item activities.Item
+	if item.Input, err = e.inputs(ctx, &e.plain, nil); err == nil {
+		item.Input, err = e.runner.offload(ctx, item.Input, largestOutput)
+	}
+	out.Items = []activities.Item{item}
+	return out, err
+}
+
+// runs evaluates `if` where neither secrets nor items are in scope. Backstage asks only what is a text.
+func (e *evaluation) runs(ctx context.Context) (bool, error) {
+	when, ok := e.when.(string)
+	if !ok {
 		return true, nil
 	}
-	v, err := s.render(ctx, e.when)
+	v, err := e.plain.render(ctx, when)
 	return truthy(v), err
 }
 
-func (e evaluation) loop(ctx context.Context, s *scope) ([]activities.Item, error) {
-	if mentionsSecrets(e.each) {
-		return nil, fault.New(fault.Invalid, "`each` of step %s reads `secrets`: what a step loops over stands in the run's history. Read the secret in `input` instead", e.in.Step.ID)
-	}
-	over, err := s.render(ctx, e.each)
-	if err != nil {
-		return nil, err
-	}
-	var each []*expr.Object
-	switch over := over.(type) {
-	case []any:
-		for i, v := range over {
-			each = append(each, expr.NewObject("key", strconv.Itoa(i), "value", v))
+// choose gives the first branch whose `if` is absent or true, "" if there is none.
+func (e *evaluation) choose(ctx context.Context) (string, error) {
+	for i, when := range e.branches {
+		if when != any(expr.Undefined) && when != nil {
+			v, err := e.plain.render(ctx, when)
+			if err != nil {
+				return "", err
+			}
+			if !truthy(v) {
+				continue
+			}
 		}
-	case *expr.Object:
-		for k, v := range over.All() {
-			each = append(each, expr.NewObject("key", k, "value", v))
-		}
-	default:
-		return nil, fault.New(fault.Invalid, "`each` of step %s is %s; it must be an array or an object", e.in.Step.ID, kindOf(over))
+		return e.in.Step.Branches[i].Name, nil
 	}
-	vars := s.vars
-	defer func() { s.vars = vars }()
-	items := make([]activities.Item, 0, len(each))
-	for _, one := range each {
-		s.vars = vars.With("each", one)
-		item, err := e.item(ctx, s, one)
-		if err != nil {
+	return "", nil
+}
+
+// inputs renders `input` for an item, nil without a loop, and checks it.
+func (e *evaluation) inputs(ctx context.Context, s *scope, of *item) (json.RawMessage, error) {
+	var rendered any = &expr.Object{}
+	if expr.Truthy(e.input) {
+		var err error
+		if rendered, err = e.inputTree(ctx, s, e.input, of); err != nil {
 			return nil, err
 		}
-		items = append(items, item)
 	}
-	return items, nil
-}
-
-func (e evaluation) item(ctx context.Context, s *scope, each *expr.Object) (activities.Item, error) {
-	var item activities.Item
-	key, _ := each.Get("key")
-	value, _ := each.Get("value")
-	item.Key = key.(string)
-	var err error
-	if item.Value, err = expr.ToJSON(value); err != nil {
-		return item, fault.Wrap(fault.Internal, err, "an item of step %s can't be written as JSON", e.in.Step.ID)
-	}
-	condition := *s
-	if mentionsSecrets(e.when) {
-		secrets, err := e.runner.secretsOf(ctx, e.in.Run.Task)
-		if err != nil {
-			return item, err
-		}
-		condition.vars = s.vars.With("secrets", secrets)
-	}
-	runs, err := e.runs(ctx, &condition)
-	s.asked = s.asked || condition.asked
-	if err != nil {
-		return item, err
-	}
-	if item.Skip = !runs; item.Skip {
-		return item, nil
-	}
-	item.Input, err = e.inputs(ctx, s, each)
-	return item, err
-}
-
-// inputs renders `input`.
-func (e evaluation) inputs(ctx context.Context, s *scope, each *expr.Object) (json.RawMessage, error) {
-	if e.input == any(expr.Undefined) || e.input == nil {
-		return json.RawMessage("{}"), nil
-	}
-	v, err := e.inputTree(ctx, s, e.input, each)
-	if err != nil {
+	if err := e.action.CheckItem(of.name(), known(rendered)); err != nil {
 		return nil, err
 	}
-	raw, err := expr.ToJSON(v)
+	raw, err := expr.ToJSON(rendered)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "the input of step %s can't be written as JSON", e.in.Step.ID)
 	}
 	return raw, nil
 }
 
-func (e evaluation) inputTree(ctx context.Context, s *scope, tree any, each *expr.Object) (any, error) {
+func (e *evaluation) inputTree(ctx context.Context, s *scope, tree any, of *item) (any, error) {
 	switch tree := tree.(type) {
 	case string:
-		if mentionsSecrets(tree) {
-			return hold(tree, e.in, each)
+		if e.waits(tree, of) {
+			return e.hold(tree, of)
 		}
 		v, err := s.render(ctx, tree)
 		return escape(v), err
 	case []any:
 		out := make([]any, len(tree))
-		for i, item := range tree {
-			v, err := e.inputTree(ctx, s, item, each)
+		for i, part := range tree {
+			v, err := e.inputTree(ctx, s, part, of)
 			if err != nil {
 				return nil, err
 			}
@@ -182,93 +164,49 @@ func (e evaluation) inputTree(ctx context.Context, s *scope, tree any, each *exp
 		return out, nil
 	case *expr.Object:
 		out := &expr.Object{}
-		for key, item := range tree.All() {
-			v, err := e.inputTree(ctx, s, item, each)
+		for key, part := range tree.All() {
+			if reserved(key) {
+				return nil, fault.New(fault.Invalid, "the input of step %s has the key %q: what begins with %q is reserved", e.in.Step.ID, key, markPrefix)
+			}
+			v, err := e.inputTree(ctx, s, part, of)
 			if err != nil {
 				return nil, err
 			}
-			out.Set(key, v)
+			if v != any(expr.Undefined) {
+				out.Set(key, v)
+			}
 		}
 		return out, nil
 	}
 	return tree, nil
 }
 
-// scope is what expressions see, and whether one asked for the run's fate.
-type scope struct {
-	vars   *expr.Object
-	failed bool
-	asked  bool // always() or failure() was called while it mattered
-}
-
-func (s *scope) render(ctx context.Context, tree any) (any, error) {
-	env := &expr.Env{Vars: s.vars, Funcs: map[string]expr.Func{
-		"always":  func([]any) (any, error) { s.asked = true; return true, nil },
-		"failure": func([]any) (any, error) { s.asked = true; return s.failed, nil },
-	}}
-	v, err := expr.RenderTree(ctx, tree, env)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "there was no time to evaluate an expression")
-	}
-	return v, nil
-}
-
-// variables are what every expression of a run sees.
-func variables(run activities.RunInfo, steps map[string]json.RawMessage) (*expr.Object, error) {
-	read := func(raw json.RawMessage, absent any) (any, error) {
-		if len(raw) == 0 {
-			return absent, nil
+// known is a rendered input with what is known of it: what waits for its secrets is not.
+func known(tree any) any {
+	switch tree := tree.(type) {
+	case []any:
+		out := make([]any, len(tree))
+		for i, part := range tree {
+			out[i] = known(part)
 		}
-		v, err := expr.FromJSON(raw)
-		if err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "what the run %s knows can't be read", run.Task)
+		return out
+	case *expr.Object:
+		if tree.Has(secretMark) {
+			return conform.Unknown
 		}
-		return v, nil
-	}
-	parameters, err := read(run.Values, &expr.Object{})
-	if err != nil {
-		return nil, err
-	}
-	entity, err := read(run.Requester.Entity, expr.Undefined)
-	if err != nil {
-		return nil, err
-	}
-	done := &expr.Object{}
-	for _, id := range slices.Sorted(maps.Keys(steps)) {
-		step, err := read(steps[id], &expr.Object{})
-		if err != nil {
-			return nil, err
+		if data, ok := tree.Get(dataMark); ok {
+			return data
 		}
-		done.Set(id, step)
+		out := &expr.Object{}
+		for key, part := range tree.All() {
+			if part = known(part); part != any(expr.Undefined) {
+				out.Set(key, part)
+			}
+		}
+		return out
 	}
-	return expr.NewObject(
-		"parameters", parameters,
-		"steps", done,
-		"user", expr.NewObject("entity", entity, "ref", run.Requester.Ref),
-		"context", expr.NewObject("task", expr.NewObject("id", run.Task)),
-		"environment", expr.NewObject("parameters", &expr.Object{}, "secrets", &expr.Object{}),
-	), nil
-}
-
-// truthy is Backstage's rule for `if`: an array counts as true only if there is something in it.
-func truthy(v any) bool {
-	if list, ok := v.([]any); ok {
-		return len(list) > 0
+	if tree == any(expr.Undefined) {
+		return nil // in an array
 	}
-	return expr.Truthy(v)
-}
-
-func kindOf(v any) string {
-	switch v.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case float64:
-		return "a number"
-	case string:
-		return "a string"
-	default:
-		return "undefined"
-	}
+	return tree
 }

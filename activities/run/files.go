@@ -14,6 +14,7 @@ func (readOnly) WriteFile(name string, _ []byte, _ fs.FileMode) error { return r
 func (readOnly) Symlink(_, name string) error                         { return refuse(name) }
 func (readOnly) Mkdir(name string) error                              { return refuse(name) }
 func (readOnly) Remove(name string) error                             { return refuse(name) }
+func (readOnly) Rename(_, name string) error                          { return refuse(name) }
 
 func refuse(name string) error {
 	return fault.New(fault.Internal, "the action declares that it only reads the workspace, and writes %s", name)

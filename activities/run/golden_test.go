@@ -36,7 +36,7 @@ func access(t *testing.T, values, model string) (inputs map[string]string, skipp
 		require.NoError(t, err)
 		return raw
 	}
-	b := newBench(t, nil)
+	b := newBench(t, nil, anything())
 	scope := activities.Scope{Steps: map[string]json.RawMessage{
 		"model":      json.RawMessage(`{"output":{"entity":` + model + `}}`),
 		"ticket":     json.RawMessage(`{"output":{"ticketId":"t1","number":"TASK1","url":"https://now/t1"}}`),
@@ -48,7 +48,7 @@ func access(t *testing.T, values, model string) (inputs map[string]string, skipp
 	inputs, skipped = map[string]string{}, map[string]bool{}
 	for _, s := range doc.Spec.Steps {
 		out, err := b.Evaluate(t.Context(), activities.EvaluateInput{
-			Run: run, Scope: scope, Step: plan.Step{ID: s.ID, If: toJSON(s.If), Input: toJSON(s.Input)},
+			Run: run, Scope: scope, Step: plan.Step{ID: s.ID, Action: "test:make", If: toJSON(s.If), Input: toJSON(s.Input)},
 		})
 		require.NoError(t, err)
 		if skipped[s.ID] = out.Skip; !out.Skip {

@@ -18,6 +18,13 @@ import (
 	"github.com/gildway/gildway/internal/plan"
 )
 
+// How Backstage's logger begins a line.
+const (
+	infoMark  = "\x1b[32minfo\x1b[39m: "
+	warnMark  = "\x1b[33mwarn\x1b[39m: "
+	errorMark = "\x1b[31merror\x1b[39m: "
+)
+
 type event struct{ Step, Status, Message string }
 
 type ending struct {
@@ -63,6 +70,14 @@ func (j *journal) Log(_ context.Context, task, key, step, status, message string
 
 func (j *journal) SetStatus(_ context.Context, _, status string) error {
 	j.status = status
+	return nil
+}
+
+func (j *journal) RequestCancel(_ context.Context, task, by string) error {
+	if fresh, err := j.once("cancel " + task); !fresh || err != nil {
+		return err
+	}
+	j.events = append(j.events, event{"", "cancelled", by})
 	return nil
 }
 

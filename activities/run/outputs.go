@@ -13,7 +13,9 @@ import (
 func (r *Runner) Outputs(ctx context.Context, in activities.OutputsInput) (activities.Outputs, error) {
 	var raw json.RawMessage
 	err := pure(ctx, func() (err error) {
-		raw, err = outputs(ctx, in)
+		if raw, err = r.outputs(ctx, in); err == nil {
+			raw, err = r.offload(ctx, raw, largestOutput)
+		}
 		return err
 	})
 	if err != nil {
@@ -22,7 +24,7 @@ func (r *Runner) Outputs(ctx context.Context, in activities.OutputsInput) (activ
 	return activities.Outputs{Output: raw}, nil
 }
 
-func outputs(ctx context.Context, in activities.OutputsInput) (json.RawMessage, error) {
+func (r *Runner) outputs(ctx context.Context, in activities.OutputsInput) (json.RawMessage, error) {
 	if len(in.Output) == 0 {
 		return json.RawMessage("{}"), nil
 	}
@@ -30,11 +32,11 @@ func outputs(ctx context.Context, in activities.OutputsInput) (json.RawMessage, 
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "the outputs of the template can't be read")
 	}
-	vars, err := variables(in.Run, in.Scope.Steps)
+	vars, err := r.variables(ctx, in.Run, named(in.Scope.Steps, "steps", references(tree)))
 	if err != nil {
 		return nil, err
 	}
-	s := scope{vars: vars, failed: in.Scope.Failed}
+	s := scope{runner: r, vars: vars, failed: in.Scope.Failed}
 	rendered, err := s.render(ctx, tree)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func (r *Runner) record(ctx context.Context, rec activities.Record) error {
 		}
 		return r.line(ctx, rec.Task, "run/started", "", "", fmt.Sprintf("Starting up task with %d steps", rec.Steps))
 	case activities.StepBegan:
-		return step("begin", "processing", "Beginning step "+name)
+		return r.begin(ctx, rec.Task, rec.Step, name, rec.Says)
 	case activities.StepCompleted:
 		return step("end", "completed", "Finished step "+name)
 	case activities.StepSkipped:
@@ -46,17 +46,35 @@ func (r *Runner) record(ctx context.Context, rec activities.Record) error {
 		}
 		return step("skipped", "skipped", message)
 	case activities.StepFailed:
-		return step("failed/"+mark(rec), "failed", titled(rec))
+		// Whatever it failed of, it had begun; that is written once.
+		if err := step("begin", "processing", "Beginning step "+name); err != nil {
+			return err
+		}
+		if err := step("failed/"+mark(rec), "failed", titled(rec)); err != nil {
+			return err
+		}
+		switch {
+		case rec.Continues:
+			return step("continues", "", logLine(activities.LogInfo, "The run goes on: onError is continue", nil))
+		case rec.Additional:
+			return step("additional/"+mark(rec), "failed", "Additional error occurred: "+rec.Message+"\n"+titled(rec))
+		default:
+			return nil
+		}
 	case activities.StepUndone:
 		return step("undone/"+mark(rec), "", or(rec.Message, "Undid step "+name))
 	case activities.UndoFailed:
 		return step("undo-failed/"+mark(rec), "", or(rec.Message, "Step "+name+" could not be undone"))
 	case activities.RunCancelled:
-		return r.line(ctx, rec.Task, "run/cancelled", "", "", or(rec.Message, "The run was cancelled"))
+		return answering(r.journal.RequestCancel(ctx, rec.Task, "temporal")) // unless the API did: then it is known by whom
 	case activities.RunCompleted:
-		return answering(r.journal.Complete(ctx, rec.Task, "completed", "Run completed with status: completed", rec.Output, nil))
+		output, err := r.whole(ctx, rec.Output)
+		if err != nil {
+			return err
+		}
+		return answering(r.journal.Complete(ctx, rec.Task, "completed", "Run completed with status: completed", output, nil))
 	case activities.RunFailed:
-		why := &fault.Error{Kind: fault.Kind(or(rec.Error, string(fault.Internal))), Public: or(rec.Message, "The run failed")}
+		why := &fault.Error{Kind: fault.Kind(or(rec.Error, string(fault.Internal))), Name: rec.Named, Public: or(rec.Message, "The run failed")}
 		return answering(r.journal.Complete(ctx, rec.Task, "failed", "Run completed with status: failed", nil, why))
 	default:
 		return fault.New(fault.Internal, "nobody knows the record %q", rec.Kind)
@@ -68,7 +86,8 @@ func titled(rec activities.Record) string {
 	if rec.Error == "" {
 		return rec.Message
 	}
-	return fault.Kind(rec.Error).BackstageName() + ": " + rec.Message
+	f := fault.Error{Kind: fault.Kind(rec.Error), Name: rec.Named}
+	return f.BackstageName() + ": " + rec.Message
 }
 
 // mark tells one thing that can happen to a step several times from the next.

@@ -14,6 +14,7 @@ import (
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/secrets"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"gocloud.dev/blob"
@@ -28,6 +29,8 @@ type Journal interface {
 	SetStatus(ctx context.Context, task, status string) error
 	// Complete ends the task. Only the first end counts.
 	Complete(ctx context.Context, task, status, message string, output json.RawMessage, fault *fault.Error) error
+	// RequestCancel notes that somebody asked to cancel the task. Only the first counts.
+	RequestCancel(ctx context.Context, task, by string) error
 	// LoadCheckpoint reads what was saved under key and name.
 	LoadCheckpoint(ctx context.Context, key, name string) (json.RawMessage, bool, error)
 	// SaveCheckpoint saves a value unless there is one, and gives the one that is there now.
@@ -41,27 +44,43 @@ type Secrets interface {
 	Get(ctx context.Context, task string) (map[string]string, error)
 }
 
+// Environment is what every template of this installation can read.
+type Environment struct {
+	Parameters map[string]string
+	Secrets    map[string]secrets.Secret // visible where a run's secrets are, hidden as they are
+}
+
 // Options are what a Runner works with.
 type Options struct {
-	Registry *activities.Registry
-	Journal  Journal
-	Blobs    *blob.Bucket // holds the workspaces
-	Secrets  Secrets      // nil: no run has any
-	Log      *slog.Logger
+	Registry    *activities.Registry
+	Journal     Journal
+	Blobs       *blob.Bucket // holds the workspaces, and what is too large for history
+	Secrets     Secrets      // nil: no run has any
+	Environment Environment
+	Hosts       map[string]string // host, with port if any, to the type of its integration: expr.Env.Hosts
+	// LegacyTyping reads values as Backstage did up to 4.0.2: expr.Env.LegacyTyping.
+	LegacyTyping bool
+	Log          *slog.Logger
 }
 
 // Runner runs actions and answers the other questions that a run asks its activities.
 type Runner struct {
-	registry *activities.Registry
-	journal  Journal
-	blobs    *blob.Bucket
-	secrets  Secrets
-	log      *slog.Logger
+	registry     *activities.Registry
+	journal      Journal
+	blobs        *blob.Bucket
+	secrets      Secrets
+	environment  environment
+	hosts        map[string]string
+	legacyTyping bool
+	log          *slog.Logger
 }
 
 // New makes a Runner.
 func New(o Options) *Runner {
-	return &Runner{registry: o.Registry, journal: o.Journal, blobs: o.Blobs, secrets: o.Secrets, log: o.Log}
+	return &Runner{
+		registry: o.Registry, journal: o.Journal, blobs: o.Blobs, secrets: o.Secrets, log: o.Log,
+		environment: environmentOf(o.Environment), hosts: o.Hosts, legacyTyping: o.LegacyTyping,
+	}
 }
 
 // Registrar is a Temporal worker, or a test environment.
@@ -77,6 +96,8 @@ func (r *Runner) Register(w Registrar, queue string) {
 		register(w, activities.EvaluateActivity, r.Evaluate)
 		register(w, activities.OutputsActivity, r.Outputs)
 		register(w, activities.RecordActivity, r.Record)
+		register(w, activities.ItemsActivity, r.Items)
+		register(w, activities.GatherActivity, r.Gather)
 	}
 	for _, info := range r.registry.Infos() {
 		if info.Kind != plan.ActionStep {
@@ -134,10 +155,14 @@ type bug struct{ error }
 
 func (b *bug) Unwrap() error { return b.error }
 
+func isFault(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f)
+}
+
 // bugIn marks what only a mistake in an action's code can be.
 func bugIn(ctx context.Context, err error) error {
-	var f *fault.Error
-	if errors.As(err, &f) || ctx.Err() != nil {
+	if isFault(err) || ctx.Err() != nil {
 		return err
 	}
 	return fault.From(&bug{err})

@@ -5,14 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
 )
 
-// A string of a step's input that mentions `secrets` goes through history as {secretMark: held}: its
+// A string of a step's input that reads secrets goes through history as {secretMark: held}: its
 // text and what it can see. Data that happens to look like that is wrapped as {dataMark: data}, so that
 // nobody can make the runner evaluate an expression by submitting it as a value.
 const (
@@ -26,74 +25,73 @@ type held struct {
 	Source     string                     `json:"source"`
 	Parameters map[string]json.RawMessage `json:"parameters,omitempty"`
 	Steps      map[string]json.RawMessage `json:"steps,omitempty"`
-	Each       json.RawMessage            `json:"each,omitempty"`
+	Each       json.RawMessage            `json:"each,omitempty"` // the item: key and value
+	Over       json.RawMessage            `json:"over,omitempty"` // in place of Each: the `each` that gives the item, made with secrets
+	Key        string                     `json:"key,omitempty"`  // with Over: which of its items
 	Failed     bool                       `json:"failed,omitempty"`
 }
 
-// mentionsSecrets reports whether any string of the tree is an expression that reads `secrets`.
-func mentionsSecrets(tree any) bool {
-	found := false
-	expr.WalkTree(tree, func(_ []string, src string) {
-		for _, ref := range references(src) {
-			found = found || ref.Path[0] == "secrets"
-		}
-	})
-	return found
+// reading is what an expression reads that matters here.
+type reading struct {
+	secrets bool
+	item    bool // each.value, or each in a way that can't be told
 }
 
-func references(src string) []expr.Reference {
-	if !strings.ContainsAny(src, "{") {
-		return nil
+func (e *evaluation) reading(src string) reading {
+	known, ok := e.reads[src]
+	if ok {
+		return known
 	}
-	t, err := expr.Parse(src, expr.Options{})
-	if err != nil {
-		return nil
+	for _, ref := range referencesIn(src) {
+		known.secrets = known.secrets || readsSecrets(ref)
+		known.item = known.item || ref.Path[0] == "each" && (len(ref.Path) == 1 || ref.Path[1] != "key")
 	}
-	return t.References()
+	e.reads[src] = known
+	return known
+}
+
+// readsSecrets reports whether any string of the tree is an expression that reads secrets.
+func (e *evaluation) readsSecrets(tree any) bool {
+	return slices.ContainsFunc(references(tree), readsSecrets)
+}
+
+// waits reports whether what a string comes to must not stand in history.
+func (e *evaluation) waits(src string, of *item) bool {
+	reads := e.reading(src)
+	return reads.secrets || reads.item && of != nil && of.loop.secret
 }
 
 // hold keeps an expression for later, with those parameters and steps that it names.
-func hold(src string, in activities.EvaluateInput, each *expr.Object) (any, error) {
-	var parameters map[string]json.RawMessage
-	if len(in.Run.Values) > 0 {
-		if err := json.Unmarshal(in.Run.Values, &parameters); err != nil {
+func (e *evaluation) hold(src string, of *item) (any, error) {
+	if e.values == nil && len(e.in.Run.Values) > 0 {
+		if err := json.Unmarshal(e.in.Run.Values, &e.values); err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "the parameters of the run can't be read")
 		}
 	}
-	refs := references(src)
-	h := held{
-		Source: src, Failed: in.Scope.Failed,
-		Parameters: named(parameters, "parameters", refs), Steps: named(in.Scope.Steps, "steps", refs),
-	}
-	if each != nil {
-		raw, err := expr.ToJSON(each)
+	h := held{Source: src, Failed: e.in.Scope.Failed}
+	refs := referencesIn(src)
+	switch {
+	case of == nil:
+	case of.loop.secret && e.reading(src).item:
+		refs = append(slices.Clip(refs), references(e.each)...)
+		h.Over, h.Key = e.in.Step.Each, of.key
+	default:
+		seen := of.variable()
+		if of.loop.secret { // only the key is read
+			seen = expr.NewObject("key", of.key)
+		}
+		raw, err := expr.ToJSON(seen)
 		if err != nil {
-			return nil, err
+			return nil, fault.Wrap(fault.Internal, err, "an item of step %s can't be written as JSON", e.in.Step.ID)
 		}
 		h.Each = raw
 	}
+	h.Parameters, h.Steps = named(e.values, "parameters", refs), named(e.in.Scope.Steps, "steps", refs)
 	value, err := expr.FromGo(h)
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(fault.Internal, err, "an expression of step %s can't be kept", e.in.Step.ID)
 	}
 	return expr.NewObject(secretMark, value), nil
-}
-
-// named gives those entries of a variable that the references name: all if one of them can't be told.
-func named(all map[string]json.RawMessage, variable string, refs []expr.Reference) map[string]json.RawMessage {
-	some := map[string]json.RawMessage{}
-	for _, ref := range refs {
-		switch {
-		case ref.Path[0] != variable:
-		case len(ref.Path) == 1:
-			return all
-		default:
-			if value, there := all[ref.Path[1]]; there {
-				some[ref.Path[1]] = value
-			}
-		}
-	}
-	return some
 }
 
 // escape makes data safe to stand in an input beside held expressions.
@@ -101,43 +99,44 @@ func escape(v any) any {
 	switch v := v.(type) {
 	case []any:
 		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = escape(item)
+		for i, part := range v {
+			out[i] = escape(part)
 		}
 		return out
 	case *expr.Object:
 		out := &expr.Object{}
-		for key, item := range v.All() {
-			if strings.HasPrefix(key, markPrefix) {
+		for key, part := range v.All() {
+			if reserved(key) {
 				return expr.NewObject(dataMark, v)
 			}
-			out.Set(key, escape(item))
+			out.Set(key, escape(part))
 		}
 		return out
 	}
 	return v
 }
 
-// reveal evaluates the expressions that were held back for their secrets.
+// reveal evaluates the expressions that were held back for their secrets, and says what must not be shown of a call.
 func (r *Runner) reveal(ctx context.Context, in activities.Invocation) (json.RawMessage, redactor, error) {
-	if !bytes.Contains(in.Input, []byte(markPrefix)) {
-		return in.Input, redactor{}, nil
+	marked := bytes.Contains(in.Input, []byte(markPrefix))
+	secrets := &expr.Object{}
+	if marked || in.Run.Secrets {
+		var err error
+		if secrets, err = r.secretsOf(ctx, in.Run.Task); err != nil {
+			return nil, redactor{}, err
+		}
+	}
+	hide := hides(secrets, r.environment.secrets)
+	if !marked {
+		return in.Input, hide, nil
 	}
 	tree, err := expr.FromJSON(in.Input)
 	if err != nil {
-		return nil, redactor{}, fault.Wrap(fault.Internal, err, "the input of step %s can't be read", in.Step)
+		return nil, hide, fault.Wrap(fault.Internal, err, "the input of step %s can't be read", in.Step)
 	}
-	secrets, err := r.secretsOf(ctx, in.Run.Task)
-	if err != nil {
-		return nil, redactor{}, err
-	}
-	var hide redactor
-	for _, value := range secrets.All() {
-		hide.add(value)
-	}
-	tree, err = r.revealTree(ctx, in.Run, tree, secrets)
-	if err != nil {
-		return nil, hide, err
+	v := &revelation{runner: r, run: in.Run, secrets: secrets, hide: &hide}
+	if tree, err = v.tree(ctx, tree); err != nil {
+		return nil, hide, hide.error(err)
 	}
 	raw, err := expr.ToJSON(tree)
 	if err != nil {
@@ -146,16 +145,24 @@ func (r *Runner) reveal(ctx context.Context, in activities.Invocation) (json.Raw
 	return raw, hide, nil
 }
 
-func (r *Runner) revealTree(ctx context.Context, run activities.RunInfo, tree any, secrets *expr.Object) (any, error) {
+// revelation is an input whose secrets are put in.
+type revelation struct {
+	runner  *Runner
+	run     activities.RunInfo
+	secrets *expr.Object
+	hide    *redactor
+}
+
+func (v *revelation) tree(ctx context.Context, tree any) (any, error) {
 	switch tree := tree.(type) {
 	case []any:
 		out := make([]any, len(tree))
-		for i, item := range tree {
-			v, err := r.revealTree(ctx, run, item, secrets)
+		for i, part := range tree {
+			revealed, err := v.tree(ctx, part)
 			if err != nil {
 				return nil, err
 			}
-			out[i] = v
+			out[i] = revealed
 		}
 		return out, nil
 	case *expr.Object:
@@ -163,134 +170,73 @@ func (r *Runner) revealTree(ctx context.Context, run activities.RunInfo, tree an
 			return data, nil
 		}
 		if waiting, ok := tree.Get(secretMark); ok {
-			return r.revealOne(ctx, run, waiting, secrets)
+			return v.one(ctx, waiting)
 		}
 		out := &expr.Object{}
-		for key, item := range tree.All() {
-			v, err := r.revealTree(ctx, run, item, secrets)
+		for key, part := range tree.All() {
+			revealed, err := v.tree(ctx, part)
 			if err != nil {
 				return nil, err
 			}
-			out.Set(key, v) // undefined is dropped when it is written as JSON
+			out.Set(key, revealed) // undefined is dropped when it is written as JSON
 		}
 		return out, nil
 	}
 	return tree, nil
 }
 
-func (r *Runner) revealOne(ctx context.Context, run activities.RunInfo, waiting any, secrets *expr.Object) (any, error) {
+// one evaluates an expression with its secrets. What would be different without them is a secret, too.
+func (v *revelation) one(ctx context.Context, waiting any) (any, error) {
 	var h held
 	raw, err := expr.ToJSON(waiting)
 	if err == nil {
 		err = json.Unmarshal(raw, &h)
 	}
+	if err == nil {
+		v.run.Values, err = json.Marshal(h.Parameters)
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "an expression with secrets can't be read back")
 	}
-	s := scope{failed: h.Failed}
-	if run.Values, err = json.Marshal(h.Parameters); err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "an expression with secrets can't be read back")
-	}
-	if s.vars, err = variables(run, h.Steps); err != nil {
+	vars, err := v.runner.variables(ctx, v.run, h.Steps)
+	if err != nil {
 		return nil, err
 	}
-	s.vars.Set("secrets", secrets)
-	if len(h.Each) > 0 {
+	none := &expr.Object{}
+	without, err := v.render(ctx, h, v.runner.secretive(vars, none, none))
+	if err != nil {
+		return nil, err
+	}
+	with, err := v.render(ctx, h, v.runner.secretive(vars, v.secrets, v.runner.environment.secrets))
+	v.hide.differences(with, without)
+	return with, err
+}
+
+func (v *revelation) render(ctx context.Context, h held, vars *expr.Object) (any, error) {
+	s := scope{runner: v.runner, vars: vars, failed: h.Failed}
+	switch {
+	case len(h.Over) > 0:
+		tree, err := expr.FromJSON(h.Over)
+		if err != nil {
+			return nil, fault.Wrap(fault.Internal, err, "an expression with secrets can't be read back")
+		}
+		over, err := s.render(ctx, tree)
+		if err != nil {
+			return nil, err
+		}
+		each := item{key: h.Key, value: expr.Undefined}
+		for _, one := range (&loop{}).itemsOf(over) {
+			if one.key == h.Key {
+				each = *one
+			}
+		}
+		s.vars = vars.With("each", each.variable())
+	case len(h.Each) > 0:
 		each, err := expr.FromJSON(h.Each)
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "an expression with secrets can't be read back")
 		}
-		s.vars.Set("each", each)
+		s.vars = vars.With("each", each)
 	}
 	return s.render(ctx, h.Source)
 }
-
-func (r *Runner) secretsOf(ctx context.Context, task string) (*expr.Object, error) {
-	secrets := &expr.Object{}
-	if r.secrets == nil {
-		return secrets, nil
-	}
-	named, err := r.secrets.Get(ctx, task)
-	if err != nil {
-		return nil, err
-	}
-	for name, value := range named {
-		secrets.Set(name, value)
-	}
-	return secrets, nil
-}
-
-// redactor replaces the values of secrets in whatever an action says.
-type redactor struct{ values []string }
-
-func (r *redactor) add(value any) {
-	if text, ok := value.(string); ok && len(strings.TrimSpace(text)) > 1 {
-		r.values = append(r.values, strings.TrimSpace(text))
-		// The longest first: a secret that begins like another must not leave the other's end behind.
-		slices.SortFunc(r.values, func(a, b string) int { return len(b) - len(a) })
-	}
-}
-
-func (r redactor) text(s string) string {
-	for _, value := range r.values {
-		s = strings.ReplaceAll(s, value, "***")
-	}
-	return s
-}
-
-// json hides secrets in the strings of an output: it is going to stand in history.
-func (r redactor) json(raw json.RawMessage) json.RawMessage {
-	if len(r.values) == 0 {
-		return raw
-	}
-	tree, err := expr.FromJSON(raw)
-	if err != nil {
-		return raw
-	}
-	clean, err := expr.ToJSON(r.tree(tree))
-	if err != nil {
-		return raw
-	}
-	return clean
-}
-
-func (r redactor) tree(v any) any {
-	switch v := v.(type) {
-	case string:
-		return r.text(v)
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = r.tree(item)
-		}
-		return out
-	case *expr.Object:
-		out := &expr.Object{}
-		for key, item := range v.All() {
-			out.Set(r.text(key), r.tree(item))
-		}
-		return out
-	}
-	return v
-}
-
-// error hides secrets in what a fault says and in its cause, which is going to be logged.
-func (r redactor) error(err error) error {
-	if len(r.values) == 0 {
-		return err
-	}
-	f := *fault.From(err)
-	f.Public = r.text(f.Public)
-	if f.Cause != nil {
-		f.Cause = hidden{text: r.text(f.Cause.Error()), err: f.Cause}
-	}
-	return &f
-}
-
-type hidden struct {
-	text string
-	err  error
-}
-
-func (h hidden) Error() string { return h.text }
-func (h hidden) Unwrap() error { return h.err }

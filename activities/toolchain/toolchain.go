@@ -82,8 +82,9 @@ func (p *Provisioner) Actions() []activities.Action {
       serviceName: ${{ parameters.name }}
       team: ${{ parameters.owner }}
 `}},
-			Do:   p.provision,
-			Undo: p.withdraw,
+			Do:      p.provision,
+			Preview: preview,
+			Undo:    p.withdraw,
 		}),
 	}
 }

@@ -26,7 +26,8 @@ func (m *Minter) Actions() []activities.Action {
     lease:
       ttl: 30d
 `}},
-			Do: m.Mint,
+			Do:      m.Mint,
+			Preview: m.preview,
 			Undo: func(ctx context.Context, call *activities.Call, in Request, _ Minted, why string) error {
 				return m.Revoke(ctx, call, in, why)
 			},

@@ -58,11 +58,15 @@ func (m *Minter) Mint(ctx context.Context, call *activities.Call, r Request) (Mi
 		return Minted{}, typed(err)
 	}
 	call.Log("The key %s/%s can be collected until it ends at %s", m.config.Mount, n.path, expires.Format(time.RFC3339))
+	return m.minted(call, n, expires), nil
+}
+
+func (m *Minter) minted(call *activities.Call, n names, expires time.Time) Minted {
 	return Minted{
 		Path: n.path, Mount: m.config.Mount, Policy: n.role, Role: n.role,
 		ExpiresAt: expires.UTC().Format(time.RFC3339),
 		Collect:   "/api/gildway/v1/tasks/" + call.Run.Task + "/collect",
-	}, nil
+	}
 }
 
 // make goes through the steps that lead to a hand-over; each finds what an earlier attempt did.

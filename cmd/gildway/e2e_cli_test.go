@@ -28,6 +28,7 @@ func TestCLI_Lint_SaysEverythingThatIsWrong(t *testing.T) {
 		`testdata/broken/steps/template.yaml:18:30: there is no step "publsh" (unknown-step); try: publish`,
 		`testdata/broken/syntax/template.yaml:5:1: the file is not YAML: mapping values are not allowed in this context (yaml-syntax); ` +
 			`try: another indentation, or quotes around a text with ": " in it`,
+		`4 templates: 4 refusals, 0 warnings`,
 	}, strings.Split(strings.TrimSpace(said.out), "\n"))
 
 	said = shell(t, nil, "template", "lint", "--output", "json", "testdata/broken")
@@ -41,7 +42,7 @@ func TestCLI_Lint_SaysEverythingThatIsWrong(t *testing.T) {
 	}
 
 	said = shell(t, nil, "template", "lint", goldenFolder)
-	require.Equal(t, result{out: "3 templates, no problems\n"}, said)
+	require.Equal(t, result{out: "3 templates: 0 refusals, 0 warnings\n"}, said)
 	require.Equal(t, 1, shell(t, nil, "template", "lint", "testdata/nowhere").code)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gildway/gildway/api"
 	"github.com/gildway/gildway/internal/config"
+	"github.com/gildway/gildway/internal/dryrun"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
@@ -66,7 +67,8 @@ func compilerActions(infos []plan.Action) templates.Actions {
 }
 
 func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
-	infos := worker.Registry(c, goldenFolders()).Infos()
+	registry := worker.Registry(c, goldenFolders())
+	infos := registry.Infos()
 	versions, problems := templates.LoadFS(templates.Golden(), func(name string) string { return "golden://" + name + "/template.yaml" }, compilerActions(infos))
 	if len(problems) > 0 {
 		return fault.WithProblems("the golden paths don't compile", problems)
@@ -112,6 +114,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, Roles: identity.Roles{Admin: c.Auth.Roles.Admin, Auditor: c.Auth.Roles.Auditor},
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
+		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
 	})
 	if err != nil {
 		return err

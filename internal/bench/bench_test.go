@@ -80,3 +80,11 @@ func TestSameSteps_PlansAreWhatTheRowsSay(t *testing.T) {
 		}
 	}
 }
+
+func TestSkeletonRow_GildwayAndNode_SameText(t *testing.T) {
+	t.Parallel()
+	r, err := skeletonRow(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, r.measured)
+	t.Log(r.measured, "against", r.against)
+}

@@ -45,11 +45,15 @@ func rendering(ctx context.Context, registry *activities.Registry) ([]row, error
 	if err != nil {
 		return nil, err
 	}
+	skeleton, err := skeletonRow(ctx)
+	if err != nil {
+		return nil, err
+	}
 	perSecond := float64(files*times) / took[0].Seconds()
 	return []row{{
 		what:     fmt.Sprintf("render the %d files of %s (more is better)", files, rendered),
 		measured: fmt.Sprintf("%.0f files/s", perSecond), against: "-", samples: samples,
-	}}, nil
+	}, skeleton}, nil
 }
 
 func render(ctx context.Context, fetch activities.Action, input json.RawMessage) error {

@@ -46,12 +46,19 @@ func (p *Problem) final() bool {
 	return p.Status/100 == 4 && p.Status != http.StatusRequestTimeout && p.Status != http.StatusTooManyRequests
 }
 
-// callTimeout bounds every call but the event stream.
-const callTimeout = 30 * time.Second
+// callTimeout bounds every call but the event stream and dry runs, which the API gives a minute.
+const (
+	callTimeout    = 30 * time.Second
+	previewTimeout = 75 * time.Second
+)
 
 // call sends body as JSON, if there is one, and decodes the answer into `into`, unless that is nil.
 func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	return c.callWithin(ctx, callTimeout, method, path, body, into)
+}
+
+func (c *Client) callWithin(ctx context.Context, timeout time.Duration, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answer, err := c.send(ctx, method, path, body)
 	if err != nil {

@@ -25,6 +25,15 @@ type Config struct {
 	GitHub    []GitHub   `koanf:"github"`
 	Okta      Okta       `koanf:"okta"`
 	ITSM      ServiceNow `koanf:"servicenow"`
+
+	GitLab          []GitLab          `koanf:"gitlab"`
+	BitbucketCloud  []BitbucketCloud  `koanf:"bitbucketCloud"`
+	BitbucketServer []BitbucketServer `koanf:"bitbucketServer"`
+	Gitea           []Gitea           `koanf:"gitea"`
+	Reading         Reading           `koanf:"reading"`
+
+	DefaultEnvironment DefaultEnvironment `koanf:"defaultEnvironment"`
+	Templating         Templating         `koanf:"templating"`
 }
 
 // Database is the Postgres server that holds the read model.
@@ -118,6 +127,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Vault.Mount, "team-keys")
 	setDefault(&c.Vault.HandoverMount, "gildway-handover")
 	setDefault(&c.ITSM.Table, "sc_task")
+	for i := range c.BitbucketCloud {
+		setDefault(&c.BitbucketCloud[i].Host, "bitbucket.org")
+	}
 }
 
 func setDefault(s *string, v string) {
@@ -144,6 +156,7 @@ func (c Config) Check(role Role) error {
 	needURL("catalog.url", c.Catalog.URL)
 	needURL("vault.address", c.Vault.Address)
 	need(!c.Vault.Token.Empty(), "vault.token", "is missing; it is bound to the role's policy in deploy/vault")
+	c.checkHosts(need)
 	switch role {
 	case Server:
 		_, _, err := net.SplitHostPort(c.Listen)
@@ -160,7 +173,6 @@ func (c Config) Check(role Role) error {
 		need(c.Approvals.VerifyKey != "", "approvals.verifyKey", "is missing; it is the public half of approvals.signingKey")
 		for i, h := range c.GitHub {
 			key := fmt.Sprintf("github[%d]", i)
-			need(h.Host != "", key+".host", "is missing; e.g. github.com")
 			needURL(key+".apiBaseUrl", h.APIBaseURL)
 			need(!h.Token.Empty(), key+".token", "is missing")
 		}

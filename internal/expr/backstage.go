@@ -1,43 +1,39 @@
 package expr
 
 import (
-	"net/url"
 	"strings"
+	"sync"
 )
 
 var backstageFilterNames = []string{"parseEntityRef", "parseRepoUrl", "pick", "projectSlug"}
 
-var defaultHosts = map[string]string{
-	"github.com":    "github",
-	"gitlab.com":    "gitlab",
-	"bitbucket.org": "bitbucketCloud",
-	"dev.azure.com": "azure",
-}
-
 // backstageFilter finds one of the filters that Backstage adds to the language.
 func backstageFilter(name string, hosts map[string]string) Filter {
+	repository := func(input any) (*Object, error) {
+		text, err := stringOf(input)
+		if err != nil {
+			return nil, err
+		}
+		return ParseRepoURL(text, hosts)
+	}
 	switch name {
 	case "parseRepoUrl":
 		return func(input any, _ []any) (any, error) {
-			s, ok := input.(string)
-			if !ok {
-				return nil, reason("parseRepoUrl takes a string")
-			}
-			return ParseRepoURL(s, hosts)
-		}
-	case "projectSlug":
-		return func(input any, _ []any) (any, error) {
-			s, ok := input.(string)
-			if !ok {
-				return nil, reason("projectSlug takes a string")
-			}
-			repo, err := ParseRepoURL(s, hosts)
+			out, err := repository(input)
 			if err != nil {
 				return nil, err
 			}
-			owner, _ := repo.Get("owner")
-			name, _ := repo.Get("repo")
-			return (*evaluator)(nil).text(owner) + "/" + (*evaluator)(nil).text(name), nil
+			return out, nil
+		}
+	case "projectSlug":
+		return func(input any, _ []any) (any, error) {
+			out, err := repository(input)
+			if err != nil {
+				return nil, err
+			}
+			owner, _ := out.Get("owner")
+			repo, _ := out.Get("repo")
+			return (*evaluator)(nil).text(owner) + "/" + (*evaluator)(nil).text(repo), nil
 		}
 	case "parseEntityRef":
 		return parseEntityRef
@@ -47,206 +43,208 @@ func backstageFilter(name string, hosts map[string]string) Filter {
 	return nil
 }
 
-// ParseRepoURL reads host?owner=o&repo=r, the form of Backstage's repository picker, into an object of host and the
-// parts that are given. hosts adds to the known integrations: host, with port if any, to type.
-func ParseRepoURL(repoURL string, hosts map[string]string) (*Object, error) {
-	u, err := url.Parse("https://" + repoURL)
-	if err != nil || u.Host == "" {
-		return nil, reasonf("Invalid repo URL passed to publisher, got %s", repoURL)
+// stringOf is String(v) of a value that left an evaluation: records have lost the method that it takes.
+func stringOf(v any) (string, error) {
+	switch v := v.(type) {
+	case *Object:
+		return "", errNoPrimitive
+	case []any:
+		parts := make([]string, len(v))
+		for i, item := range v {
+			if isNullish(item) {
+				continue
+			}
+			var err error
+			if parts[i], err = stringOf(item); err != nil {
+				return "", err
+			}
+		}
+		return strings.Join(parts, ","), nil
 	}
-	kind, ok := hosts[u.Host]
+	return (*evaluator)(nil).text(v), nil
+}
+
+var errNoPrimitive error = reason("Cannot convert object to primitive value")
+
+// field is a property of a value that may not be a record.
+func field(v any, name string) any {
+	o, ok := v.(*Object)
 	if !ok {
-		kind, ok = defaultHosts[u.Host]
+		return Undefined
 	}
-	if !ok {
-		return nil, reasonf("No matching integration configuration for host %s, please check your integrations config", u.Host)
-	}
-	query := u.Query()
-	part := func(name string) string { return strings.Trim(query.Get(name), "/") }
-	var required []string
-	switch kind {
-	case "bitbucketCloud":
-		required = []string{"workspace", "project", "repo"}
-	case "bitbucketServer", "azure":
-		required = []string{"project", "repo"}
-	case "gitlab":
-		if part("project") == "" {
-			required = []string{"owner", "repo"}
-		}
-	case "gitea", "gerrit":
-		required = []string{"repo"}
-	default:
-		required = []string{"repo", "owner"}
-	}
-	for _, name := range required {
-		if part(name) == "" {
-			return nil, reasonf("Invalid repo URL passed to publisher: %s, missing %s", repoURL, name)
+	out, _ := o.Get(name)
+	return out
+}
+
+func firstGiven(values ...any) any {
+	for _, v := range values {
+		if !isNullish(v) {
+			return v
 		}
 	}
-	out := NewObject("host", u.Host)
-	for _, name := range []string{"owner", "repo", "organization", "workspace", "project"} {
-		if query.Has(name) {
-			out.Set(name, part(name))
-		}
-	}
-	return out, nil
+	return Undefined
 }
 
 func parseEntityRef(input any, args []any) (any, error) {
-	context, _ := at(args, 0).(*Object)
-	field := func(o *Object, name string) string {
-		v, _ := o.Get(name)
-		s, _ := v.(string)
-		return s
+	if !Truthy(input) {
+		return nil, reason("Entity reference must not be empty")
 	}
-	var kind, namespace, name string
-	switch ref := input.(type) {
-	case string:
+	context := at(args, 0)
+	defaultNamespace := orDefault(field(context, "defaultNamespace"), "default")
+	kind, namespace, name := field(input, "kind"), field(input, "namespace"), field(input, "name")
+	if ref, ok := input.(string); ok {
 		var err error
 		if kind, namespace, name, err = splitEntityRef(ref); err != nil {
 			return nil, err
 		}
-	case *Object:
-		kind, namespace, name = field(ref, "kind"), field(ref, "namespace"), field(ref, "name")
+	}
+	kind, namespace = firstGiven(kind, field(context, "defaultKind")), firstGiven(namespace, defaultNamespace)
+	missing := ""
+	switch {
+	case !Truthy(kind):
+		missing = `kind (e.g. did not start with "component:" or similar)`
+	case !Truthy(namespace):
+		missing = "namespace"
+	case !Truthy(name):
+		missing = "name"
 	default:
-		return nil, reasonf("Entity reference must be a string or an object, got %s", kindOf(input))
+		return NewObject("kind", kind, "namespace", namespace, "name", name), nil
 	}
-	if kind == "" {
-		kind = field(context, "defaultKind")
-	}
-	if namespace == "" {
-		namespace = field(context, "defaultNamespace")
-	}
-	if namespace == "" {
-		namespace = "default"
-	}
-	if kind == "" {
-		return nil, reasonf("Entity reference %s had missing or empty kind (e.g. did not start with \"component:\" or similar)", describeRef(input))
-	}
-	if name == "" {
-		return nil, reason("Entity reference had missing or empty name")
-	}
-	return NewObject("kind", kind, "namespace", namespace, "name", name), nil
-}
-
-func describeRef(ref any) string {
-	if s, ok := ref.(string); ok {
-		return quoteSource(s)
-	}
-	data, err := ToJSON(ref)
+	text, err := ToJSON(input)
 	if err != nil {
-		return kindOf(ref)
+		return nil, err
 	}
-	return string(data)
+	return nil, reasonf("Entity reference %s had missing or empty %s", text, missing)
 }
 
 // splitEntityRef reads [kind:][namespace/]name; a colon after the slash belongs to the name.
-func splitEntityRef(ref string) (kind, namespace, name string, err error) {
-	bad := reasonf("Entity reference %s was not on the form [<kind>:][<namespace>/]<name>", quoteSource(ref))
+func splitEntityRef(ref string) (kind, namespace, name any, err error) {
+	kind, namespace, name = Undefined, Undefined, ref
 	colon, slash := strings.IndexByte(ref, ':'), strings.IndexByte(ref, '/')
-	if slash >= 0 && colon > slash {
+	if slash >= 0 && slash < colon {
 		colon = -1
 	}
-	rest := ref
 	if colon >= 0 {
-		if kind, rest = ref[:colon], ref[colon+1:]; kind == "" {
-			return "", "", "", bad
-		}
+		kind = ref[:colon]
 	}
-	if before, after, found := strings.Cut(rest, "/"); found {
-		if namespace, rest = before, after; namespace == "" {
-			return "", "", "", bad
-		}
+	if slash >= 0 {
+		namespace = ref[colon+1 : slash]
 	}
-	if rest == "" {
-		return "", "", "", bad
+	if name = ref[max(colon+1, slash+1):]; kind == "" || namespace == "" || name == "" {
+		return nil, nil, nil, reasonf("Entity reference \"%s\" was not on the form [<kind>:][<namespace>/]<name>", ref)
 	}
-	return kind, namespace, rest, nil
+	return kind, namespace, name, nil
 }
+
+// What a path of pick is, in the words of the library that Backstage takes it from (lodash get).
+var pathPatterns = sync.OnceValue(func() (out struct{ plain, deep, part, escape *program }) {
+	compile := func(pattern, flags string) *program {
+		p, err := compileRegex(pattern, flags)
+		if err != nil {
+			panic(pattern)
+		}
+		return p
+	}
+	out.plain = compile(`^\w*$`, "")
+	out.deep = compile(`\.|\[(?:[^[\]]*|(["'])(?:(?!\1)[^\\]|\\.)*?\1)\]`, "")
+	out.part = compile(`[^.[\]]+|\[(?:(-?\d+(?:\.\d+)?)|(["'])((?:(?!\2)[^\\]|\\.)*?)\2)\]|(?=(?:\.|\[\])(?:\.|\[\]|$))`, "g")
+	out.escape = compile(`\\(\\)?`, "g")
+	return out
+})
 
 // pick reads a dotted or bracketed path, undefined if any part is absent.
 func pick(input any, args []any) (any, error) {
-	v := input
-	path := at(args, 0)
-	var keys []string
-	switch path := path.(type) {
-	case string:
-		if o, ok := input.(*Object); ok && o.Has(path) {
-			keys = []string{path}
-		} else {
-			keys = pathKeys(path)
+	path, ok := at(args, 0).([]any)
+	if !ok {
+		var err error
+		if path, err = pathOf(at(args, 0), input); err != nil {
+			return nil, err
 		}
-	case []any:
-		for _, k := range path {
-			keys = append(keys, (*evaluator)(nil).text(k))
-		}
-	default:
-		keys = []string{(*evaluator)(nil).text(path)}
 	}
-	for _, k := range keys {
-		switch container := v.(type) {
-		case *Object:
-			v, _ = container.Get(k)
-		case []any:
-			i, ok := indexIn(k, len(container))
-			switch {
-			case ok:
-				v = container[i]
-			case k == "length":
-				v = float64(len(container))
-			default:
-				v = Undefined
-			}
-		case string:
-			i, ok := indexIn(k, unitLen(container))
-			switch {
-			case ok:
-				v = sliceUnits(container, i, i+1)
-			case k == "length":
-				v = float64(unitLen(container))
-			default:
-				v = Undefined
-			}
-		default:
+	if len(path) == 0 {
+		return Undefined, nil
+	}
+	v := input
+	for _, part := range path {
+		if isNullish(v) {
 			return Undefined, nil
 		}
+		key, err := stringOf(part)
+		if err != nil {
+			return nil, err
+		}
+		v = propertyOf(v, key)
 	}
 	return v, nil
 }
 
+// pathOf is what a path that is not a list means for a value: one key, or several within one text.
+func pathOf(path, within any) ([]any, error) {
+	switch path := path.(type) {
+	case *Object:
+		if isNullish(within) {
+			return nil, nil
+		}
+		return nil, errNoPrimitive
+	case string:
+		units := toUnits(path)
+		patterns := pathPatterns()
+		o, isObject := within.(*Object)
+		if patterns.plain.match(nil, units, 0) == nil && patterns.deep.match(nil, units, 0) != nil && !(isObject && o.Has(path)) {
+			return pathKeys(units), nil
+		}
+	}
+	return []any{path}, nil
+}
+
 // pathKeys splits a.b[0]["c"] into its keys.
-func pathKeys(path string) []string {
-	var keys []string
-	rest := path
-	afterBracket := true
-	for rest != "" {
+func pathKeys(path []uint16) []any {
+	var keys []any
+	if path[0] == '.' {
+		keys = append(keys, "")
+	}
+	patterns := pathPatterns()
+	for i := 0; i <= len(path); {
+		caps := patterns.part.match(nil, path, i)
+		if caps == nil {
+			break
+		}
+		m := &matched{text: func(from, to int) string { return fromUnits(path[from:to]) }, caps: caps}
 		switch {
-		case rest[0] == '[':
-			end := strings.IndexByte(rest, ']')
-			if end < 0 {
-				return append(keys, rest)
-			}
-			keys = append(keys, strings.Trim(rest[1:end], `"'`))
-			rest, afterBracket = rest[end+1:], true
-		case rest[0] == '.' && afterBracket && keys != nil:
-			rest, afterBracket = rest[1:], false
-			if rest == "" || rest[0] == '.' {
-				keys = append(keys, "")
-				rest = strings.TrimPrefix(rest, ".")
-			}
+		case caps[4] >= 0:
+			keys = append(keys, (*evaluator)(nil).regexReplace(m.group(3), &regex{literal: &RegexExpr{program: patterns.escape}}, "$1"))
+		case caps[2] >= 0:
+			keys = append(keys, m.group(1))
 		default:
-			end := strings.IndexAny(rest, ".[")
-			if end < 0 {
-				return append(keys, rest)
-			}
-			keys = append(keys, rest[:end])
-			if rest = rest[end:]; rest[0] == '.' {
-				if rest = rest[1:]; rest == "" {
-					keys = append(keys, "")
-				}
-			}
-			afterBracket = false
+			keys = append(keys, m.group(0))
+		}
+		if i = caps[1]; caps[0] == caps[1] {
+			i++
 		}
 	}
 	return keys
+}
+
+// propertyOf is a property that a value itself has.
+func propertyOf(v any, key string) any {
+	switch v := v.(type) {
+	case *Object:
+		out, _ := v.Get(key)
+		return out
+	case []any:
+		if i, ok := indexIn(key, len(v)); ok {
+			return v[i]
+		}
+		if key == "length" {
+			return float64(len(v))
+		}
+	case string:
+		if i, ok := indexIn(key, unitLen(v)); ok {
+			return sliceUnits(v, i, i+1)
+		}
+		if key == "length" {
+			return float64(unitLen(v))
+		}
+	}
+	return Undefined
 }

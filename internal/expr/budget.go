@@ -35,14 +35,18 @@ func (ev *evaluator) workUnits(n int) {
 		return
 	}
 	ev.spent += n
-	if ev.spent > maxWork {
-		exceeded(limitWork, maxWork)
+	if ev.spent > ev.most {
+		exceeded(limitWork, ev.most)
 	}
 	if ev.spent >= ev.nextCheck {
 		ev.nextCheck = ev.spent + contextCheckWork
-		if err := ev.ctx.Err(); err != nil {
-			panic(failure{msg: "evaluation was stopped: " + err.Error(), limit: limitDeadline, cause: err})
-		}
+		ev.checkContext()
+	}
+}
+
+func (ev *evaluator) checkContext() {
+	if err := ev.ctx.Err(); err != nil {
+		panic(failure{msg: "evaluation was stopped: " + err.Error(), limit: limitDeadline, cause: err})
 	}
 }
 
@@ -118,8 +122,8 @@ func (ev *evaluator) reserve(n float64) int {
 	if n != n || n < 0 {
 		throw("Array-like record length exceeds the supported range")
 	}
-	if n > float64(maxWork-ev.spent) {
-		exceeded(limitWork, maxWork)
+	if n > float64(ev.most-ev.spent) {
+		exceeded(limitWork, ev.most)
 	}
 	ev.spent += int(n)
 	return int(n)

@@ -26,6 +26,9 @@ type Env struct {
 	// LegacyTyping types values as Backstage up to 4.0.2 did: the output of a template with a single root node, a
 	// block tag too, is read as JSON where it is JSON, and empty output is undefined.
 	LegacyTyping bool
+
+	// workUnits replaces, for tests, the number of work units that an evaluation may take.
+	workUnits int
 }
 
 // evaluator is the state of one evaluation.
@@ -34,7 +37,9 @@ type evaluator struct {
 	env      *Env
 	template *Template
 
-	spent, nextCheck, outputUnits, calls int
+	// most is the number of work units that may be spent.
+	most                                             int
+	spent, nextCheck, outputUnits, calls, regexSteps int
 
 	at     Pos
 	doing  string
@@ -91,7 +96,10 @@ func (t *Template) run(ctx context.Context, env *Env, fn func(*evaluator)) (err 
 	if t.plan.err != nil {
 		return t.plan.err
 	}
-	ev := &evaluator{ctx: ctx, env: env, template: t, at: t.root.pos, globals: map[string]*callable{}, wrapped: map[heldArray]*array{}}
+	ev := &evaluator{ctx: ctx, env: env, template: t, at: t.root.pos, globals: map[string]*callable{}, wrapped: map[heldArray]*array{}, most: maxWork}
+	if env.workUnits > 0 {
+		ev.most = env.workUnits
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			f, ok := r.(failure)

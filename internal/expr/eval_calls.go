@@ -250,6 +250,9 @@ func (ev *evaluator) filter(n *FilterExpr, e *frameEnv, depth int) any {
 	builtin := builtinFilters[name]
 	if host == nil && builtin == nil {
 		known := slices.Concat(sortedNames(builtinFilters), backstageFilterNames, slices.Sorted(maps.Keys(ev.env.Filters)))
+		if ev.template.opts.CookiecutterCompat {
+			known = append(known, "jsonify")
+		}
 		throw("Unknown template filter " + quoteSource(n.Name) + didYouMean(n.Name, known))
 	}
 	if host != nil && len(n.Args.Keyword) > 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -159,32 +158,6 @@ func TestBackstageFilters(t *testing.T) {
 		text, err := ToJSON(got)
 		require.NoError(t, err)
 		require.Equal(t, want, string(text), src)
-	}
-}
-
-func TestHostileTemplates_EndWithinTheBudget(t *testing.T) {
-	t.Parallel()
-	for name, src := range map[string]string{
-		"parentheses": "${{ " + strings.Repeat("(", 100_000) + " }}",
-		"brackets":    "${{ " + strings.Repeat("[", 400_000),
-		"long sum":    "${{ " + strings.Repeat("1+", 200_000) + "1 }}",
-		"elif chain":  "{% if a %}" + strings.Repeat("{% elif a %}", 50_000) + "{% endif %}",
-		"nested if":   strings.Repeat("{% if a %}", 5000),
-		"loops":       "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
-		"doubling":    "{% set s = 'x' %}{% for i in range(60) %}{% set s = s ~ s %}{% endfor %}${{ s|length }}",
-		"recursion":   "{% macro m() %}${{ m() }}{% endmacro %}${{ m() }}",
-		"long source": strings.Repeat("x", maxSourceUnits+1),
-		"huge length": "${{ {length: 1e300} | list }}${{ {length: 99999999999} | batch(2) }}",
-		"spaces":      "${{ 'x' | center(99999999999) }}",
-		"wide loops":  strings.Repeat("{% for k, v in a %}", 40) + strings.Repeat("{% endfor %}", 40),
-		"planted key": "${{ a['__proto__'] }}",
-		"cycle":       "${{ [1].push }}{% set a = [] %}${{ a.push([a]) }}",
-	} {
-		tmpl, err := Parse(src, Options{})
-		if err == nil {
-			_, err = tmpl.Evaluate(context.Background(), &Env{})
-		}
-		require.Error(t, err, name)
 	}
 }
 

@@ -111,9 +111,9 @@ func orDefault(v, fallback any) any {
 	return fallback
 }
 
-func escapeHTML(s string) string {
-	return strings.NewReplacer("&", "&amp;", `"`, "&quot;", "'", "&#39;", "<", "&lt;", ">", "&gt;", `\`, "&#92;").Replace(s)
-}
+var htmlEscapes = strings.NewReplacer("&", "&amp;", `"`, "&quot;", "'", "&#39;", "<", "&lt;", ">", "&gt;", `\`, "&#92;")
+
+func escapeHTML(s string) string { return htmlEscapes.Replace(s) }
 
 func filterDump(ev *evaluator, v any, args []any) any {
 	indent := ""

@@ -25,7 +25,7 @@ func filterDictsort(ev *evaluator, v any, args []any) any {
 		return key
 	}
 	keys := slices.Clone(o.Keys())
-	slices.SortStableFunc(keys, func(a, b string) int {
+	sortAsEngine(keys, func(a, b string) int {
 		ev.work()
 		ka, kb := keyOf(a), keyOf(b)
 		if ev.order(ka, kb) > 0 {
@@ -96,13 +96,47 @@ func (ev *evaluator) sortItems(items []any, order func(a, b any) int) {
 		}
 		return 0
 	}
-	slices.SortStableFunc(items, func(a, b any) int {
+	sortAsEngine(items, func(a, b any) int {
 		ev.work()
 		if ra, rb := rank(a), rank(b); ra != 0 || rb != 0 {
 			return cmp.Compare(ra, rb)
 		}
 		return order(a, b)
 	})
+}
+
+// sortAsEngine sorts stably. Up to engineRun items it compares in the order in which V8 does, since what comes out for
+// values without an order, such as text beside NaN, depends on that.
+func sortAsEngine[T any](items []T, order func(a, b T) int) {
+	const engineRun = 64
+	if len(items) >= engineRun {
+		slices.SortStableFunc(items, order)
+		return
+	}
+	if len(items) < 2 {
+		return
+	}
+	sorted := 2
+	descending := order(items[1], items[0]) < 0
+	for sorted < len(items) && (order(items[sorted], items[sorted-1]) < 0) == descending {
+		sorted++
+	}
+	if descending {
+		slices.Reverse(items[:sorted])
+	}
+	for ; sorted < len(items); sorted++ {
+		pivot := items[sorted]
+		left, right := 0, sorted
+		for left < right {
+			if mid := (left + right) / 2; order(pivot, items[mid]) < 0 {
+				right = mid
+			} else {
+				left = mid + 1
+			}
+		}
+		copy(items[left+1:sorted+1], items[left:sorted])
+		items[left] = pivot
+	}
 }
 
 func filterGroupby(ev *evaluator, v any, args []any) any {

@@ -119,7 +119,7 @@ var (
 	edgeBlanks  = regexp.MustCompile(`(?m)^ +| +$`)
 	manyBlanks  = regexp.MustCompile(` +`)
 	manyLines   = regexp.MustCompile(`\n\n\n+`)
-	whitespace  = regexp.MustCompile(`[` + jsSpace + `]+`)
+	whitespace  = regexp.MustCompile(`[\t\n\v\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]+`)
 	wordPattern = regexp.MustCompile(`\w+`)
 )
 

@@ -13,6 +13,10 @@ const (
 	maxValueDepth      = 256
 	maxRepeatedSpaces  = 16 << 20
 	maxRegexUnits      = 16384
+	// maxRegexSteps bounds the backtracking of all the expressions that one evaluation matches, maxRegexDepth the
+	// number of rounds and groups that one match has open.
+	maxRegexSteps = 20_000_000
+	maxRegexDepth = 400_000
 	// maxTreeHeight bounds recursion over trees that are deep without nesting, such as a sum of many terms. Such a
 	// tree exceeds maxNesting when evaluated.
 	maxTreeHeight = 20_000
@@ -20,15 +24,19 @@ const (
 	textPerWork = 1024
 	// contextCheckWork is how many units of work pass between two looks at the context.
 	contextCheckWork = 1024
+	// settleRegexSteps is how many steps of a match pass between two looks at budget and context.
+	settleRegexSteps = 1024
 )
 
 const (
-	limitSource   = "source code unit"
-	limitNodes    = "AST node"
-	limitWork     = "work unit"
-	limitNesting  = "nesting depth"
-	limitOutput   = "output code unit"
-	limitScratch  = "scratch byte"
-	limitCalls    = "capability call"
-	limitDeadline = "deadline"
+	limitSource     = "source code unit"
+	limitNodes      = "AST node"
+	limitWork       = "work unit"
+	limitNesting    = "nesting depth"
+	limitOutput     = "output code unit"
+	limitScratch    = "scratch byte"
+	limitCalls      = "capability call"
+	limitDeadline   = "deadline"
+	limitRegex      = "regular expression step"
+	limitRegexDepth = "regular expression depth"
 )

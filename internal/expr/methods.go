@@ -141,7 +141,7 @@ func init() {
 		}),
 	}
 	regexMethods = map[string]*method{"test": {1, 1, func(ev *evaluator, v any, args []any) any {
-		return v.(*regex).exec(ev.text(args[0])) != nil
+		return v.(*regex).exec(ev, toUnits(ev.text(args[0]))) != nil
 	}}}
 }
 
@@ -197,7 +197,8 @@ func methodReplace(ev *evaluator, s string, args []any) any {
 	}
 	var b strings.Builder
 	b.WriteString(s[:i])
-	(&program{}).substitute(&b, s, with, []int{i, i + len(needle)})
+	m := &matched{text: func(from, to int) string { return s[from:to] }, size: len(s), caps: []int{i, i + len(needle)}}
+	m.expand(&b, with)
 	b.WriteString(s[i+len(needle):])
 	ev.boundText(b.Len())
 	return healText(b.String())
@@ -213,7 +214,7 @@ func methodSplit(ev *evaluator, s string, args []any) any {
 	case undefined:
 		parts = []any{s}
 	case *regex:
-		parts = sep.split(s)
+		parts = sep.split(ev, toUnits(s))
 	default:
 		needle := ev.text(sep)
 		pieces := splitUnits(s)
@@ -227,92 +228,88 @@ func methodSplit(ev *evaluator, s string, args []any) any {
 	return ev.newArray(parts[:min(limit, len(parts))])
 }
 
-// exec is RegExp.prototype.exec: it gives the submatch offsets, and moves lastIndex for global and sticky expressions.
-func (r *regex) exec(s string) []int {
+// exec is RegExp.prototype.exec: it gives the starts and ends of the groups, and moves lastIndex for global and sticky
+// expressions.
+func (r *regex) exec(ev *evaluator, input []uint16) []int {
 	p := r.literal.program
 	if !p.global && !p.sticky {
-		return p.match(s, 0)
+		return p.match(ev, input, 0)
 	}
-	if r.lastIndex > unitLen(s) {
+	if r.lastIndex > len(input) {
 		r.lastIndex = 0
 		return nil
 	}
-	m := p.match(s, len(sliceUnits(s, 0, r.lastIndex)))
-	if m == nil {
+	caps := p.match(ev, input, r.lastIndex)
+	if caps == nil {
 		r.lastIndex = 0
 		return nil
 	}
-	r.lastIndex = unitLen(s[:m[1]])
-	return m
+	r.lastIndex = caps[1]
+	return caps
 }
 
 func (ev *evaluator) regexReplace(s string, r *regex, with string) string {
 	p := r.literal.program
+	input := toUnits(s)
+	m := &matched{text: func(from, to int) string { return fromUnits(input[from:to]) }, size: len(input), names: p.names}
 	var b strings.Builder
 	last := 0
-	replace := func(m []int) {
-		b.WriteString(s[last:m[0]])
-		p.substitute(&b, s, with, m)
-		last = m[1]
+	if p.global {
+		r.lastIndex = 0
+	}
+	for {
+		caps := r.exec(ev, input)
+		if caps == nil {
+			break
+		}
+		b.WriteString(m.text(last, caps[0]))
+		m.caps = caps
+		m.expand(&b, with)
+		last = caps[1]
 		ev.work()
 		ev.boundText(b.Len())
-	}
-	if !p.global {
-		if m := r.exec(s); m != nil {
-			replace(m)
+		if !p.global {
+			break
 		}
-	} else {
-		r.lastIndex = 0
-		for _, m := range p.all(s) {
-			replace(m)
+		if caps[0] == caps[1] {
+			r.lastIndex++
 		}
 	}
-	b.WriteString(s[last:])
+	b.WriteString(m.text(last, len(input)))
 	return healText(b.String())
 }
 
-// all are the matches of a global expression; a sticky one stops at the first gap. An empty match directly after
-// another match counts, as in JavaScript.
-func (p *program) all(s string) [][]int {
-	matches := p.re.FindAllStringSubmatchIndex(s, -1)
-	var out [][]int
-	end := 0
-	for _, m := range matches {
-		if p.sticky && m[0] != end {
-			break
-		}
-		out = append(out, m)
-		end = m[1]
-	}
-	return out
-}
-
 // split is String.prototype.split with an expression; its groups become parts.
-func (r *regex) split(s string) []any {
-	p := r.literal.program
-	if s == "" {
-		if p.re.MatchString("") {
+func (r *regex) split(ev *evaluator, input []uint16) []any {
+	at := *r.literal.program
+	at.sticky = true
+	if len(input) == 0 {
+		if at.match(ev, input, 0) != nil {
 			return nil
 		}
 		return []any{""}
 	}
 	var parts []any
 	last := 0
-	for _, m := range p.re.FindAllStringSubmatchIndex(s, -1) {
-		if m[1] == m[0] && (m[0] == last || m[0] == len(s)) {
+	for i := 0; i < len(input); {
+		ev.work()
+		caps := at.match(ev, input, i)
+		if caps == nil || caps[1] == last {
+			i++
 			continue
 		}
-		parts = append(parts, s[last:m[0]])
-		for g := 2; g < len(m); g += 2 {
-			if m[g] < 0 {
+		parts = append(parts, fromUnits(input[last:i]))
+		for g := 2; g < len(caps); g += 2 {
+			if caps[g] < 0 {
 				parts = append(parts, Undefined)
 			} else {
-				parts = append(parts, s[m[g]:m[g+1]])
+				parts = append(parts, fromUnits(input[caps[g]:caps[g+1]]))
 			}
 		}
-		last = m[1]
+		last = caps[1]
+		i = last
 	}
-	return append(parts, s[last:])
+	return append(parts, fromUnits(input[last:]))
 }
 
 // change gives an array new items after a mutation that may have added some of the caller's values.

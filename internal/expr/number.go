@@ -2,7 +2,6 @@ package expr
 
 import (
 	"math"
-	"math/big"
 	"strconv"
 	"strings"
 )
@@ -196,7 +195,7 @@ func formatRadix(f float64, radix int) string {
 		}
 	}
 	var head []byte
-	for whole >= 1<<53 {
+	for whole/base >= 1<<53 {
 		whole /= base
 		head = append(head, '0')
 	}
@@ -377,37 +376,4 @@ func roundHalfUp(f float64) float64 {
 		r++
 	}
 	return math.Copysign(r, f)
-}
-
-// power is JavaScript's **, which differs from IEEE 754 for a base of one and an infinite or absent exponent.
-func power(a, b float64) float64 {
-	if b != b || (a == 1 || a == -1) && math.IsInf(b, 0) {
-		return math.NaN()
-	}
-	if b != math.Trunc(b) || math.Abs(b) > maxExactExponent || a == 0 || math.IsInf(a, 0) || a != a {
-		return math.Pow(a, b)
-	}
-	return wholePower(a, int(b))
-}
-
-const (
-	maxExactExponent = 2048
-	powerPrecision   = 256
-)
-
-// wholePower is correctly rounded where math.Pow is a unit off.
-func wholePower(a float64, b int) float64 {
-	result := big.NewFloat(1).SetPrec(powerPrecision)
-	square := big.NewFloat(a).SetPrec(powerPrecision)
-	for n := max(b, -b); n > 0; n >>= 1 {
-		if n&1 == 1 {
-			result.Mul(result, square)
-		}
-		square.Mul(square, square)
-	}
-	if b < 0 {
-		result.Quo(big.NewFloat(1).SetPrec(powerPrecision), result)
-	}
-	f, _ := result.Float64()
-	return f
 }

@@ -76,7 +76,10 @@ func (b *builder) signature(code string, offset int) Params {
 	}
 	p := &parser{builder: b, tokens: tokenize(b.src, code, offset)}
 	p.tokens[len(p.tokens)-1] = token{kind: tokenOperator, value: ")", pos: p.tokens[len(p.tokens)-1].pos}
-	p.tokens = append(p.tokens, token{pos: p.tokens[len(p.tokens)-1].pos})
+	end := p.tokens[len(p.tokens)-1].pos
+	end.Column++
+	end.Offset++
+	p.tokens = append(p.tokens, token{pos: end})
 	args := p.arguments()
 	p.expect(tokenEnd)
 	var params Params

@@ -39,9 +39,10 @@ func (p *scopePlan) slot(n Node) (int, bool) {
 }
 
 type planner struct {
-	next    int
-	visited map[Node]bool
-	work    int
+	next int
+	// again is how many times over the node at hand has been planned before; that is what costs.
+	again int
+	work  int
 }
 
 type region struct {
@@ -51,7 +52,7 @@ type region struct {
 }
 
 func newPlan(root *Body) (out *plan) {
-	p := &planner{visited: map[Node]bool{}}
+	p := &planner{}
 	out = &plan{root: &framePlan{scope: newScopePlan()}}
 	needed := false
 	Walk(root, func(n Node) bool {
@@ -128,12 +129,11 @@ func (p *planner) declareTargets(targets []*NameExpr, r *region) {
 }
 
 func (p *planner) visit(n Node, r *region) {
-	if p.visited[n] {
+	if p.again > 0 {
 		if p.work++; p.work > maxWork {
 			panic(&EvalError{Pos: n.Pos(), Limit: limitWork, Msg: "planning exceeded the work unit limit"})
 		}
 	}
-	p.visited[n] = true
 	switch n := n.(type) {
 	case *NameExpr:
 		p.use(r, n)
@@ -178,7 +178,9 @@ func (p *planner) loop(n *ForStmt, r *region) {
 		l.array = last.scope
 		last = last.inner()
 		p.declareTargets(n.Targets[:2], last)
+		p.again++
 		p.visit(n.Body, last)
+		p.again--
 		l.record = last.scope
 	}
 	if n.Else != nil {

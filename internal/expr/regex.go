@@ -1,266 +1,151 @@
 package expr
 
 import (
-	"errors"
-	"regexp"
-	"regexp/syntax"
-	"strconv"
 	"strings"
+	"sync"
 )
 
-// program is a JavaScript regular expression on Go's linear-time engine. What that engine cannot do (lookaround,
-// backreferences) is refused when the literal is parsed.
+// program is a compiled regular expression with JavaScript's meaning: it works on UTF-16 units, has look-around and
+// backreferences, and forgets a group's capture when the group is entered anew. Matching backtracks and is accounted for.
 type program struct {
-	re     *regexp.Regexp
-	names  []string
-	global bool
-	sticky bool
-}
-
-const (
-	jsSpace   = `\t\n\v\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}`
-	jsNotEOLs = `[^\n\r\x{2028}\x{2029}]`
-)
-
-func compileRegex(pattern, flags string) (*program, error) {
-	t := &regexTranslator{src: pattern, multiline: strings.Contains(flags, "m")}
-	if err := t.translate(); err != nil {
-		return nil, err
-	}
-	prefix := ""
-	if strings.Contains(flags, "i") {
-		prefix = "(?i)"
-	}
-	re, err := regexp.Compile(prefix + t.out.String())
-	if err != nil {
-		return nil, regexFault(err)
-	}
-	return &program{re: re, names: re.SubexpNames(), global: strings.Contains(flags, "g"), sticky: strings.Contains(flags, "y")}, nil
-}
-
-// regexFault tells a pattern that is wrong from one that is too large for the engine.
-func regexFault(err error) error {
-	var fault *syntax.Error
-	if errors.As(err, &fault) && (fault.Code == syntax.ErrInvalidRepeatSize || fault.Code == syntax.ErrLarge) {
-		return unsupportedRegex(fault.Code.String())
-	}
-	return errInvalidRegex
+	start *regexNode
+	// names are the names of groups, "" for those without; names[0] stands for the whole match.
+	names          []string
+	loops          int
+	global, sticky bool
 }
 
 var errInvalidRegex error = reason("Invalid regular-expression literal")
 
-type regexTranslator struct {
-	src       string
-	i         int
-	out       strings.Builder
-	multiline bool
+func compileRegex(pattern, flags string) (*program, error) {
+	p := &regexParser{
+		units: toUnits(pattern), ignoreCase: strings.Contains(flags, "i"), multiline: strings.Contains(flags, "m"),
+	}
+	p.survey()
+	tree, err := p.disjunction()
+	if err != nil {
+		return nil, err
+	}
+	if p.i < len(p.units) {
+		return nil, errInvalidRegex
+	}
+	out := &program{names: p.names, global: strings.Contains(flags, "g"), sticky: strings.Contains(flags, "y")}
+	l := &regexLinker{names: p.names}
+	whole := &regexNode{op: opSave, n: 1, next: &regexNode{op: opAccept}}
+	out.start = &regexNode{op: opSave, n: 0, next: l.link(tree, whole, false)}
+	out.loops = l.loops
+	return out, nil
 }
 
-func unsupportedRegex(what string) error {
-	return reason("Unsupported regular expression: " + what)
+// unitSet is a set of UTF-16 units: sorted ranges of which each holds both its ends.
+type unitSet struct {
+	ranges []unitRange
+	negate bool
+	// folded has, for expressions that ignore case, the canonical forms of the members.
+	folded *[65536 / 64]uint64
 }
 
-func (t *regexTranslator) translate() error {
-	for t.i < len(t.src) {
-		c := t.src[t.i]
-		switch {
-		case c == '\\':
-			if err := t.escape(false); err != nil {
-				return err
+type unitRange struct{ low, high uint16 }
+
+func (s *unitSet) has(u uint16) bool {
+	if s.folded != nil {
+		c := canonical()[u]
+		return (s.folded[c/64]&(1<<(c%64)) != 0) != s.negate
+	}
+	return s.listed(u) != s.negate
+}
+
+func (s *unitSet) listed(u uint16) bool {
+	for _, r := range s.ranges {
+		if u >= r.low && u <= r.high {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *unitSet) add(low, high uint16) { s.ranges = append(s.ranges, unitRange{low, high}) }
+
+func (s *unitSet) union(other *unitSet) {
+	if !other.negate {
+		s.ranges = append(s.ranges, other.ranges...)
+		return
+	}
+	low := 0
+	for u := 0; u <= 0x10000; u++ {
+		if u == 0x10000 || other.listed(uint16(u)) {
+			if u > low {
+				s.add(uint16(low), uint16(u-1))
 			}
+			low = u + 1
+		}
+	}
+}
+
+func (s *unitSet) fold() *unitSet {
+	canon := canonical()
+	s.folded = new([65536 / 64]uint64)
+	for _, r := range s.ranges {
+		for u := int(r.low); u <= int(r.high); u++ {
+			c := canon[u]
+			s.folded[c/64] |= 1 << (c % 64)
+		}
+	}
+	return s
+}
+
+var (
+	digitSet = &unitSet{ranges: []unitRange{{'0', '9'}}}
+	wordSet  = &unitSet{ranges: []unitRange{{'a', 'z'}, {'A', 'Z'}, {'0', '9'}, {'_', '_'}}}
+	spaceSet = &unitSet{ranges: []unitRange{{'\t', '\r'}, {' ', ' '}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x2000, 0x200A}, {0x2028, 0x2029},
+		{0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}}}
+	lineEnds = &unitSet{ranges: []unitRange{{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}}
+	notEnds  = &unitSet{ranges: lineEnds.ranges, negate: true}
+)
+
+// canonical is the upper case that ignoring case compares by: of one unit, and never ASCII for what is not.
+var canonical = sync.OnceValue(func() *[65536]uint16 {
+	out := new([65536]uint16)
+	for u := range out {
+		out[u] = uint16(u)
+		if u >= 0xD800 && u <= 0xDFFF {
 			continue
-		case c == '[':
-			if err := t.class(); err != nil {
-				return err
-			}
-			continue
-		case c == '.':
-			t.out.WriteString(jsNotEOLs)
-		case c == '^' && t.multiline:
-			t.out.WriteString("(?m:^)")
-		case c == '^':
-			t.out.WriteString(`\A`)
-		case c == '$' && t.multiline:
-			t.out.WriteString("(?m:$)")
-		case c == '$':
-			t.out.WriteString(`\z`)
-		case c == '(' && strings.HasPrefix(t.src[t.i:], "(?"):
-			if err := t.group(); err != nil {
-				return err
-			}
-			continue
-		case c == '{' && !quantifier(t.src[t.i:]), c == '}' || c == ']':
-			// A brace that is no quantifier stands for itself.
-			if c == '}' && t.inQuantifier() {
-				t.out.WriteByte(c)
-			} else {
-				t.out.WriteByte('\\')
-				t.out.WriteByte(c)
-			}
-		default:
-			t.out.WriteByte(c)
 		}
-		t.i++
-	}
-	return nil
-}
-
-func quantifier(s string) bool {
-	end := strings.IndexByte(s, '}')
-	if end < 2 {
-		return false
-	}
-	low, high, ranged := strings.Cut(s[1:end], ",")
-	digits := func(s string) bool { return s != "" && digitRun(s, 10) == len(s) }
-	return digits(low) && (!ranged || high == "" || digits(high))
-}
-
-func (t *regexTranslator) inQuantifier() bool {
-	open := strings.LastIndexByte(t.src[:t.i], '{')
-	return open >= 0 && !strings.ContainsRune(t.src[open:t.i], '}') && quantifier(t.src[open:])
-}
-
-func (t *regexTranslator) group() error {
-	rest := t.src[t.i:]
-	switch {
-	case strings.HasPrefix(rest, "(?:"):
-		t.out.WriteString("(?:")
-		t.i += 3
-	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!"):
-		return unsupportedRegex("lookahead")
-	case strings.HasPrefix(rest, "(?<=") || strings.HasPrefix(rest, "(?<!"):
-		return unsupportedRegex("lookbehind")
-	case strings.HasPrefix(rest, "(?<"):
-		t.out.WriteString("(?P<")
-		t.i += 3
-	default:
-		return errInvalidRegex
-	}
-	return nil
-}
-
-// escape translates what follows a backslash, inside a class or outside.
-func (t *regexTranslator) escape(inClass bool) error {
-	t.i++
-	if t.i >= len(t.src) {
-		return errInvalidRegex
-	}
-	c := t.src[t.i]
-	t.i++
-	code := func(n int) bool {
-		if len(t.src)-t.i < n || digitRun(t.src[t.i:t.i+n], 16) != n {
-			return false
-		}
-		t.out.WriteString(`\x{` + t.src[t.i:t.i+n] + `}`)
-		t.i += n
-		return true
-	}
-	switch {
-	case c == 'd' || c == 'D' || c == 'w' || c == 'W' || c == 'f' || c == 'n' || c == 'r' || c == 't' || c == 'v':
-		t.out.WriteString(`\` + string(c))
-	case (c == 'b' || c == 'B') && !inClass:
-		t.out.WriteString(`\` + string(c))
-	case c == 'b':
-		t.out.WriteString(`\x08`)
-	case c == 's' && inClass:
-		t.out.WriteString(jsSpace)
-	case c == 's':
-		t.out.WriteString("[" + jsSpace + "]")
-	case c == 'S' && inClass:
-		return unsupportedRegex(`\S within a class`)
-	case c == 'S':
-		t.out.WriteString("[^" + jsSpace + "]")
-	case c == 'x' && code(2), c == 'u' && code(4):
-	case c == '0' && (t.i >= len(t.src) || !isDigit(t.src[t.i])):
-		t.out.WriteString(`\x00`)
-	case isDigit(c):
-		return unsupportedRegex("backreference")
-	case c == 'k' && strings.HasPrefix(t.src[t.i:], "<"):
-		return unsupportedRegex("backreference")
-	case c == 'c' && t.i < len(t.src) && isNameStart(t.src[t.i]) && t.src[t.i] != '_':
-		t.out.WriteString(`\x{` + strconv.FormatInt(int64(t.src[t.i]&0x1F), 16) + `}`)
-		t.i++
-	case c < 0x80 && !isNameStart(c):
-		t.out.WriteString(`\` + string(rune(c)))
-	default:
-		t.out.WriteByte(c)
-	}
-	return nil
-}
-
-func (t *regexTranslator) class() error {
-	switch rest := t.src[t.i:]; {
-	case strings.HasPrefix(rest, "[^]"):
-		t.out.WriteString(`[\x{0}-\x{10FFFF}]`)
-		t.i += 3
-		return nil
-	case strings.HasPrefix(rest, "[]"):
-		t.out.WriteString(`[^\x{0}-\x{10FFFF}]`)
-		t.i += 2
-		return nil
-	}
-	t.out.WriteByte('[')
-	t.i++
-	if t.i < len(t.src) && t.src[t.i] == '^' {
-		t.out.WriteByte('^')
-		t.i++
-	}
-	if rest := t.src[t.i:]; strings.HasPrefix(rest, `\S\s]`) || strings.HasPrefix(rest, `\s\S]`) {
-		t.out.WriteString(`\x{0}-\x{10FFFF}]`)
-		t.i += 5
-		return nil
-	}
-	for t.i < len(t.src) {
-		switch c := t.src[t.i]; c {
-		case ']':
-			t.out.WriteByte(c)
-			t.i++
-			return nil
-		case '\\':
-			if err := t.escape(true); err != nil {
-				return err
-			}
-		case '[', '&', '~':
-			t.out.WriteString(`\` + string(c))
-			t.i++
-		default:
-			t.out.WriteByte(c)
-			t.i++
+		if upper := toUnits(upperText(string(rune(u)))); len(upper) == 1 && (u < 0x80 || upper[0] >= 0x80) {
+			out[u] = upper[0]
 		}
 	}
-	return errInvalidRegex
+	return out
+})
+
+// matched is what a replacement may refer to. caps are starts and ends, -1 for groups that took no part.
+type matched struct {
+	text  func(from, to int) string
+	size  int
+	caps  []int
+	names []string
 }
 
-// match finds the first match at or after a byte offset; submatch offsets are of the whole text.
-func (p *program) match(s string, from int) []int {
-	if from > len(s) {
-		return nil
+func (m *matched) group(n int) string {
+	if m.caps[2*n] < 0 {
+		return ""
 	}
-	m := p.re.FindStringSubmatchIndex(s[from:])
-	if m == nil || p.sticky && m[0] != 0 {
-		return nil
-	}
-	for i := range m {
-		if m[i] >= 0 {
-			m[i] += from
-		}
-	}
-	return m
+	return m.text(m.caps[2*n], m.caps[2*n+1])
 }
 
-// substitute writes a replacement with its $ patterns.
-func (p *program) substitute(b *strings.Builder, s, replacement string, m []int) {
-	group := func(n int) string {
-		if m[2*n] < 0 {
-			return ""
+func (m *matched) named(name string) string {
+	for i, n := range m.names {
+		if n == name && n != "" {
+			return m.group(i)
 		}
-		return s[m[2*n]:m[2*n+1]]
 	}
-	groups := len(m)/2 - 1
-	named := false
-	for _, n := range p.names {
-		named = named || n != ""
-	}
+	return ""
+}
+
+// expand writes a replacement with its $ patterns.
+func (m *matched) expand(b *strings.Builder, replacement string) {
+	groups := len(m.caps)/2 - 1
+	named := strings.Join(m.names, "") != ""
 	for i := 0; i < len(replacement); i++ {
 		c := replacement[i]
 		if c != '$' || i+1 >= len(replacement) {
@@ -273,13 +158,13 @@ func (p *program) substitute(b *strings.Builder, s, replacement string, m []int)
 			b.WriteByte('$')
 			i++
 		case rest[0] == '&':
-			b.WriteString(group(0))
+			b.WriteString(m.group(0))
 			i++
 		case rest[0] == '`':
-			b.WriteString(s[:m[0]])
+			b.WriteString(m.text(0, m.caps[0]))
 			i++
 		case rest[0] == '\'':
-			b.WriteString(s[m[1]:])
+			b.WriteString(m.text(m.caps[1], m.size))
 			i++
 		case isDigit(rest[0]):
 			n, width := int(rest[0]-'0'), 1
@@ -292,13 +177,11 @@ func (p *program) substitute(b *strings.Builder, s, replacement string, m []int)
 				b.WriteByte('$')
 				continue
 			}
-			b.WriteString(group(n))
+			b.WriteString(m.group(n))
 			i += width
 		case rest[0] == '<' && named && strings.IndexByte(rest, '>') > 0:
 			end := strings.IndexByte(rest, '>')
-			if n := p.re.SubexpIndex(rest[1:end]); n > 0 {
-				b.WriteString(group(n))
-			}
+			b.WriteString(m.named(rest[1:end]))
 			i += 1 + end
 		default:
 			b.WriteByte('$')

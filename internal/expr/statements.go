@@ -212,7 +212,7 @@ func (p *statements) forStatement(t *tag, pos Pos, code string, at int) Node {
 	if in < 0 {
 		p.fail(t, "For tag requires an in expression")
 	}
-	targets := p.targets(trimCode(code[:in]), at)
+	targets := p.boundNames(t, trimCode(code[:in]), at)
 	if len(targets) == 1 && targets[0].Name == "loop" {
 		p.fail(t, "A single loop target cannot be named loop")
 	}
@@ -226,6 +226,14 @@ func (p *statements) forStatement(t *tag, pos Pos, code string, at int) Node {
 		children = append(children, otherwise)
 	}
 	return &ForStmt{p.grow(pos, children...), targets, iterable, body, otherwise}
+}
+
+// boundNames reads the names that a tag binds; that there are none is an error at the end of the tag.
+func (p *statements) boundNames(t *tag, code string, at int) []*NameExpr {
+	if code == "" {
+		at = t.inside + len(t.value)
+	}
+	return p.targets(code, at)
 }
 
 // scanTop calls fn with every character that is outside strings, names, regular expressions and brackets, until it
@@ -271,11 +279,11 @@ func spaceBefore(s string) bool {
 func (p *statements) setStatement(t *tag, pos Pos, code string, at int) Node {
 	assign := p.scanTop(code, at, func(i int) bool { return code[i] == '=' }, nil)
 	if assign >= 0 {
-		targets := p.targets(code[:assign], at)
+		targets := p.boundNames(t, code[:assign], at)
 		value := p.expression(code[assign+1:], at+assign+1)
 		return &SetStmt{p.grow(pos, value), targets, value}
 	}
-	targets := p.targets(code, at)
+	targets := p.boundNames(t, code, at)
 	capture := p.capture(t, pos, "set", "endset")
 	return &SetStmt{p.grow(pos, capture), targets, capture}
 }
@@ -308,20 +316,20 @@ func (p *statements) macroStatement(t *tag, pos Pos, code string, at int) Node {
 		p.fail(t, "Template name "+quoteSource(name)+" is reserved")
 	}
 	nameNode := &NameExpr{p.grow(p.src.pos(at)), name}
-	params := p.signature(signature[1:len(signature)-1], at+len(code)-len(signature)+1)
+	declared := signature[1 : len(signature)-1]
+	params := p.signature(declared, t.inside+strings.LastIndex(t.value, declared))
 	body, _ := p.closed(t, "endmacro")
 	return &MacroStmt{p.grow(pos, append(defaultValues(params), body)...), nameNode, params, body}
 }
 
 func (p *statements) callStatement(t *tag, pos Pos, code string, at int) Node {
 	var callerCode string
-	callerAt := at
 	if strings.HasPrefix(code, "(") {
 		end := p.matching(code, at)
 		if end < 0 {
 			p.fail(t, "Invalid call-block arguments")
 		}
-		callerCode, callerAt = code[1:end], at+1
+		callerCode = code[1:end]
 		after := trimCodeStart(code[end+1:])
 		at += len(code) - len(after)
 		code = after
@@ -335,7 +343,7 @@ func (p *statements) callStatement(t *tag, pos Pos, code string, at int) Node {
 		p.fail(t, "Call block target must be a static macro reference")
 	}
 	body, _ := p.closed(t, "endcall")
-	params := p.signature(callerCode, callerAt)
+	params := p.signature(callerCode, t.inside+strings.LastIndex(t.value, callerCode))
 	caller := &CallerExpr{p.grow(pos, append(defaultValues(params), body)...), params, body}
 	return &CallStmt{p.grow(pos, call, caller), call, caller}
 }

@@ -180,6 +180,9 @@ func scanRegex(code string, i int) (pattern, flags string, end int, err *codeErr
 			if end < len(code) && isNameStart(code[end]) && code[end] != '_' {
 				return fail("Unsupported regular-expression flag")
 			}
+			if _, err := compileRegex(pattern, flags); err != nil {
+				return fail(err.Error())
+			}
 			return pattern, flags, end, nil
 		}
 		backslashes = 0

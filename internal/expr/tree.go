@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 )
 
 // RenderTree renders every string value of a JSON tree as a step value: keys are left alone, a value that renders to
@@ -43,11 +45,11 @@ func RenderTree(ctx context.Context, tree any, env *Env) (any, error) {
 }
 
 func renderString(ctx context.Context, src string, env *Env) (any, error) {
-	t, err := Parse(src, Options{})
-	if err != nil {
+	if !env.LegacyTyping && !strings.Contains(src, "{{") && !strings.Contains(src, "{%") && !strings.Contains(src, "{#") {
 		return src, nil
 	}
-	if !t.HasTags() && !env.LegacyTyping {
+	t := parsed.template(src)
+	if t == nil {
 		return src, nil
 	}
 	v, err := t.Evaluate(ctx, env)
@@ -59,6 +61,45 @@ func renderString(ctx context.Context, src string, env *Env) (any, error) {
 	}
 	return src, nil
 }
+
+// parsed remembers the templates of step values, which every run of a template and every item of a loop asks for again.
+var parsed = templateCache{limit: 1 << 20}
+
+// templateCache holds templates by source, nil for what does not parse. When the sources exceed the limit, it begins anew.
+type templateCache struct {
+	limit   int
+	mu      sync.Mutex
+	size    int
+	entries map[string]*Template
+}
+
+func (c *templateCache) template(src string) *Template {
+	c.mu.Lock()
+	t, ok := c.entries[src]
+	c.mu.Unlock()
+	if ok {
+		return t
+	}
+	t, err := Parse(src, Options{})
+	if err != nil {
+		t = nil
+	}
+	if len(src) > c.limit/64 {
+		return t
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.entries[src]; !ok {
+		if c.size += len(src) + entrySize; c.entries == nil || c.size > c.limit {
+			c.entries, c.size = map[string]*Template{}, len(src)+entrySize
+		}
+		c.entries[src] = t
+	}
+	return t
+}
+
+// entrySize is what an entry counts beside its source.
+const entrySize = 512
 
 // WalkTree visits every string value of a tree with its path; array indexes are decimal.
 func WalkTree(tree any, fn func(path []string, src string)) { walkTree(nil, tree, fn) }

@@ -114,9 +114,8 @@ func (w *Workspace) look(op, name string, links linkRule) (info, error) {
 	if err != nil {
 		return info{}, &fs.PathError{Op: op, Path: name, Err: err}
 	}
-	if _, there := w.now[at]; !there && !w.isDir(at) {
-		missing := fault.Wrap(fault.NotFound, fs.ErrNotExist, "there is no %s in the workspace", name)
-		return info{}, &fs.PathError{Op: op, Path: name, Err: missing}
+	if _, there := w.now.files[at]; !there && !w.now.isDir(at) {
+		return info{}, &fs.PathError{Op: op, Path: name, Err: missing(name)}
 	}
 	found := w.describe(at)
 	found.name = path.Base(name)
@@ -124,7 +123,7 @@ func (w *Workspace) look(op, name string, links linkRule) (info, error) {
 }
 
 func (w *Workspace) describe(at string) info {
-	e, there := w.now[at]
+	e, there := w.now.files[at]
 	if !there {
 		e.Dir = true
 	}
@@ -138,17 +137,13 @@ func (w *Workspace) content(e entry) ([]byte, error) {
 	if pending {
 		return content, nil
 	}
-	return load(w.ctx, w.bucket, e.Digest)
-}
-
-func (w *Workspace) isDir(at string) bool {
-	return at == "." || w.now[at].Dir || len(w.below(at)) > 0
+	return Get(w.ctx, w.bucket, e.Digest)
 }
 
 // below gives the names inside a folder, in order.
 func (w *Workspace) below(at string) []string {
 	if w.sorted == nil {
-		w.sorted = slices.Sorted(maps.Keys(w.now))
+		w.sorted = slices.Sorted(maps.Keys(w.now.files))
 	}
 	if at == "." {
 		return w.sorted
@@ -168,7 +163,9 @@ func (i info) Name() string       { return i.name }
 func (i info) Size() int64        { return i.entry.Size }
 func (i info) ModTime() time.Time { return time.Time{} }
 func (i info) IsDir() bool        { return i.entry.Dir }
-func (i info) Sys() any           { return nil }
+
+// Sys gives the name with its links followed, a string: where it is the same, two names lead to one place.
+func (i info) Sys() any { return i.at }
 
 func (i info) Mode() fs.FileMode {
 	switch {

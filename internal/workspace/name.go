@@ -62,7 +62,7 @@ func (w *Workspace) resolve(name string, last linkRule) (string, error) {
 	for hops := 0; rest != "" && rest != "."; {
 		part, after, more := strings.Cut(rest, "/")
 		next := path.Join(at, part)
-		e, there := w.now[next]
+		e, there := w.now.files[next]
 		if !there || e.Link == "" || !more && last == stay {
 			at, rest = next, after
 			continue

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"path"
+	"strings"
 	"sync"
 
 	"github.com/gildway/gildway/internal/fault"
@@ -30,27 +31,23 @@ type Workspace struct {
 	now     tree
 	pending map[string][]byte // digest -> content that is not in the bucket yet
 	sorted  []string          // the names in now, in order; nil = must be made again
-	size    int64
 }
 
 // Open folds the layers, oldest first. Its files are read from the bucket when they are asked for, as
 // long as ctx lives. The workspace implements activities.Files.
 func Open(ctx context.Context, bucket *blob.Bucket, layers []string) (*Workspace, error) {
-	base := tree{}
-	for _, digest := range layers {
-		l, err := readLayer(ctx, bucket, digest)
-		if err != nil {
-			return nil, err
-		}
+	all, err := readLayers(ctx, bucket, layers)
+	if err != nil {
+		return nil, err
+	}
+	base := newTree()
+	for _, l := range all {
 		base.apply(l)
 	}
-	w := &Workspace{ctx: ctx, bucket: bucket, base: base, now: base.clone(), pending: map[string][]byte{}}
-	for _, e := range base {
-		w.size += e.Size
-	}
-	if len(base) > MaxEntries || w.size > MaxSize {
+	if len(base.files) > MaxEntries || base.size > MaxSize {
 		return nil, errTooLarge()
 	}
+	w := &Workspace{ctx: ctx, bucket: bucket, base: base, now: base.clone(), pending: map[string][]byte{}}
 	return w, nil
 }
 
@@ -99,10 +96,10 @@ func (w *Workspace) Mkdir(name string) error {
 	if err != nil {
 		return err
 	}
-	if at == "." || w.isDir(at) && w.now[at].Dir {
+	if at == "." || w.now.files[at].Dir {
 		return nil
 	}
-	if e, taken := w.now[at]; taken && !e.Dir {
+	if _, taken := w.now.files[at]; taken {
 		return fault.New(fault.Conflict, "%s is a file; it can't be a folder too", name)
 	}
 	if err := w.freeAbove(at); err != nil {
@@ -111,7 +108,8 @@ func (w *Workspace) Mkdir(name string) error {
 	return w.set(at, entry{Dir: true})
 }
 
-// Remove deletes a file, link or empty folder. One that isn't there is a NotFound fault.
+// Remove deletes a file, link or empty folder; the folder it was in stays. One that isn't there is a
+// NotFound fault.
 func (w *Workspace) Remove(name string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,19 +117,78 @@ func (w *Workspace) Remove(name string) error {
 	if err != nil {
 		return err
 	}
-	old, there := w.now[at]
+	_, there := w.now.files[at]
 	switch {
 	case at == ".":
 		return fault.New(fault.Denied, "the workspace itself can't be removed")
-	case len(w.below(at)) > 0:
+	case w.now.inside[at] > 0:
 		return fault.New(fault.Conflict, "the folder %s is not empty", name)
 	case !there:
-		return fault.Wrap(fault.NotFound, fs.ErrNotExist, "there is no %s in the workspace", name)
+		return missing(name)
 	}
-	w.size -= old.Size
-	delete(w.now, at)
+	w.now.remove(at)
+	w.keep(path.Dir(at))
 	w.sorted = nil
 	return nil
+}
+
+// Rename moves a file, a link, or a folder with all that is in it; the folder it was in stays. Links keep
+// their words: one that would then point outside the workspace is Denied. A name that is taken, or that
+// lies in the folder itself, is a Conflict fault; nothing there to move is a NotFound fault.
+func (w *Workspace) Rename(from, to string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old, err := w.resolve(from, stay)
+	if err != nil {
+		return err
+	}
+	at, err := w.resolve(to, stay)
+	if err != nil {
+		return err
+	}
+	_, taken := w.now.files[at]
+	_, there := w.now.files[old]
+	switch {
+	case old == ".":
+		return fault.New(fault.Denied, "the workspace itself can't be moved")
+	case !there && !w.now.isDir(old):
+		return missing(from)
+	case strings.HasPrefix(at, old+"/"):
+		return fault.New(fault.Conflict, "the folder %s can't be moved into itself", from)
+	case taken || w.now.isDir(at):
+		return fault.New(fault.Conflict, "there is a %s already", to)
+	}
+	if err := w.freeAbove(at); err != nil {
+		return err
+	}
+	moved := append([]string(nil), w.below(old)...)
+	if there {
+		moved = append(moved, old)
+	}
+	for _, name := range moved {
+		e, renamed := w.now.files[name], at+strings.TrimPrefix(name, old)
+		if _, err := clean(renamed); err != nil {
+			return err
+		}
+		if _, err := linkTarget(renamed, e.Link); e.Link != "" && err != nil {
+			return err
+		}
+	}
+	for _, name := range moved {
+		e := w.now.files[name]
+		w.now.remove(name)
+		w.now.put(at+strings.TrimPrefix(name, old), e)
+	}
+	w.keep(path.Dir(old))
+	w.sorted = nil
+	return nil
+}
+
+// keep makes a folder that something was taken out of stay, as folders do.
+func (w *Workspace) keep(dir string) {
+	if !w.now.isDir(dir) {
+		w.now.put(dir, entry{Dir: true})
+	}
 }
 
 // Exists reports whether there is a file, link or folder of that name. A link counts even if nothing
@@ -143,8 +200,8 @@ func (w *Workspace) Exists(name string) bool {
 	if err != nil {
 		return false
 	}
-	_, there := w.now[at]
-	return there || w.isDir(at)
+	_, there := w.now.files[at]
+	return there || w.now.isDir(at)
 }
 
 // place finds where something called name is to be written.
@@ -153,7 +210,7 @@ func (w *Workspace) place(name string, links linkRule) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if w.isDir(at) {
+	if w.now.isDir(at) {
 		return "", fault.New(fault.Conflict, "%s is a folder; it can't be a file too", name)
 	}
 	return at, w.freeAbove(at)
@@ -161,8 +218,8 @@ func (w *Workspace) place(name string, links linkRule) (string, error) {
 
 // freeAbove refuses a name below something that is no folder.
 func (w *Workspace) freeAbove(at string) error {
-	for dir := path.Dir(at); dir != "."; dir = path.Dir(dir) {
-		if e, taken := w.now[dir]; taken && !e.Dir {
+	for dir := range above(at) {
+		if e, taken := w.now.files[dir]; taken && !e.Dir {
 			return fault.New(fault.Conflict, "%s is a file; there can't be %s", dir, at)
 		}
 	}
@@ -170,17 +227,19 @@ func (w *Workspace) freeAbove(at string) error {
 }
 
 func (w *Workspace) set(at string, e entry) error {
-	old, replaced := w.now[at]
-	size := w.size - old.Size + e.Size
-	if size > MaxSize || !replaced && len(w.now) >= MaxEntries {
+	old, replaced := w.now.files[at]
+	if w.now.size-old.Size+e.Size > MaxSize || !replaced && len(w.now.files) >= MaxEntries {
 		return errTooLarge()
 	}
-	w.size = size
-	w.now[at] = e
+	w.now.put(at, e)
 	if !replaced {
 		w.sorted = nil
 	}
 	return nil
+}
+
+func missing(name string) error {
+	return fault.Wrap(fault.NotFound, fs.ErrNotExist, "there is no %s in the workspace", name)
 }
 
 func errTooLarge() error {

@@ -306,7 +306,7 @@ func TestNames_AnyNameAndLinks_StayInside(t *testing.T) {
 				_ = w.Mkdir(at)
 			}
 		}
-		for stored := range w.now {
+		for stored := range w.now.files {
 			cleaned, err := clean(stored)
 			require.NoError(t, err)
 			require.Equal(t, stored, cleaned)

@@ -1,0 +1,31 @@
+package activities
+
+import (
+	"path"
+	"strings"
+
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// Path gives the name in the workspace of a path as a template writes it: relative to the workspace, or
+// absolute below Root. The workspace itself is ".". A path outside is a Denied fault, in Backstage's words;
+// so is a name in the workspace that begins with two dots (Backstage, resolveSafeChildPath).
+func (c *Call) Path(written string) (string, error) {
+	at := c.Absolute(written)
+	below, inside := strings.CutPrefix(at, c.Root+"/")
+	switch {
+	case at == c.Root:
+		return ".", nil
+	case !inside, strings.HasPrefix(below, ".."):
+		return "", fault.New(fault.Denied, "Relative path is not allowed to refer to a directory outside its parent")
+	}
+	return below, nil
+}
+
+// Absolute gives the path that people see for a path as a template writes it, wherever that leads.
+func (c *Call) Absolute(written string) string {
+	if path.IsAbs(written) {
+		return path.Clean(written)
+	}
+	return path.Join(c.Root, written)
+}

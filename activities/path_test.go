@@ -1,0 +1,36 @@
+package activities_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+)
+
+func TestPath_Inside_NameInTheWorkspace(t *testing.T) {
+	t.Parallel()
+	call := &activities.Call{Root: "/workspaces/t1"}
+	for written, name := range map[string]string{
+		"": ".", ".": ".", "a/..": ".", "/workspaces/t1": ".", "/workspaces/t1/": ".", "../t1": ".",
+		"a/b": "a/b", "./a//b/": "a/b", "a/../b": "b", "/workspaces/t1/x/y": "x/y", "../t1/x": "x", " ": " ", "a/..b": "a/..b",
+	} {
+		at, err := call.Path(written)
+		require.NoError(t, err, written)
+		require.Equal(t, name, at, written)
+	}
+}
+
+func TestHostile_PathOutside_DeniedInBackstagesWords(t *testing.T) {
+	t.Parallel()
+	call := &activities.Call{Root: "/workspaces/t1"}
+	for _, written := range []string{
+		"..", "../x", "a/../../x", "/", "/etc/passwd", "/workspaces", "/workspaces/t10/x", "/workspaces/t1/../t2/x", "../t10", "..foo", "./..foo/x",
+	} {
+		_, err := call.Path(written)
+		require.ErrorIs(t, err, fault.Denied, written)
+		require.Equal(t, "Relative path is not allowed to refer to a directory outside its parent", fault.From(err).Public)
+		require.Equal(t, "NotAllowedError", fault.From(err).BackstageName())
+	}
+}

@@ -1,0 +1,164 @@
+// Package dryrun carries a plan out without its effects, in this process and at once, so that people see what a
+// run would do before it does it.
+package dryrun
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"gocloud.dev/blob/memblob"
+
+	"github.com/gildway/gildway/activities/run"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+// Limits of a dry run.
+const (
+	timeLimit = 60 * time.Second
+	logLimit  = 16 << 20 // bytes of all its lines
+	atOnce    = 4        // dry runs of one Engine; the others wait for a place
+)
+
+// Options are what an Engine works with.
+type Options struct {
+	// Runs is what the runs of this installation work with. Journal, Blobs and Secrets are every dry run's own, and of
+	// the environment it sees the parameters alone.
+	Runs run.Options
+}
+
+// Engine carries out dry runs, a few at once.
+type Engine struct {
+	Options
+	places chan struct{}
+}
+
+// New makes an Engine.
+func New(o Options) *Engine { return &Engine{Options: o, places: make(chan struct{}, atOnce)} }
+
+// Request is a run that is only to be tried.
+type Request struct {
+	Run     plan.Run // without a Task it is given an id
+	Secrets map[string]string
+	// Beside are the files that came with the template; what it fetches with relative URLs is among them. nil: they lie
+	// where the plan says.
+	Beside []File
+	// Exact makes the log what Backstage's would be: actions that don't support a dry run there are skipped, even those
+	// that could say what they would do.
+	Exact bool
+	// Offline makes no call that leaves the run: what is asked of the world is noted in the Result, and answered by
+	// Answer or else made up. An approval is given unless Answer says otherwise.
+	Offline bool
+	Answer  func(step, action string) (Answer, bool)
+}
+
+// Result is what a dry run came to. Secrets are nowhere in it.
+type Result struct {
+	Task    string
+	Log     []Line
+	Steps   []Step // in the plan's order
+	Effects []Effect
+	Calls   []Call          // of an offline dry run
+	Output  json.RawMessage // an object; nil if the run failed
+	Files   []File          // the workspace at the end
+	Failure *fault.Error    // the first one; nil if the run would complete
+}
+
+// Line is an entry of the run's log. Step and Status may be empty.
+type Line struct{ Step, Status, Message string }
+
+// State is how a step ended.
+type State string
+
+// The states, as events call them.
+const (
+	Completed State = "completed"
+	Skipped   State = "skipped"
+	Failed    State = "failed"
+)
+
+// Step is what became of a step.
+type Step struct {
+	ID, Name, Action string
+	State            State
+	Note             string // why it was skipped or failed; the branch that was chosen
+}
+
+// Effect is what a step would do to the world outside of the run.
+type Effect struct {
+	Step, Iteration, Action string
+	Would                   []string // a sentence each, without its subject: "create the repository acme/shop"
+}
+
+// TaskID makes the id of a dry run.
+func TaskID() string { return "dry-run-" + uuid.NewString() }
+
+// Run tries a run. A step that fails is no error but the Result's Failure; an error is a limit that was met, or
+// a mistake of ours.
+func (e *Engine) Run(ctx context.Context, in Request) (Result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit, errSlow)
+	defer cancel()
+	select {
+	case e.places <- struct{}{}:
+		defer func() { <-e.places }()
+	case <-ctx.Done():
+		return Result{}, fault.Wrap(fault.RateLimited, ctx.Err(), "too many dry runs at once; try again")
+	}
+	if in.Run.Task == "" {
+		in.Run.Task = TaskID()
+	}
+	if in.Beside != nil {
+		url, remove, err := unpack(in.Beside)
+		defer remove()
+		if err != nil {
+			return Result{}, err
+		}
+		in.Run.Plan.Template.BaseURL = url
+	}
+	blobs := memblob.OpenBucket(nil)
+	defer blobs.Close()
+	journal := &journal{keys: map[string]bool{}, checkpoints: map[string]json.RawMessage{}}
+	options := e.Runs
+	options.Journal, options.Blobs, options.Secrets = journal, blobs, given(in.Secrets)
+	options.Environment.Secrets = nil
+	var world *stage
+	if in.Offline {
+		world = &stage{actions: e.Runs.Registry, answers: in.Answer, hide: hides(in.Secrets)}
+		options.Registry = world.registry()
+	}
+	t := &try{
+		Request: in, registry: options.Registry, world: world, journal: journal, blobs: blobs, runner: run.New(options),
+		outputs: map[string]json.RawMessage{}, chosen: map[string]string{}, at: map[string]int{},
+	}
+	err := t.do(ctx)
+	if errors.Is(context.Cause(ctx), errSlow) {
+		return Result{}, fault.Wrap(fault.Invalid, err, "a dry run takes %.0f seconds at most; this one got as far as step %s", timeLimit.Seconds(), t.current)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return t.result, nil
+}
+
+var errSlow = errors.New("the dry run took too long")
+
+// given are the secrets of a run that exists nowhere else.
+type given map[string]string
+
+func (g given) Get(context.Context, string) (map[string]string, error) { return maps.Clone(g), nil }
+
+// skippedByBackstage are the actions that only its own dry run leaves out.
+var skippedByBackstage = []string{"catalog:register", "debug:wait", "publish:github", "publish:gitea"}
+
+// skips reports whether a dry run does nothing for an action but make its output up.
+func (r Request) skips(info plan.Action) bool {
+	if r.Exact && slices.Contains(skippedByBackstage, info.ID) {
+		return true
+	}
+	return !info.DryRun && !info.Preview
+}

@@ -1,0 +1,63 @@
+package dryrun
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// journal keeps in memory, for as long as a dry run takes, what a run writes to the read model.
+type journal struct {
+	mu          sync.Mutex
+	keys        map[string]bool
+	lines       []Line
+	size        int
+	checkpoints map[string]json.RawMessage
+}
+
+func (j *journal) Log(_ context.Context, _, key, step, status, message string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.keys[key] {
+		return nil
+	}
+	if j.size += len(message) + len(key); j.size > logLimit {
+		return fault.New(fault.Invalid, "the log of a dry run holds %d MiB at most", logLimit>>20)
+	}
+	j.keys[key] = true
+	j.lines = append(j.lines, Line{step, status, message})
+	return nil
+}
+
+func (j *journal) LoadCheckpoint(_ context.Context, key, name string) (json.RawMessage, bool, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	value, found := j.checkpoints[key+"\x00"+name]
+	return value, found, nil
+}
+
+func (j *journal) SaveCheckpoint(_ context.Context, key, name string, value json.RawMessage) (json.RawMessage, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if saved, found := j.checkpoints[key+"\x00"+name]; found {
+		return saved, nil
+	}
+	j.checkpoints[key+"\x00"+name] = value
+	return value, nil
+}
+
+// A dry run has no task whose status could change, and nothing of it is audited.
+
+func (j *journal) SetStatus(context.Context, string, string) error { return nil }
+
+func (j *journal) RequestCancel(context.Context, string, string) error { return nil }
+
+func (j *journal) Complete(context.Context, string, string, string, json.RawMessage, *fault.Error) error {
+	return nil
+}
+
+func (j *journal) Audit(context.Context, string, string, string, string, map[string]any) error {
+	return nil
+}

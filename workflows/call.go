@@ -1,0 +1,122 @@
+package workflows
+
+import (
+	"encoding/json"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/plan"
+)
+
+var emptyObject = json.RawMessage("{}")
+
+// caller calls actions and remembers what can be undone. A run is one, and every part of a long loop.
+type caller struct {
+	info    activities.RunInfo // what activities are told; without the values
+	effects []*effect          // in order of completion
+}
+
+// places bound how much runs at once.
+type places struct{ taken, limit int }
+
+func (p *places) free() bool { return p.taken < p.limit }
+
+// without gives a place to others while its holder waits for something.
+func (p *places) without(wait func()) {
+	p.taken--
+	wait()
+	p.taken++
+}
+
+// oneByOne makes the calls in order; each sees the workspace that the one before it left. A call that was
+// not done has no output.
+func (c *caller) oneByOne(ctx workflow.Context, s *plan.Step, calls []activities.Invocation) ([]activities.Outcome, error) {
+	outcomes := make([]activities.Outcome, len(calls))
+	var layers []string
+	for i, in := range calls {
+		in.Layers = append(in.Layers[:len(in.Layers):len(in.Layers)], layers...)
+		var err error
+		if outcomes[i], err = c.call(ctx, s, in); err != nil {
+			return outcomes, err
+		}
+		if layer := outcomes[i].Layer; layer != "" && s.Workspace != plan.NoAccess {
+			layers = append(layers, layer)
+		}
+	}
+	return outcomes, nil
+}
+
+// sideBySide makes the calls as places become free. After the first that fails, or once *stop is true, none
+// is begun; those under way finish. A call that was not done has no output.
+func (c *caller) sideBySide(ctx workflow.Context, s *plan.Step, calls []activities.Invocation, p *places, stop *bool) ([]activities.Outcome, error) {
+	outcomes := make([]activities.Outcome, len(calls))
+	var first error
+	running := 0
+	for i, in := range calls {
+		if err := workflow.Await(ctx, func() bool { return first != nil || *stop || p.free() }); err != nil && first == nil {
+			first = err
+		}
+		if first != nil || *stop {
+			break
+		}
+		running++
+		p.taken++
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			var err error
+			if outcomes[i], err = c.call(ctx, s, in); err != nil && first == nil {
+				first = err
+			}
+			running--
+			p.taken--
+		})
+	}
+	_ = workflow.Await(detached(ctx), func() bool { return running == 0 })
+	return outcomes, first
+}
+
+// call runs an action once and remembers how to undo it. With an outcome and an error both, the action was
+// done, and its lease could not be opened.
+func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocation) (out activities.Outcome, err error) {
+	if s.Lease != nil {
+		// Before the call, so that whatever the action grants with an end of its own ends then too.
+		ends := workflow.Now(ctx).Add(s.Lease.TTL.Std()).UTC()
+		in.LeaseEnds = &ends
+	}
+	if s.Local {
+		ctx = localOptions(ctx, *s, summary(s, in.Iteration))
+		err = workflow.ExecuteLocalActivity(ctx, s.Action, in).Get(ctx, &out)
+	} else {
+		ctx = stepOptions(ctx, *s, summary(s, in.Iteration))
+		err = workflow.ExecuteActivity(ctx, s.Action, in).Get(ctx, &out)
+	}
+	if err != nil {
+		return activities.Outcome{}, err
+	}
+	if len(out.Output) == 0 || string(out.Output) == "null" {
+		out.Output = emptyObject
+	}
+	if !s.Undoable {
+		return out, nil
+	}
+	done := &effect{step: s, call: in}
+	done.undo = func(ctx workflow.Context, why string) error {
+		return callUndo(ctx, s, activities.UndoInvocation{Invocation: in, Output: out.Output, Why: why})
+	}
+	c.effects = append(c.effects, done)
+	if s.Lease != nil {
+		lease, err := c.startLease(ctx, s, in, out.Output)
+		if err != nil {
+			return out, err
+		}
+		done.undo = lease.revoke
+	}
+	return out, nil
+}
+
+func summary(s *plan.Step, key string) string {
+	if key == "" {
+		return s.Name
+	}
+	return s.Name + " [" + key + "]"
+}
