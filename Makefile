@@ -34,7 +34,7 @@ test: build ## unit, integration (real Temporal, Vault, Postgres) and end-to-end
 	@for target in FuzzParse FuzzEvaluate; do $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s ./internal/expr || exit 1; done
 
 fuzz: ## a million generated templates, answered here and by Backstage's own engine (GILDWAY_FUZZ_SEED, GILDWAY_FUZZ_CASES)
-	@GILDWAY_FUZZ_CASES=$${GILDWAY_FUZZ_CASES:-1000000} $(GO) test -count=1 -timeout 0 -v -run '^TestDifferential_' ./internal/expr
+	@GILDWAY_FUZZ_SEED=$${GILDWAY_FUZZ_SEED:-$$RANDOM$$RANDOM} GILDWAY_FUZZ_CASES=$${GILDWAY_FUZZ_CASES:-1000000} $(GO) test -count=1 -timeout 0 -v -run '^TestDifferential_' ./internal/expr
 
 bench: build ## the benchmark suite, as one table of ratios
 	@$(BIN) dev prepare
