@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gildway/gildway/internal/expr"
+	"github.com/gildway/gildway/internal/conform"
 )
 
 // pages checks that values can be checked: every pattern is one and every reference leads somewhere.
@@ -23,7 +23,7 @@ func (c *compiler) pages() {
 }
 
 func (c *compiler) formSchema(schema *node, path string) {
-	root, err := expr.FromJSON(schema.json(verbatim))
+	root, err := conform.Read(schema.json(verbatim))
 	if err != nil {
 		c.refuse(schema.mark, path, "bad-schema", "the schema is not JSON", "")
 		return
@@ -34,7 +34,7 @@ func (c *compiler) formSchema(schema *node, path string) {
 // plainKeywords hold data, not schemas.
 var plainKeywords = []string{"default", "enum", "const", "examples"}
 
-func (c *compiler) keywords(n *node, path string, root any) {
+func (c *compiler) keywords(n *node, path string, root *conform.Schema) {
 	for i, item := range n.items {
 		c.keywords(item, nth(path, i), root)
 	}
@@ -43,11 +43,11 @@ func (c *compiler) keywords(n *node, path string, root any) {
 		switch {
 		case slices.Contains(plainKeywords, e.key) || strings.HasPrefix(e.key, "ui:"):
 		case e.key == "pattern" && e.value.kind == stringNode:
-			if _, err := compilePattern(e.value.text, false); err != nil {
+			if err := conform.CheckPattern(e.value.text); err != nil {
 				c.strictly(e.value.mark, at, "bad-schema", fmt.Sprintf("the pattern %.100q is not a regular expression", e.value.text), "")
 			}
 		case e.key == "$ref" && e.value.kind == stringNode:
-			if _, found := resolveRef(root, e.value.text); !found {
+			if !root.Leads(e.value.text) {
 				c.strictly(e.value.mark, at, "bad-schema", fmt.Sprintf("%q leads nowhere in this page", e.value.text), "#/definitions/…")
 			}
 		default:

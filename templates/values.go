@@ -2,26 +2,14 @@ package templates
 
 import (
 	"encoding/json"
-	"net/url"
-	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/gildway/gildway/internal/conform"
 	"github.com/gildway/gildway/internal/expr"
 )
 
-// ValueError is one thing wrong with submitted values, in the form that npm's jsonschema gives and
-// Backstage's frontend reads.
-type ValueError struct {
-	Path     []any           `json:"path"`     // names and indexes; empty for the values as a whole
-	Property string          `json:"property"` // instance.arr[0]
-	Message  string          `json:"message"`
-	Schema   json.RawMessage `json:"schema"` // the part of the schema that failed
-	Instance json.RawMessage `json:"instance,omitempty"`
-	Name     string          `json:"name"` // the keyword
-	Argument json.RawMessage `json:"argument,omitempty"`
-	Stack    string          `json:"stack"` // property and message
-}
+// ValueError is one thing wrong with submitted values.
+type ValueError = conform.Error
 
 // CheckValues checks values against each page by itself, stops at the first page that fails and gives
 // all errors of that page. Nothing is filled in.
@@ -62,7 +50,7 @@ func (t *Template) CheckSecrets(secrets map[string]string) []ValueError {
 }
 
 func checkAgainst(schema, values json.RawMessage) []ValueError {
-	root, err := expr.FromJSON(schema)
+	read, err := conform.Read(schema)
 	if err != nil {
 		return []ValueError{{Path: []any{}, Property: "instance", Message: "can't be checked: the schema is not JSON", Name: "schema",
 			Schema: json.RawMessage("{}"), Stack: "instance can't be checked: the schema is not JSON"}}
@@ -72,171 +60,5 @@ func checkAgainst(schema, values json.RawMessage) []ValueError {
 		return []ValueError{{Path: []any{}, Property: "instance", Message: "is not JSON", Name: "type",
 			Schema: schema, Stack: "instance is not JSON"}}
 	}
-	v := &valueCheck{root: root}
-	v.schema(instance, root, nil)
-	return v.errs
+	return read.Check(instance)
 }
-
-// maxSchemaDepth bounds schemas that refer to themselves.
-const maxSchemaDepth = 200
-
-// valueCheck follows npm's jsonschema 1.5: which keyword does what, in which order errors come and how
-// they read.
-type valueCheck struct {
-	root  any
-	depth int
-	errs  []ValueError
-}
-
-// ignoredKeywords are arguments of other keywords or only informative.
-var ignoredKeywords = map[string]bool{
-	"id": true, "default": true, "description": true, "title": true, "additionalItems": true, "then": true,
-	"else": true, "$schema": true, "$ref": true, "extends": true,
-}
-
-// schema checks one value against one schema, keyword by keyword as they stand there.
-func (v *valueCheck) schema(instance, schema any, path []any) {
-	if schema == any(false) {
-		schema = expr.NewObject("type", []any{})
-	}
-	s, ok := schema.(*expr.Object)
-	if !ok {
-		return
-	}
-	v.depth++
-	defer func() { v.depth-- }()
-	at := place{v, instance, s, path}
-	if v.depth > maxSchemaDepth {
-		at.fail("$ref", expr.Undefined, "can't be checked: the schema refers to itself without end")
-		return
-	}
-	if ref, ok := get(s, "$ref").(string); ok {
-		target, found := resolveRef(v.root, ref)
-		if !found {
-			at.fail("$ref", ref, "can't be checked: no such schema <"+ref+">")
-			return
-		}
-		v.schema(instance, target, path)
-		return
-	}
-	for _, key := range s.Keys() {
-		if check, ok := keywords[key]; ok && !ignoredKeywords[key] {
-			check(at)
-		}
-	}
-}
-
-// passes checks a value without noting errors.
-func (v *valueCheck) passes(instance, schema any, path []any) bool {
-	return len(v.apart(instance, schema, path)) == 0
-}
-
-// apart gives the errors of a check by itself.
-func (v *valueCheck) apart(instance, schema any, path []any) []ValueError {
-	inner := &valueCheck{root: v.root, depth: v.depth}
-	inner.schema(instance, schema, path)
-	return inner.errs
-}
-
-// resolveRef follows a JSON pointer inside the schema.
-func resolveRef(root any, ref string) (any, bool) {
-	pointer, ok := strings.CutPrefix(ref, "#")
-	if !ok || pointer != "" && pointer[0] != '/' {
-		return nil, false
-	}
-	at := root
-	for _, part := range strings.Split(pointer, "/")[1:] {
-		part, err := url.PathUnescape(part)
-		if err != nil {
-			return nil, false
-		}
-		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
-		switch x := at.(type) {
-		case *expr.Object:
-			if at, ok = x.Get(part); !ok {
-				return nil, false
-			}
-		case []any:
-			i, err := strconv.Atoi(part)
-			if err != nil || i < 0 || i >= len(x) {
-				return nil, false
-			}
-			at = x[i]
-		default:
-			return nil, false
-		}
-	}
-	return at, true
-}
-
-// place is one value and the schema it is checked against.
-type place struct {
-	check    *valueCheck
-	instance any
-	schema   *expr.Object
-	path     []any
-}
-
-func get(o *expr.Object, key string) any {
-	x, _ := o.Get(key)
-	return x
-}
-
-// fail notes an error. An argument or instance that is Undefined is left out.
-func (p place) fail(name string, argument any, message string) {
-	e := ValueError{
-		Path: append([]any{}, p.path...), Property: propertyPath(p.path), Message: message, Name: name,
-		Instance: rawOf(p.instance), Argument: rawOf(argument), Schema: rawOf(p.schema),
-	}
-	if id := schemaID(p.schema); id != "" {
-		e.Schema = rawOf(id)
-	}
-	e.Stack = e.Property + " " + message
-	p.check.errs = append(p.check.errs, e)
-}
-
-func schemaID(schema any) string {
-	s, _ := schema.(*expr.Object)
-	for _, key := range []string{"$id", "id"} {
-		if id, ok := get(s, key).(string); ok && id != "" {
-			return id
-		}
-	}
-	return ""
-}
-
-func rawOf(x any) json.RawMessage {
-	if x == any(expr.Undefined) {
-		return nil
-	}
-	raw, err := expr.ToJSON(x)
-	if err != nil {
-		return nil
-	}
-	return raw
-}
-
-// propertyPath writes a path as instance.arr[0]["odd key"].
-func propertyPath(path []any) string {
-	var b strings.Builder
-	b.WriteString("instance")
-	for _, part := range path {
-		key, ok := part.(string)
-		if !ok {
-			key = strconv.Itoa(part.(int))
-		}
-		startsWithDigit := key != "" && key[0] >= '0' && key[0] <= '9'
-		switch {
-		case !startsWithDigit && !strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(".[]", r) }):
-			b.WriteString("." + key)
-		case startsWithDigit && strings.Trim(key, "0123456789") == "":
-			b.WriteString("[" + key + "]")
-		default:
-			b.WriteString("[" + quoted(key) + "]")
-		}
-	}
-	return b.String()
-}
-
-// quoted is JSON.stringify of a string.
-func quoted(s string) string { return string(rawOf(s)) }

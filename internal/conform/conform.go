@@ -50,6 +50,18 @@ func (s *Schema) Check(value any) []Error {
 	return v.errs
 }
 
+// CheckPattern says what is wrong with the pattern of a schema: whether it is a regular expression of JavaScript.
+func CheckPattern(src string) error {
+	_, err := compilePattern(src, false)
+	return err
+}
+
+// Leads reports whether a $ref leads anywhere in the schema.
+func (s *Schema) Leads(ref string) bool {
+	_, found := resolveRef(s.root, ref)
+	return found
+}
+
 // maxSchemaDepth bounds schemas that refer to themselves.
 const maxSchemaDepth = 200
 

@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -13,7 +14,13 @@ type jsPattern struct{ re *regexp2.Regexp }
 // patternTime bounds one match: the engine backtracks, and patterns and values come from people.
 const patternTime = 100 * time.Millisecond
 
+// maxPattern bounds a pattern in bytes.
+const maxPattern = 50_000
+
 func compilePattern(src string, ignoreCase bool) (*jsPattern, error) {
+	if len(src) > maxPattern {
+		return nil, fmt.Errorf("a pattern has at most %d bytes", maxPattern)
+	}
 	options := []regexp2.CompileOption{regexp2.ECMAScript}
 	if ignoreCase {
 		options = append(options, regexp2.IgnoreCase)
