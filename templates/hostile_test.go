@@ -15,7 +15,7 @@ const hostileHead = "apiVersion: scaffolder.backstage.io/%s\nkind: Template\nmet
 
 // soon is far above what any file takes, and far below what a file does that found a way to take more
 // than linear time.
-const soon = 5 * time.Second
+const soon = 10 * time.Second
 
 // look parses, compiles and lints a file in both versions; whatever is in it, that takes little time.
 func look(t *testing.T, src string) (problems []fault.Problem) {
@@ -158,4 +158,105 @@ func numbered(format string, count int) string {
 		fmt.Fprintf(&b, format, i)
 	}
 	return b.String()
+}
+
+func TestHostile_NeedsCycleOverAThousandSteps_IsOneShortProblem(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString(hostileHead + "  execution: dag\n  steps:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&b, "    - { id: s%d, action: \"debug:log\", needs: [s%d] }\n", i, (i+1)%1000)
+	}
+	requireRefused(t, "cycle", "980 more", b.String())
+}
+
+func TestHostile_EveryStepNeedsEveryOther_IsRefused(t *testing.T) {
+	t.Parallel()
+	var gates, readers, needs strings.Builder
+	for _, b := range []*strings.Builder{&gates, &readers, &needs} {
+		b.WriteString(hostileHead + "  execution: dag\n  steps:\n")
+	}
+	for i := range 1000 {
+		gate := "{ action: \"approval:request\", needs: [], input: { approvers: [a] } }"
+		access := fmt.Sprintf("{ action: \"fetch:template\", input: { url: ./x, targetPath: w%d } }", i)
+		if i >= 500 {
+			gate, access = "{ action: \"debug:log\" }", "{ action: \"publish:github\", input: { repoUrl: r } }"
+		}
+		fmt.Fprintf(&gates, "    - %s\n", gate)
+		fmt.Fprintf(&readers, "    - %s\n", access)
+		fmt.Fprintf(&needs, "    - { id: s%d, action: \"debug:log\", needs: [%s] }\n", i, numbered("s%d,", min(i, 170)))
+	}
+	for _, b := range []*strings.Builder{&gates, &readers, &needs} {
+		requireRefused(t, "too-many-edges", "at most 10000", b.String())
+	}
+}
+
+// Backstage has no such limit, and where steps run one after the other none is needed.
+func TestHostile_TooManyReferencesOneAfterTheOther_AreLeftOut(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("apiVersion: " + V1Beta3 + "\nkind: Template\nmetadata: { name: x }\nspec:\n  type: service\n  steps:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&b, "    - { id: s%d, action: \"debug:log\", input: { message: \"%s\" } }\n", i, numbered("${{ steps.s%d.output }}", min(i, 30)))
+	}
+	p := mustCompile(t, b.String(), testActions(t))
+	require.Len(t, p.Edges, 999)
+}
+
+func TestHostile_PrototypeNames_AreOnlyNames(t *testing.T) {
+	t.Parallel()
+	src := `apiVersion: %s
+kind: Template
+metadata: { name: x, annotations: { __proto__: a, constructor: b } }
+spec:
+  type: service
+  parameters: { properties: { __proto__: { type: string }, constructor: { type: object, properties: { prototype: { type: string } } } } }
+  steps:
+    - { id: a, action: "test:echo", each: { __proto__: 1, constructor: 2 }, input: { __proto__: { polluted: yes }, constructor: { prototype: 1 }, message: "${{ parameters.name }}" } }
+  output: { __proto__: x, toString: y }
+`
+	for _, version := range []string{V1Beta3, V3} {
+		parsed, problems := Parse("template.yaml", []byte(strings.Replace(src, "%s", version, 1)))
+		require.Empty(t, problems)
+		p, problems := Compile(parsed, testActions(t), Context{})
+		if version == V3 {
+			require.Len(t, problems, 3) // two inputs and a parameter that don't exist
+			continue
+		}
+		require.Empty(t, problems)
+		require.JSONEq(t, `{"__proto__":{"polluted":"yes"},"constructor":{"prototype":1},"message":"${{ parameters.name }}"}`, string(p.Steps[0].Input))
+		require.JSONEq(t, `{"__proto__":1,"constructor":2}`, string(p.Steps[0].Each))
+		require.JSONEq(t, `{"__proto__":"x","toString":"y"}`, string(p.Output))
+		require.Empty(t, parsed.CheckValues([]byte(`{"__proto__":"x","constructor":{"prototype":"y"}}`)))
+		require.NotEmpty(t, parsed.CheckValues([]byte(`{"constructor":{"prototype":1}}`)))
+	}
+	for _, id := range []string{"__proto__", "constructor", "prototype"} {
+		problems := look(t, hostileHead+"  steps: [ { id: "+id+", action: \"debug:log\" } ]\n")
+		require.Len(t, problems, 1)
+		require.Equal(t, "bad-id", problems[0].Rule)
+	}
+}
+
+func TestHostile_MisspeltEverywhere_TellsAThousandProblems(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString(hostileHead + "  steps:\n")
+	for i := range 1000 {
+		name := strings.Repeat("a", 50)
+		fmt.Fprintf(&b, "    - { id: %s%d, action: \"debug:log\", input: { message: \"%s\" } }\n", name, i,
+			strings.Repeat(fmt.Sprintf("${{ steps.%sb%d.output }}", name, i), 10))
+	}
+	require.Len(t, look(t, b.String()), maxProblems)
+}
+
+func TestHostile_ASchemaThatDoublesItself_IsGivenUp(t *testing.T) {
+	t.Parallel()
+	parsed, problems := Parse("template.yaml", []byte(strings.Replace(hostileHead, "%s", "v3", 1)+
+		"  parameters: { anyOf: [ { $ref: \"#\" }, { $ref: \"#\" } ] }\n  steps: []\n"))
+	require.Empty(t, problems)
+	start := time.Now()
+	errs := parsed.CheckValues([]byte("{}"))
+	require.Less(t, time.Since(start), soon)
+	require.Len(t, errs, 1)
+	require.Contains(t, errs[0].Message, "can't be checked")
 }

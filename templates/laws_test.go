@@ -327,16 +327,51 @@ func FuzzParse(f *testing.F) {
 
 func BenchmarkCompile(b *testing.B) {
 	actions := testActions(b)
-	for _, version := range []string{"v1beta3", "v3"} {
-		for _, size := range []int{10, 100, 1000} {
-			b.Run(fmt.Sprintf("%s/%d", version, size), func(b *testing.B) {
-				src := longTemplate(version, size)
+	for _, size := range []int{10, 100, 1000} {
+		for name, src := range map[string]string{
+			"v1beta3": longTemplate("v1beta3", size), "v3": longTemplate("v3", size),
+			"apart": apartTemplate(size), "switches": switchesTemplate(size),
+		} {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
 				for b.Loop() {
 					mustCompile(b, src, actions)
 				}
 			})
 		}
 	}
+}
+
+// apartTemplate has steps that write to folders of their own.
+func apartTemplate(size int) string {
+	var b strings.Builder
+	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  steps:\n")
+	for i := range size {
+		fmt.Fprintf(&b, "    - { id: s%d, action: \"fetch:template\", input: { url: ./x, targetPath: w%d } }\n", i, i)
+	}
+	return b.String()
+}
+
+// switchesTemplate has switches in a row, of four steps each with the one that needs it, which all touch the workspace.
+func switchesTemplate(size int) string {
+	var b strings.Builder
+	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  steps:\n")
+	write := "action: \"fetch:template\", input: { url: ./x }"
+	for i := range size / 5 {
+		fmt.Fprintf(&b, "    - id: s%d\n      switch:\n        one: { if: \"${{ parameters.a == %d }}\", steps: [ { id: a%d, %s }, { id: b%d, %s } ] }\n"+
+			"        two: { steps: [ { id: c%d, %s } ] }\n    - { id: d%d, needs: [s%d], %s }\n", i, i, i, write, i, write, i, write, i, i, write)
+	}
+	return b.String()
+}
+
+func TestCompile_AThousandStepsInSwitchesHaveEdgesInProportion(t *testing.T) {
+	t.Parallel()
+	actions := testActions(t)
+	perFive := func(size int) float64 {
+		p := mustCompile(t, switchesTemplate(size), actions)
+		require.Len(t, p.Steps, size)
+		return float64(len(p.Edges)) / float64(size/5)
+	}
+	require.InDelta(t, perFive(100), perFive(1000), 1)
 }
 
 func longTemplate(version string, size int) string {

@@ -212,6 +212,24 @@ spec:
 	require.Empty(t, parsed.CheckSecrets(map[string]string{"token": "x"}))
 }
 
+func TestTemplate_TaskStepsOfASwitchStandFlat(t *testing.T) {
+	t.Parallel()
+	shown := []string{}
+	for _, raw := range parseFile(t, "testdata/compile/switch-nested/template.yaml").TaskSteps() {
+		shown = append(shown, string(raw))
+	}
+	require.Equal(t, []string{
+		`{"id":"outer","action":"switch","name":"outer"}`,
+		`{"id":"inner","action":"switch","name":"inner"}`,
+		`{"id":"deep","action":"debug:log","name":"debug:log"}`,
+		`{"id":"deeper","needs":["outer"],"action":"debug:log","name":"debug:log"}`,
+		`{"id":"after-inner","needs":["inner"],"action":"debug:log","name":"debug:log"}`,
+		`{"id":"other","action":"debug:log","name":"debug:log"}`,
+		`{"id":"after-outer","needs":["outer"],"action":"debug:log","name":"debug:log"}`,
+		`{"id":"one-branch","needs":["other"],"action":"debug:log","name":"debug:log"}`,
+	}, shown)
+}
+
 // What a running Backstage answered to the same template and values.
 func TestCheckValues_StopsAtTheFirstPageThatFails(t *testing.T) {
 	t.Parallel()

@@ -142,7 +142,7 @@ func (l *linter) redundantNeeds() {
 				l.warn(n.mark, n.path, "redundant-needs", fmt.Sprintf("%q has run anyway: steps run one after the other", n.id), "remove it")
 				continue
 			}
-			if at, ok := l.graph.index[edgeKey{from, i, plan.Data}]; ok {
+			if at, ok := l.graph.index[edgeKey{from, i, plan.Data}]; ok && !l.t.steps[from].isSwitch() { // who needs a switch waits for its branches too
 				l.warn(n.mark, n.path, "redundant-needs", fmt.Sprintf("%q is waited for anyway: this step reads %s",
 					n.id, strings.Join(l.graph.edges[at].details, ", ")), "remove it")
 			}

@@ -45,8 +45,13 @@ func Read(schema json.RawMessage) (*Schema, error) {
 
 // Check gives all that is wrong with a value, which is one of internal/expr. Nothing is filled in.
 func (s *Schema) Check(value any) []Error {
-	v := &valueCheck{root: s.root}
+	left := maxWork
+	v := &valueCheck{root: s.root, left: &left}
 	v.schema(value, s.root, nil)
+	if left < 0 {
+		v.errs = nil
+		place{v, value, expr.NewObject(), nil}.fail("$ref", expr.Undefined, "can't be checked: the schema asks too much")
+	}
 	return v.errs
 }
 
@@ -62,14 +67,19 @@ func (s *Schema) Leads(ref string) bool {
 	return found
 }
 
-// maxSchemaDepth bounds schemas that refer to themselves.
-const maxSchemaDepth = 200
+// Bounds of schemas that refer to themselves: how deep, and how much work in all. A schema that is met takes one
+// unit, an error one a kilobyte that it quotes.
+const (
+	maxSchemaDepth = 200
+	maxWork        = 500_000
+)
 
 // valueCheck follows npm's jsonschema 1.5: which keyword does what, in which order errors come and how
 // they read.
 type valueCheck struct {
 	root  any
 	depth int
+	left  *int // work until it is given up
 	errs  []Error
 }
 
@@ -91,6 +101,9 @@ func (v *valueCheck) schema(instance, schema any, path []any) {
 	v.depth++
 	defer func() { v.depth-- }()
 	at := place{v, instance, s, path}
+	if *v.left--; *v.left < 0 {
+		return // Check says so
+	}
 	if v.depth > maxSchemaDepth {
 		at.fail("$ref", expr.Undefined, "can't be checked: the schema refers to itself without end")
 		return
@@ -142,7 +155,7 @@ func (v *valueCheck) passes(instance, schema any, path []any) bool {
 
 // apart gives the errors of a check by itself.
 func (v *valueCheck) apart(instance, schema any, path []any) []Error {
-	inner := &valueCheck{root: v.root, depth: v.depth}
+	inner := &valueCheck{root: v.root, depth: v.depth, left: v.left}
 	inner.schema(instance, schema, path)
 	return inner.errs
 }
@@ -201,6 +214,7 @@ func (p place) fail(name string, argument any, message string) {
 		e.Schema = rawOf(id)
 	}
 	e.Stack = e.Property + " " + message
+	*p.check.left -= (len(e.Instance) + len(e.Schema)) >> 10
 	p.check.errs = append(p.check.errs, e)
 }
 

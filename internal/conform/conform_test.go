@@ -67,3 +67,10 @@ func TestCheck_UnknownParts_NeverWrongThemselves(t *testing.T) {
 	_, err = conform.Read([]byte(`{`))
 	require.Error(t, err)
 }
+
+func TestCheck_ASchemaThatDoublesItself_IsGivenUp(t *testing.T) {
+	t.Parallel()
+	errs := check(t, []byte(`{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}`), []byte(`{}`))
+	require.Len(t, errs, 1)
+	require.Equal(t, "instance can't be checked: the schema asks too much", errs[0].Stack)
+}
