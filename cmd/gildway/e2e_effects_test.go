@@ -41,7 +41,7 @@ func (s *localStack) sandbox() string {
 // hold makes the next request that fits wait until its client is gone.
 func (s *localStack) hold(t *testing.T, provider, method, path string) heldRequest {
 	t.Helper()
-	return s.delay(t, provider, method, path, 30_000)
+	return s.delay(t, provider, method, path, 600_000) // longer than any client waits
 }
 
 func (s *localStack) delay(t *testing.T, provider, method, path string, milliseconds int) heldRequest {
