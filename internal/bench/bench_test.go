@@ -81,6 +81,13 @@ func TestSameSteps_PlansAreWhatTheRowsSay(t *testing.T) {
 	}
 }
 
+func TestRender_TheGoldenSkeleton(t *testing.T) {
+	t.Parallel()
+	rows, err := rendering(t.Context(), worker.Registry(config.Config{}, templates.Golden()))
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+}
+
 func TestSkeletonRow_GildwayAndNode_SameText(t *testing.T) {
 	t.Parallel()
 	r, err := skeletonRow(t.Context())

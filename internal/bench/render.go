@@ -63,7 +63,7 @@ func render(ctx context.Context, fetch activities.Action, input json.RawMessage)
 	if err != nil {
 		return err
 	}
-	call := &activities.Call{Files: files, Log: func(string, ...any) {}}
+	call := &activities.Call{Files: files, Log: func(string, ...any) {}, LogAt: func(activities.LogLevel, string, map[string]any) {}}
 	call.Run.Template.BaseURL = "golden://" + rendered + "/template.yaml"
 	if _, err := fetch.Do(ctx, call, input); err != nil {
 		return err
