@@ -161,6 +161,12 @@ func copyEntry(call *activities.Call, source fs.FS, f found, to string) error {
 	if err != nil {
 		return err
 	}
+	// A copy takes the place of a link and doesn't go through it.
+	if info, err := fs.Lstat(call.Files, to); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if err := call.Files.Remove(to); err != nil {
+			return err
+		}
+	}
 	return call.Files.WriteFile(to, content, mode)
 }
 

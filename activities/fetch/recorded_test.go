@@ -160,6 +160,15 @@ func TestTemplate_Links_CopiedAsLinks(t *testing.T) {
 	require.Contains(t, a.lines, "Leaving out the link up: it points outside the workspace")
 }
 
+func TestPlain_LinkInTheWay_Replaced(t *testing.T) {
+	t.Parallel()
+	a := beside(t, map[string]string{"s/a": "copied"})
+	a.files = exercise.Files(t, map[string]string{"b": "kept"})
+	require.NoError(t, a.files.Symlink("b", "a"))
+	require.NoError(t, a.do(t, Plain, in{"url": "./s"}))
+	require.Equal(t, map[string]string{"a": "copied", "b": "kept"}, a.got(t))
+}
+
 func TestFiles_SingleOnes_CopiedAndRendered(t *testing.T) {
 	t.Parallel()
 	a := beside(t, map[string]string{"f.txt*": "${{ values.n }} {% raw %}${{ x }}{% endraw %}", "c.txt": "{{ cookiecutter.n }}${{ x }}", "b": "{% if true %}\nb\n  {% endif %}\nc"})

@@ -67,7 +67,9 @@ func (r renderer) render(ctx context.Context, file, text string) (string, error)
 		return "", fault.Wrap(fault.Unavailable, ctx.Err(), "there was no time to render %s", file)
 	}
 	if err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "%s can't be rendered: %s", file, err)
+		f := fault.Wrap(fault.Invalid, err, "%s can't be rendered: %s", file, err)
+		f.Name = "TemplateRenderError" // as in Backstage, whose text doesn't say which file it is
+		return "", f
 	}
 	return text, nil
 }
