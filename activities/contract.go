@@ -2,6 +2,7 @@ package activities
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/gildway/gildway/internal/plan"
@@ -19,6 +20,7 @@ const (
 	CloseGateActivity  = "gildway:close-gate"  // local; CloseGate -> nothing
 	OpenLeaseActivity  = "gildway:open-lease"  // local; LeaseRecord -> nothing
 	CloseLeaseActivity = "gildway:close-lease" // local; LeaseEnded -> nothing
+	AttemptActivity    = "gildway:attempt"     // local; Attempt -> bool: nothing is left to do
 )
 
 // Task queues. A provider has its own, so that its rate limit holds back nobody else.
@@ -41,6 +43,25 @@ type RunInfo struct {
 	Requester plan.Person     `json:"requester"`
 	Values    json.RawMessage `json:"values,omitempty"`  // for evaluation only
 	Secrets   bool            `json:"secrets,omitempty"` // it was submitted with secrets: whatever is said is searched for them
+	Attempt   int             `json:"attempt,omitempty"` // how often the task was retried
+}
+
+// Attempt is one run of a task.
+type Attempt struct {
+	Task   string `json:"task"`
+	Number int    `json:"number"` // 0 is the first
+}
+
+// This is the attempt that the run is.
+func (r RunInfo) This() Attempt { return Attempt{r.Task, r.Attempt} }
+
+// InAttempt makes the key of what happens once in each attempt at a task. Effects have no such key: a later attempt
+// adopts what an earlier one made.
+func InAttempt(key string, attempt int) string {
+	if attempt == 0 {
+		return key
+	}
+	return key + "@" + strconv.Itoa(attempt)
 }
 
 // Scope is what expressions can see beside the run itself.
@@ -186,6 +207,7 @@ const (
 // Record tells the read model what happened. The same record twice is one.
 type Record struct {
 	Task    string     `json:"task"`
+	Attempt int        `json:"attempt,omitempty"`
 	Kind    RecordKind `json:"kind"`
 	Step    string     `json:"step,omitempty"`
 	Name    string     `json:"name,omitempty"` // the step's name
@@ -350,5 +372,7 @@ type DecideMessageInput struct {
 	Statement string `json:"statement"`
 }
 
-// GateID names a gate: the task and the step.
-func GateID(task, step string) string { return task + "." + step }
+// GateID names a gate: the task, the attempt at it and the step.
+func GateID(task string, attempt int, step string) string {
+	return InAttempt(task, attempt) + "." + step
+}

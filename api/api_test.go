@@ -187,7 +187,7 @@ func (w *world) gate(task string) string {
 	w.t.Helper()
 	t, err := w.store.Task(w.t.Context(), task)
 	require.NoError(w.t, err)
-	id := activities.GateID(task, "ask")
+	id := activities.GateID(task, 0, "ask")
 	require.NoError(w.t, w.store.OpenApproval(w.t.Context(), id, task, "ask", "May they?", "because", t.Digest, rosa, t.TemplateRef, []string{leads}, 1, nil))
 	return id
 }

@@ -76,7 +76,7 @@ func TestDecide_GateOfAnotherPlan_Conflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	task := w.submit()
-	id := activities.GateID(task, "forged")
+	id := activities.GateID(task, 0, "forged")
 	require.NoError(t, w.store.OpenApproval(t.Context(), id, task, "forged", "t", "", "sha256:other", rosa, "template:default/noop", []string{leads}, 1, nil))
 	got := w.as(ben, http.MethodPost, approvalsPath+"/"+id+"/decision", map[string]any{"decision": "approve"})
 	require.Equal(t, http.StatusConflict, got.status)

@@ -10,6 +10,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/gildway/gildway/activities"
@@ -19,8 +20,9 @@ import (
 
 // Engine executes runs.
 type Engine interface {
-	// Start starts a run. One that was started before, ended or not, is left alone, without an error.
-	// An Invalid fault means that it can never start.
+	// Start starts an attempt at a task. One that was started before, ended or not, is left alone, without an error.
+	// An Invalid fault means that it can never start; an Unavailable one that it can't yet, for example because the
+	// attempt before is still ending.
 	Start(ctx context.Context, run plan.Run) error
 	// Decide hands an approver's signed decision to a run and gives what it has come to. Nil without an
 	// error means that it was handed over for good and nobody was there to answer.
@@ -56,7 +58,7 @@ func (e *TemporalEngine) Start(ctx context.Context, run plan.Run) error {
 	if t.Owner != "" {
 		attributes = append(attributes, ownerAttribute.ValueSet(t.Owner))
 	}
-	_, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	options := client.StartWorkflowOptions{
 		ID:                       run.Task,
 		TaskQueue:                activities.MainQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
@@ -64,12 +66,65 @@ func (e *TemporalEngine) Start(ctx context.Context, run plan.Run) error {
 		StaticSummary:            truncated(fmt.Sprintf("%s asked for %s", run.Requester.Ref, titleOf(t)), 200),
 		StaticDetails:            details(run),
 		TypedSearchAttributes:    temporal.NewSearchAttributes(attributes...),
-	}, t.Name, run)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
+	}
+	if run.Attempt > 0 {
+		return e.startAgain(ctx, options, run)
+	}
+	_, err := e.client.ExecuteWorkflow(ctx, options, t.Name, run)
+	if isStarted(err) {
 		return nil
 	}
 	return engineFault(err)
+}
+
+// attemptMemo says in an execution's memo which attempt at the task it is; none is the first.
+const attemptMemo = "gildwayAttempt"
+
+// startAgain starts a later attempt under the same workflow id, unless the newest execution is that attempt or a
+// later one. Two starters at once can still start it one after the other: the second execution asks the store and
+// does nothing.
+func (e *TemporalEngine) startAgain(ctx context.Context, options client.StartWorkflowOptions, run plan.Run) error {
+	switch newest, running, err := e.newest(ctx, run.Task); {
+	case err != nil:
+		return engineFault(err)
+	case newest >= run.Attempt:
+		return nil
+	case running:
+		return fault.New(fault.Unavailable, "the run before is still ending")
+	}
+	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL
+	options.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	options.WorkflowExecutionErrorWhenAlreadyStarted = true
+	options.Memo = map[string]any{attemptMemo: run.Attempt}
+	_, err := e.client.ExecuteWorkflow(ctx, options, run.Plan.Template.Name, run)
+	if isStarted(err) {
+		return fault.Wrap(fault.Unavailable, err, "another starter was faster") // which of the attempts it is, the next try tells
+	}
+	return engineFault(err)
+}
+
+// newest tells which attempt the newest execution of a task is, -1 if Temporal has none, and if it goes on.
+func (e *TemporalEngine) newest(ctx context.Context, task string) (attempt int, running bool, err error) {
+	described, err := e.client.DescribeWorkflowExecution(ctx, task, "")
+	var unknown *serviceerror.NotFound
+	if errors.As(err, &unknown) {
+		return -1, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if memo, ok := info.GetMemo().GetFields()[attemptMemo]; ok {
+		if err := converter.GetDefaultDataConverter().FromPayload(memo, &attempt); err != nil {
+			return 0, false, fault.Wrap(fault.Internal, err, "the memo of the run %s can't be read", task)
+		}
+	}
+	return attempt, info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}
+
+func isStarted(err error) bool {
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	return errors.As(err, &started)
 }
 
 func titleOf(t plan.Template) string {

@@ -6,9 +6,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -24,6 +28,14 @@ type fakeTemporal struct {
 	update    error
 	signal    error
 	signalled []string
+	newest    *workflowpb.WorkflowExecutionInfo
+}
+
+func (f *fakeTemporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if f.newest == nil {
+		return nil, serviceerror.NewNotFound("x")
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: f.newest}, nil
 }
 
 func (f *fakeTemporal) ExecuteWorkflow(_ context.Context, options client.StartWorkflowOptions, kind any, _ ...any) (client.WorkflowRun, error) {
@@ -56,6 +68,54 @@ func TestTemporalEngine_Start_WhatAnAuditorSearchesFor(t *testing.T) {
 	require.Equal(t, "noop", template)
 	owner, _ := f.options.TypedSearchAttributes.GetKeyword(ownerAttribute)
 	require.Equal(t, "group:default/platform", owner)
+}
+
+// executionOf is how Temporal describes the execution of an attempt.
+func executionOf(t *testing.T, attempt int, status enumspb.WorkflowExecutionStatus) *workflowpb.WorkflowExecutionInfo {
+	t.Helper()
+	info := &workflowpb.WorkflowExecutionInfo{Status: status}
+	if attempt > 0 {
+		payload, err := converter.GetDefaultDataConverter().ToPayload(attempt)
+		require.NoError(t, err)
+		info.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{attemptMemo: payload}}
+	}
+	return info
+}
+
+func TestTemporalEngine_StartAgain_OnceForEachAttempt(t *testing.T) {
+	t.Parallel()
+	const running, ended = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+	for name, c := range map[string]struct {
+		newest  *workflowpb.WorkflowExecutionInfo
+		err     error // of the start
+		starts  bool
+		refused error
+	}{
+		"the one before has ended":      {newest: executionOf(t, 1, ended), starts: true},
+		"the first has ended":           {newest: executionOf(t, 0, ended), starts: true},
+		"forgotten by Temporal":         {starts: true},
+		"the one before is ending":      {newest: executionOf(t, 1, running), refused: fault.Unavailable},
+		"started before, not marked":    {newest: executionOf(t, 2, running)},
+		"started and ended, not marked": {newest: executionOf(t, 2, ended)},
+		"superseded":                    {newest: executionOf(t, 3, running)},
+		"another starter is faster":     {newest: executionOf(t, 1, ended), err: serviceerror.NewWorkflowExecutionAlreadyStarted("x", "", ""), starts: true, refused: fault.Unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fakeTemporal{newest: c.newest, start: c.err}
+			err := NewTemporalEngine(f).Start(t.Context(), plan.Run{Task: "t", Attempt: 2})
+			if c.refused != nil {
+				require.ErrorIs(t, err, c.refused)
+			} else {
+				require.NoError(t, err)
+			}
+			require.Equal(t, c.starts, f.options.ID != "")
+			if c.starts {
+				require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, f.options.WorkflowIDReusePolicy)
+				require.Equal(t, map[string]any{attemptMemo: 2}, f.options.Memo)
+			}
+		})
+	}
 }
 
 func TestTemporalEngine_Start_Errors(t *testing.T) {

@@ -40,13 +40,7 @@ type log struct {
 }
 
 func (s *Server) logOf(t store.Task, after int64) *log {
-	var spec struct {
-		Recovery struct {
-			Strategy string `json:"EXPERIMENTAL_strategy"`
-		} `json:"EXPERIMENTAL_recovery"`
-	}
-	_ = json.Unmarshal(t.Spec, &spec) // we wrote it
-	return &log{store: s.Store, task: t.ID, recoverable: spec.Recovery.Strategy == "startOver", after: after}
+	return &log{store: s.Store, task: t.ID, recoverable: recoverStrategy(t) == "startOver", after: after}
 }
 
 func (l *log) next(ctx context.Context) ([]Event, error) {

@@ -64,7 +64,7 @@ func TestEventStream_EveryEventOnce_EndsWithTheCompletion(t *testing.T) {
 		require.Contains(t, string(e.Body), fmt.Sprintf("line %d", n))
 		require.Greater(t, e.Id, first.Id)
 	}
-	require.NoError(t, w.store.Complete(t.Context(), task, store.StatusCompleted, "", json.RawMessage(`{}`), nil))
+	require.NoError(t, w.store.Complete(t.Context(), task, 0, store.StatusCompleted, "", json.RawMessage(`{}`), nil))
 	kind, last := next()
 	require.Equal(t, "completion", kind)
 	require.False(t, lines.Scan())

@@ -62,6 +62,10 @@ type stepProgress struct {
 // follow goes the way of the frontend: a status in an event is the step's new state.
 func follow(progress map[string]*stepProgress, events []Event) {
 	for _, e := range events {
+		if e.Type == "recovered" { // the task runs again
+			clear(progress)
+			continue
+		}
 		var body struct {
 			Step   string `json:"stepId"`
 			Status string `json:"status"`

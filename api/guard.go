@@ -39,6 +39,7 @@ var permissions = map[string]enforcer{
 	"run":             (*Server).mayRun,
 	"task:read":       onTask(identity.Read),
 	"task:cancel":     onTask(identity.Cancel),
+	"task:retry":      onTask(identity.Retry),
 	"task:collect":    onTask(identity.Collect),
 	"approval:read":   (*Server).mayReadApproval,
 	"approval:decide": (*Server).mayDecide,

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -263,6 +264,11 @@ type LeaseList struct {
 	Next  string  `json:"next,omitempty"`
 }
 
+// NewAttempt defines model for NewAttempt.
+type NewAttempt struct {
+	Secrets map[string]string `json:"secrets,omitempty"`
+}
+
 // NewDecision defines model for NewDecision.
 type NewDecision struct {
 	Comment  string `json:"comment,omitempty"`
@@ -459,6 +465,9 @@ type DryRunJSONRequestBody = DryRun
 // CreateTaskJSONRequestBody defines body for CreateTask for application/json ContentType.
 type CreateTaskJSONRequestBody = NewTask
 
+// RetryTaskJSONRequestBody defines body for RetryTask for application/json ContentType.
+type RetryTaskJSONRequestBody = NewAttempt
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// ListAccess What was granted to the caller and ends; all grants for auditors and admins
@@ -512,6 +521,9 @@ type ServerInterface interface {
 	// StreamTaskEvents The events of a task as they happen
 	// (GET /api/scaffolder/v2/tasks/{taskId}/eventstream)
 	StreamTaskEvents(ctx echo.Context, taskId TaskId, params StreamTaskEventsParams) error
+	// RetryTask Run a task that has ended again; what it made is adopted, what was undone is made again, approvals are asked for again
+	// (POST /api/scaffolder/v2/tasks/{taskId}/retry)
+	RetryTask(ctx echo.Context, taskId TaskId) error
 	// GetTemplateParameterSchema The form of a template
 	// (GET /api/scaffolder/v2/templates/{namespace}/{kind}/{name}/parameter-schema)
 	GetTemplateParameterSchema(ctx echo.Context, namespace string, kind string, name string) error
@@ -902,6 +914,22 @@ func (w *ServerInterfaceWrapper) StreamTaskEvents(ctx echo.Context) error {
 	return err
 }
 
+// RetryTask converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryTask(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryTask(ctx, taskId)
+	return err
+}
+
 // GetTemplateParameterSchema converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTemplateParameterSchema(ctx echo.Context) error {
 	var err error
@@ -1023,6 +1051,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/scaffolder/v2/tasks", wrapper.CreateTask, options.OperationMiddlewares["createTask"]...)
 	router.GET(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId", wrapper.GetTask, options.OperationMiddlewares["getTask"]...)
 	router.POST(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/cancel", wrapper.CancelTask, options.OperationMiddlewares["cancelTask"]...)
+	router.POST(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/retry", wrapper.RetryTask, options.OperationMiddlewares["retryTask"]...)
 	router.GET(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/eventstream", wrapper.StreamTaskEvents, options.OperationMiddlewares["streamTaskEvents"]...)
 	router.GET(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/events", wrapper.PollTaskEvents, options.OperationMiddlewares["pollTaskEvents"]...)
 	router.POST(options.BaseURL+"/api/scaffolder/v2/dry-run", wrapper.DryRun, options.OperationMiddlewares["dryRun"]...)
@@ -1811,6 +1840,60 @@ func (response StreamTaskEventsdefaultJSONResponse) VisitStreamTaskEventsRespons
 	return err
 }
 
+type RetryTaskRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+	Body   *RetryTaskJSONRequestBody
+}
+
+type RetryTaskResponseObject interface {
+	VisitRetryTaskResponse(w http.ResponseWriter) error
+}
+
+type RetryTask201JSONResponse CreatedTask
+
+func (response RetryTask201JSONResponse) VisitRetryTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryTask400JSONResponse InputErrors
+
+func (response RetryTask400JSONResponse) VisitRetryTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryTaskdefaultJSONResponse struct {
+	Body       BackstageError
+	StatusCode int
+}
+
+func (response RetryTaskdefaultJSONResponse) VisitRetryTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTemplateParameterSchemaRequestObject struct {
 	Namespace string `json:"namespace"`
 	Kind      string `json:"kind"`
@@ -2003,6 +2086,9 @@ type StrictServerInterface interface {
 	// StreamTaskEvents The events of a task as they happen
 	// (GET /api/scaffolder/v2/tasks/{taskId}/eventstream)
 	StreamTaskEvents(ctx context.Context, request StreamTaskEventsRequestObject) (StreamTaskEventsResponseObject, error)
+	// RetryTask Run a task that has ended again; what it made is adopted, what was undone is made again, approvals are asked for again
+	// (POST /api/scaffolder/v2/tasks/{taskId}/retry)
+	RetryTask(ctx context.Context, request RetryTaskRequestObject) (RetryTaskResponseObject, error)
 	// GetTemplateParameterSchema The form of a template
 	// (GET /api/scaffolder/v2/templates/{namespace}/{kind}/{name}/parameter-schema)
 	GetTemplateParameterSchema(ctx context.Context, request GetTemplateParameterSchemaRequestObject) (GetTemplateParameterSchemaResponseObject, error)
@@ -2568,6 +2654,57 @@ func (sh *strictHandler) StreamTaskEvents(ctx echo.Context, taskId TaskId, param
 	return nil
 }
 
+// RetryTask operation middleware
+func (sh *strictHandler) RetryTask(ctx echo.Context, taskId TaskId) error {
+	var request RetryTaskRequestObject
+
+	request.TaskId = taskId
+
+	var body RetryTaskJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryTask(ctx.Request().Context(), request.(RetryTaskRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryTask")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryTaskResponseObject); ok {
+		return validResponse.VisitRetryTaskResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTemplateParameterSchema operation middleware
 func (sh *strictHandler) GetTemplateParameterSchema(ctx echo.Context, namespace string, kind string, name string) error {
 	var request GetTemplateParameterSchemaRequestObject
@@ -2692,80 +2829,82 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx7byM3kv8qRN8BucW1Lc8jOaz8lzM7k/gySQzbu4PDxMDQzZLEFZvsJdnWKIa++4GvfqjZUstuOTng",
-	"/hlY0+xisapYjx+L/ZhkIi8EB65VMn1MCixxDhqk/YVnGqT5g4DKJC00FTyZJr9ytkbwYN5BK6oXCKO5",
-	"BKxBIkqSNKFm0L9KkOskTTjOIZl6UmmisgXk2NCcCZljnUwTyvV3b5M00esC3E+Yg0w2mzTBRSHFA2aX",
-	"xLxh6RZYLxpk6wFpIuFfJZVAkqmWJTTn8qSVlpTPLeWslEpE1na7APSFw1f9BYkZ0gtABZ4DuoeZkNCz",
-	"Nk9r94SM5lRXq9ii4B42CRCY4ZLpZPrq7CxNcvyV5mWeTL+1vyh3v15FhaaxWvYKzD88RFgbM1gVgiuw",
-	"VvE9zpZK4zm8l9KJMBNcA7erw0XBaIaNNCf/VEakjw3S/y5hlkyTf5vUVjdxT9Vki6ydt62basQ3CoEZ",
-	"hO4FWSebNLmS4p5BvoOXwo34z8N4CnQjzFx/eIf++vbb/7Ii9+MNuYvMDXhMCikKkJo6qbXe7gg5TeAr",
-	"zgvmxlINudrHm5vovXvNUPAksZTYCoWS6ETDVu6o37ixzgSCvXxO7C73dO6qicX9PyHTZoo2a08VRXdz",
-	"/s/Fzx+Dx9GiOGHwAAwxqrTZrEpDoWo/0th7Td6bFOup+ldxU4mrvQjKi1Lvk+I1XhlKotRDB29ijHgn",
-	"12XCuT/vrSur6Qh02zIyJhSQCx0dnFlX3veUQEYVFfwAO/Xc/82/GWOI0DkoHYk03gUzzBHmBD1gVoJC",
-	"eoE1whKQXz/pat2otqASVM86ejaHBKx6rNIYESgfEKNPnYltr+FHsUI55mtE6GwGErhGBYiCAcpLpcMS",
-	"IvEvTZTG2m4D4Mbdf04K4MRMGCIjOE9uDMX+mWGeAWNAGgbteUyTrydzcdJ1BxqKuNFgtYw/gLxgnrHu",
-	"Q6pZ/MlqsY5Hxo5nsTN7zgLFykaaimjwkjb2QoNkkGHTrJtGfLdju1UG2912Kp44BBaQhJk3UpJTrYEY",
-	"M85jVorj5nm/ju9Nkec+uHWePYAkNNNNc6lty9nIUKvYUsq9yVSwkWuYw/K9S3YfqdvOWz4z+IuDHEfM",
-	"YZgMbYA12WmifJZamCkZ6EiAsjmEmwATQo2GMbtqDenzsfUUWiyB7+fRDUurOWPcdjOuNr8Q/+8clMLz",
-	"+G506eA+5uyotCIU483vxtjseiHiXraULD53hLpLPLvkzb4u1TtBmstopsHNdTQGd9ewNdYJs15Yg4nY",
-	"+t8Fl3vr/WWMzeamPNhHR9cS50UwZkPBT7COeC1CJKiI6/r79cdQ7PzDFh0HR9OFWN2KuE80LgtzopAW",
-	"yL4XIZ6Lssep2eIlmsX2ha2VxEVB+fw2bL+tjKIArpDgGSDKtbCJ5BK489Y5XiMJmPi6z9ZN+5RhY1R7",
-	"0rCgNNReQfJNMQah7dTjGG60ZRQdVzrYY75z8TNu5dFsqhvaY3RNlCUub4rltpj1qP+gzOhpO63iIMwX",
-	"5V+ur8tYvUclZFrI9TtXkA5X2N8LJjAB8oHG6zoFmQStnhmdukmcf9gWjamXT6/x6mcfAkyiYZPwg1/c",
-	"jnt15uYJphGZ9Uv8I+WRqGABgeGB0LAsJDE5/RtvVaXaOey19z2XZOewV9vL7Q+h28mWWUH/sq9BWVho",
-	"PHP7JE2GyqPWtrVwJuaDyTa0tIPqq1Z1jBn7dZZMPw+ok+86qjPFfzQCBUv7RjmIwCEIegFUIkqULSxN",
-	"omMscNDSfFXft6a32yo1YosZd7X0wH5M7e9nM8giCsdZHD/ZkgvVIHEY2ZXNEtYm9GPEhCi+UcisP0n3",
-	"m/8e40+TlShZpBi+AbP2DJwSRKm9HlRpFzxFv/lCzYZgCYVQ1MgM4SyHiVqI4rekqabdUMcupfjI7cUY",
-	"GI5q4MGXXHFX80SjfbsbammM/K6CK/ZB5ls6oMpE62vITE2K71t1+b0QDDDf1m2NHe+0Kvewjr7Own1B",
-	"5eRZp7lG7paFwYG4Mdu3UYSgu7K0RratYvw8TRnHdPtByPzKh4bDQMphMGpwFT2oyHZM9FDHDmj1B4mL",
-	"RaQCJPMDoGNL5D2ZR9ML+ApZ2bvsAkvMGLBY0dUfQJsOejiHN2aLRjh8CjK1LWkHMTWSEM96c/2N1Qb+",
-	"Uy/pXtVYqUaMSWMaz2RnUuSHQpFa7F+hpWuHVqR6mb7xHn1YhDE2wkkvQtyDrC4pJy1sKjjeeTuz3gNX",
-	"9uAWacIByIEwuNJY9iPdnRJDFLa2K6TIQCnHZMCQjN+ZYercnVrSongqHquFWP6shh6QdjyjR2wq6Vqx",
-	"1yiok1LMEH4EzPRiF4DxZFjikhelttCV2oFdDXCjUNF4cp7WRqwGvN1EoJ50evMRcAy/euLuetKphrHc",
-	"XooHHE7tOwTpbBmzSIs/O7ZdLvAgln/YAcX+44Zq5/QcM4SdVMm0qZO7Pv2PAeQ4QzoCGP4LrJpnHXFQ",
-	"YYaZgrQDlFfnETn++hH43LiQ12dnZ2n/0eERTigq0j3L68FmxwRSro3iYscyo6IlZpaKZmyxV6GBp+/c",
-	"el9ea6LO3yATEmvvawe4hUKCAq6rQnPAK4flg1WeHksHe48cSzoVdqVqqPeOZuO9tfmVhAcKqz8Ukxkr",
-	"898qOMHCDsMJe5hiB9Vv/x9AOjqAVOttV6ESzLY81N1HDborrxlloNA9KEocjtMIn39OBLy9hgu0WghW",
-	"s32O9IIqJCRqu+EDcfOtSLE9Z3jsjqLsjJQrjRmzbhUtsIqdnY0TX3ZFlLq3bnBRaxnnWdwr+1a8Z+fx",
-	"ncqkAUT0x4QAXQ1EYvqrGsPV9HGf0uOZxzDgrwERfr8eCBHuBGUZVvpHwFLfA9Zucl4y5qBB1wbam3yd",
-	"mKr2xIVTzE4KYaQtK0fRcvOqgOwZ7vj1sKOYN/G2RDN3A85p9v1srz+mVqOweLZu6oThRmsVH8tWhMbs",
-	"NpDaU9K7KVsvRXn2rmOMKiPQuinzHMvnnBhvU4qc8NJ/gFR9mei+TLVuGoxUyQ0MM9QayhR0XFN7oEvw",
-	"fATQSax4bz/gbDcMOr7PkjYoBQColm2jda6Jbfanta3w2z33wAq+e/uubrPubdrYapgGE8gewDaCtLOq",
-	"mWDE1dk7F+i7KdoMxBbQTJ/381/hbPdrDbsOv95UljXsMCXevLLrlNivsDHJ/uW6fKiUVK9tzedXCVg6",
-	"03R/fQiL/O9Pt+GEwbLuxlVUF1oXrt2d8lmkpee65ApV/WhIiZleYVlrUyGsECntoQxaCbmcMbFSp+jL",
-	"BBd0ojI8c8r+gmiDjsmsq0fo4ury3L8wp4ys8Hry8OoLWghGFFqZ7KhmgJm/To1vpxl4mM5fdbgocLaA",
-	"k9enZ4lvObOrU9PJZLVanWL7+FTI+cS/qyYfL9+9/+XmvX2n3pHJD44L1wDp/FXyKgBruKDJNHlzenb6",
-	"xnf8WAVssT/BWeabr+Zgzc7YpM3sLkkyTYzrvnBD0tYtnM/xGyMBtOpepylLSpKhKEqceMC4aurjAXpm",
-	"zlj8qdc8cbdhBgz0F29M8tC6ofL67Gy0ayk1fBe5BPILrEBpNKNSaRey/K2dOM2KycbFkjRRIT4mn4xt",
-	"r7BCc4m57Rp2rjLDjIG0dSZwos4RZsyNMb5TIlwSqoV0lSgmOeU2acBzYz+JN8LEplgFyJwqb8OKzjmQ",
-	"E8otHx2L9e1Pe4y2GvVnttvRG+f/r5lxqzH7+JZcd8NjpkJFWxuyWgKxliukbboktgnQ2bXrRM1fwrAn",
-	"j/X9wU2vlf8AlZEnL6ChmHaa4nToE9UK1dcYnq+wC44a7Y77JRwGTyVgEhoDGnt/j8k37m1u7garaNI8",
-	"QnjGhGlSCBXRtOtFbSnbngF971t9RtFz87Rl004ATQm+OaKJhV7biIW9E6WJOEaTr89ev8SMt3gJ/BxR",
-	"jTIzt8nsbB82IOBzygHNQduucTqGQ3JKBeNw/EnTQVbuHFTUmxC5PpG+AzhqVQ249TgW1ZjghQ2qfQAS",
-	"UfKn4PllyZFtsUMKr1O0klRDiuamHjS+nYiQ66yEZGSMCCTXCNegamg3NH7TY+SpnVnhtaspAGcLi+97",
-	"PokYZCKyjAcZC91MHl1X2maSuS78wx2Xb2vrd1q+v/8nWKtjhqf2nYSeGLWEtUqdJLFCGIV7Ef6ShQnp",
-	"7obJCPrFS3e4YOb0l+2QERZaYIVyarzZua1A/XUPbEYOUqmhMg0KG6DbeejJ60sfbrFausa9QTmyT4mj",
-	"nwOwGLOpv3xi638Soe09LZljOjyHPWbC6dZrO2Lgq548cHJq5fRAf28TidwCCy+E9ewcHzVEp5Jx8lh3",
-	"5me7pI3GU+cu9ALWaIWpNlbtXMlCrNAMS/cISxhubE9LoirXEDPRgMfsLN5uq1FHtIQWOh3R142Qpta9",
-	"XyNDZByd1XCU9QwZ5ujeBqGnlg81PDV5eD1xTUL70Bw35pmSPeBbEBGsfoew6WFRtvN5jk6559bri71K",
-	"/kb0pWruhVqUTxJ94+bu5NGkZ5SA3EweJShRygw2/ZlY69Zv3BW3v5YSyB/2cZkoqcDeQaTujpMwtuQw",
-	"IGUcx0huyvkclDMSW9ybf3M0o8DIOeICBWkjqlAmOLfphnOtJtDPpF07QXPRvj+Sj2Zce3N5f9vvOGrx",
-	"xF+6KGzeKzs0hbfKMVm88SVvR+Sq2TPcE+O9CmxfRsPlG4/zjbbuHjBB/2Gbhv+ShmH+EyJYmuezUjln",
-	"uHUg5bjw76q/jOgo91Yl5wi7KsT60RmmTJn9YBjEXK1Aho8fDTX6VoHSNvfqRLs/QfAH0AOy1rpTIY2F",
-	"rz3d+LsgXXuOPx7J7se2qg9qnUWvVA3pgOidTcxmCgZPZ8m0TR2rbPpbeXb2JrOe0v5pcQwzrPuk5xtl",
-	"7sTxSWI8ZpVQdVvsgaRTVHIGSiG7DiBI6AXIFXUN0eMlMXZHdPDq8F2AJ8SZ3qrd7pZbdxqytbu6rk7h",
-	"3N3VDJ2H7n+CBzQO2LkIKyxXBuM5pvzcfy6LW3mFF1L09uyvp8FSFoCdbXhTuSSQF0IDz9YnP0F7O7e7",
-	"vO2n6MLvV+lLpS+hoXtQoHw1HgLS+AJCxFwvsgwKCzpQjVaUMVtu/HFh8c8cBq9L3giDY0WyCpHZh8Uk",
-	"R/ZofarRvidsHCFeoHCLcYjwxsQZdsl+4o5SjwF0WsLH1l/7ez6xfa6WZpN7sNGGigVWyF7aQkrjtW2B",
-	"oRpRNaKujUP3MwqktCgO0rvXyaDNM3Ffdu3dQ1eCWSW8f/A96AcexNkPwT47qRh2KcHe3B+AivzKSJVq",
-	"nCPIC71GdIZM1KR8jha4sLe9xs01OHzV4TO6Fbp4bjFFhcrCKPrNGVKQCU5cxSw4/Om2u1uAloDzXpO5",
-	"sY9fwmgsdGxZOql5OgA7vgH5APJEAQ+qObctN8hy4HLC6isHbsS4RrFtD8aXWDzZ2eAO9WO+PnFJv4eV",
-	"Xs4iAtg3ebTXYAqcwWbyuKScbNx/bWpqJ7U2ekO0p7d9l20IYlcxMAJk5+9OP5eM78g9EPU71ontlkwj",
-	"e+BSK/vRa5X6BNAGtJXrqR3X2i0A6Gz9wFxwC8pb2Nvrv/dalb/dfkTB+hmi8kREgGp16ibTz3fbwvAf",
-	"FkDMVHMNOVQriYihKO8ZzZwMctCSZv2B+2f/fJgTLRim/NCTNxPR/OnlrtX+Uub3IF1Mu5IiB72AUp0j",
-	"LjhU/V92JyOMCpBKcGQB462Ed6hkfJvuadBoVDy/+l7eI9qIu2XazT4K4BdXl+jNHhOhChGRlfbG9eFC",
-	"MK5/3b9Drs3jP2aD3Jr4lmH+9LO/HpFdu1JYhfM/ZaI7OVR27Qnq1vrPd8ZTe1KPO75V325tb2CbtYPr",
-	"wn6fIn3u9avh7LL73gch0WohwH6GuOQOFjILpzYmBjiwWvjmbvO/AQAA//8=",
+	"7F17b+M4kv8qhO6AucUpcfoxc1jnr0xv90xuemaCJLuNQ0+AZsSyzTVFakkqbm/g737gSw+LsuVE7u4F",
+	"9p9B3KKKxapiPX4sah6TTOSF4MC1SqaPSYElzkGDtL/wTIM0fxBQmaSFpoIn0+R3ztYIHsw7aEX1AmE0",
+	"l4A1SERJkibUDPpHCXKdpAnHOSRTTypNVLaAHBuaMyFzrJNpQrn+4XWSJnpdgPsJc5DJZpMmuCikeMDs",
+	"kpg3LN0C60WDbD0gTST8o6QSSDLVsoTmXJ600pLyuaWclVKJyNpuF4A+cfisPyExQ3oBqMBzQPcwExJ6",
+	"1uZp7Z6Q0ZzqahVbFNzDJgECM1wynUxfnJ2lSY4/07zMk+n39hfl7teLqNA0VstegfmHhwhrYwarQnAF",
+	"1ip+xNlSaTyHt1I6EWaCa+B2dbgoGM2wkebk78qI9LFB+j8lzJJp8h+T2uom7qmabJG187Z1U434TiEw",
+	"g9C9IOtkkyZXUtwzyHfwUrgR/30YT4FuhJnrd2/Qn19//z9W5H68IXeRuQGPSSFFAVJTJ7XW2x0hpwl8",
+	"xnnB3FiqIVf7eHMTvXWvGQqeJJYSW6FQEp1o2Mod9Rs31plAsJePid3lns5dNbG4/ztk2kzRZu2pouhu",
+	"zv+7+PV98DhaFCcMHoAhRpU2m1VpKFTtRxp7r8l7k2I9Vf8qbipxtRdBeVHqfVK8xitDSZR66OBNjBHv",
+	"5LpMOPfnvXVlNR2BbltGxoQCcqGjgzPryvueEsioooIfYKee+7/4N2MMEToHpSORxrtghjnCnKAHzEpQ",
+	"SC+wRlgC8usnXa0b1RZUgupZR8/mkIBVj1UaIwLlA2L0qTOx7TX8LFYox3yNCJ3NQALXqABRMEB5qXRY",
+	"QiT+pYnSWNttANy4+49JAZyYCUNkBOfJjaHYPzPMM2AMSMOgPY9p8vlkLk667kBDETcarJbxB5AXzDPW",
+	"fUg1iz9ZLdbxyNjxLHZmz1mgWNlIUxENXtLGXmiQDDJsmnXTiO92bLfKYLvbTsUTh8ACkjDzRkpyqjUQ",
+	"Y8Z5zEpx3Dzv1/G9KfLcB7fOsweQhGa6aS61bTkbGWoVW0q5N5kKNnINc1i+d8nuPXXbectnBn9xkOOI",
+	"OQyToQ2wJjtNlM9SCzMlAx0JUDaHcBNgQqjRMGZXrSF9PraeQosl8P08umFpNWeM227G1eYX4v+cg1J4",
+	"Ht+NLh3cx5wdlVaEYrz53RibXS9E3MuWksXnjlB3iWeXvNnXpXojSHMZzTS4uY7G4O4atsY6YdYLazAR",
+	"W/+b4HJvvb+MsdnclAf76Oha4rwIxmwo+AXWEa9FiAQVcV1/vX4fip2/2aLj4Gi6EKtbEfeJxmVhThTS",
+	"Atn3IsRzUfY4NVu8RLPYvrC1krgoKJ/fhu23lVEUwBUSPANEuRY2kVwCd946x2skARNf99m6aZ8ybIxq",
+	"TxoWlIbaK0i+KcYgtJ16HMONtoyi40oHe8w3Ln7GrTyaTXVDe4yuibLE5U2x3BazHvUflBk9badVHIT5",
+	"ovzL9XUZq/eohEwLuX7jCtLhCvtrwQQmQN7ReF2nIJOg1TOjUzeJ8w/bojH18uk1Xv3qQ4BJNGwSfvCL",
+	"23Gvztw8wTQis36Jv6c8EhUsIDA8EBqWhSQmp3/lrapUO4e99L7nkuwc9mJ7uf0hdDvZMivoX/Y1KAsL",
+	"jWduH6TJUHnU2rYWzsR8MNmGlnZQfdGqjjFjv8+S6ccBdfJdR3Wm+I9GoGBp3ykHETgEQS+ASkSJsoWl",
+	"SXSMBQ5amq/q+9b0elulRmwx466WHtiPqf3tbAZZROE4i+MnW3KhGiQOI7uyWcLahH6MmBDFdwqZ9Sfp",
+	"fvPfY/xpshIlixTDN2DWnoFTgii114Mq7YKn6A9fqNkQLKEQihqZIZzlMFELUfyRNNW0G+rYpRQfub0Y",
+	"A8NRDTz4kivuap5otK93Qy2NkT9UcMU+yHxLB1SZaH0NmalJ8X2rLr8XggHm27qtseOdVuUe1tHXWbgv",
+	"qJw86zTXyN2yMDgQN2b7PooQdFeW1si2VYyfpynjmG7fCZlf+dBwGEg5DEYNrqIHFdmOiR7q2AGt/iRx",
+	"sYhUgGR+AHRsibwl82h6AZ8hK3uXXWCJGQMWK7r6A2jTQQ/n8MZs0QiHT0GmtiXtIKZGEuJZb66/sdrA",
+	"f+ol3asaK9WIMWlM45nsTIr8UChSi/0rtHTt0IpUL9M33qMPizDGRjjpRYh7kNUl5aSFTQXHO29n1nvg",
+	"yh7cIk04ADkQBlcay36ku1NiiMLWdoUUGSjlmAwYkvE7M0ydu1NLWhRPxWO1EMtf1dAD0o5n9IhNJV0r",
+	"9hoFdVKKGcLPgJle7AIwngxLXPKi1Ba6UjuwqwFuFCoaT87T2ojVgLebCNSTTm/eA47hV0/cXU861TCW",
+	"20vxgMOpfYcgnS1jFmnxZ8e2ywUexPKrHVDsP26odk7PMUPYSZVMmzq569P/GECOM6QjgOG/wepCmyVG",
+	"WBwBbNjEp2wer8RJzzBTkHaw+eoIJMef3wOfG6/18uzsLO0/rTzCoUhFukeiPXDwmNjNtbGV2EnQqACN",
+	"maWiGVvsVegZ6jsq35dKm0D3F8iExNq79wGeqJCggOuqth3wymEpaFUaxDLQ3lPOkk6FXakaGjCiBUAv",
+	"HHAl4YHC6qvCQGMVG1s1LlikYzhhj4zsoPr9vzGro2NWtd521UbBbMtD3X3UoLvymlEGCt2DosRBR42I",
+	"/W2C7u01XKDVQrCa7XOkF1QhIVHbDR8I1W9Fiu05w2N3+mVnpFxpzJh1q2iBVey4bpz4siui1O18g+to",
+	"yzjP4l7Zd/89u3ToFEMN7KM/JgS0bCD4019IGa6mj/uUHs88hmGNDVTyx/VAVHInDsyw0j8DlvoesHaT",
+	"85Ixh0a6ztPe5OvEFNInLpxidlIII21ZOYqWm1cFZM9wxy+Hnf68indCmrkbCFKz1Wh7/TG1GoXFCwRT",
+	"mgw3Wqv4WLYiNGa3gdQeFMFN2XopyrN3HWMUNoHWTZnnWD7nkHqbUuRQmf4NpOrLRPdlqnWfYqQwb8Cm",
+	"odZQpobkmtozZILnI+BcYsV7WxBnu5HX8X2WtEEpYE61bBvdek04tT+tbYXf7lELVvDD6zd1Z3dvn8hW",
+	"jzaYQPYAtveknVXNBCOutN+5QN/A0WYgtoBm+ryf/wrau19r2HXe9qqyrGHnN/F+mV0H036FjUn2L9fl",
+	"Q6Wkem1rPr9KwNKZpvvrXVjk/364DYcalnU3rqK60LpwHfaUzyJdRNclV6hqgUNKzPQKy1qbCmGFSGnP",
+	"gdBKyOWMiZU6RZ8muKATleGZU/YnRBt0TGZdPUIXV5fn/oU5ZWSF15OHF5/QQjCi0MpkRzUDzPx1anw7",
+	"zcAjg/52xUWBswWcvDw9S3yXm12dmk4mq9XqFNvHp0LOJ/5dNXl/+ebtbzdv7Tv1jkx+cly4nkvnr5IX",
+	"AcvDBU2myavTs9NXvsnIKmCL/QnOMt/vNQdrdsYmbWZ3SZJpYlz3hRuSti7+fIxfUgk4WfcGT1lSkgxF",
+	"UeLEA6xWUx8PQzRzxuJPveaJu4AzYKC/62OSh9almJdnZ6PdhKkRw8i9k99gBUqjGZVKu5DlLwrFaVZM",
+	"Nu6ypIkK8TH5YGx7hRWaS8xto7JzlRlmDKStM4ETdY4wY26M8Z0S4ZJQLaSrRDHJKbdJA54b+0m8ESY2",
+	"xSpA5lR5G1Z0zoGcUG756Fis77jaY7TVqG/Zbkfv1f9XM+NWL/jxLbluwMdMhYq2NmS1BGItV0jb50ls",
+	"36Gza9f8mn8Jw5481lcWN71W/hNURp58AQ3FtNMUp0OfqFaovjnxfIVdcNTosNwv4TB4KgGT0IvQ2Pt7",
+	"TL5xVXRzN1hFk+YRwjMmTJNCqIimXftrS9n22OlH3100ip6bpy2bdgJoSvDNEU0stPdGLOyNKE3EMZp8",
+	"efbyS8x4i5fAzxHVKDNzm8zOtn4DAj6nHNActG1Up2M4JKdUMA7HnzQdZOXOQUW9CZHrE+mbjqNW1YBb",
+	"j2NRjQm+sEG1D0AiSv4QPL8sObJdfUjhdYpWkmpI0dzUg8a3ExFynZWQjIwRgeQa4RpUDR2Oxm96jDy1",
+	"Myu8djUF4Gxh8X3PJxGDTESW8SBjoZvJo2uE20wy1/h/uOPynXT9TstfKfgF1uqY4al9DaInRi1hrVIn",
+	"SawQRuEqhr/XYUK6u9Qygn7x0h0umDn9/T5khIUWWKGcGm92bitQf8MEm5GDVGqoTIPCBuh2HtoA+9KH",
+	"W6yWrldwUI7sU+LoFwgsxmzqL5/Y+p9EaHs1TOaYDs9hj5lwuvXafgP4rCcPnJxaOT3Qf7aJRC6ehRfC",
+	"enaOjxqiU8k4eaw787ON2UbjqXMXegFrtMJUG6t2rmQhVmiGpXuEJQw3tqclUZVriJlowGN2Fm+31agj",
+	"WkILnY7o60ZIU+ver5EhMo7OajjKeoYMc3Rvg9BTy4canpo8vJy4vqR9aI4b80zJHvD5iQhWv0PY9LAo",
+	"2/kiSKfcc+v1xV4lfyP6UjX3Qi3KJ4m+cVl48mjSM0pAbiaPEpQoZQab/kysddE47orbH2gJ5A/7nk2U",
+	"VGDvIFJ3x0kYW3IYkDKOYyQ35XwOyhmJLe7Nf3M0o8DIOeICBWkjqlAmOLfphnOtJtDPpF07QXPRvrKS",
+	"j2Zce3N5f8HwOGrxxL90Udi8ynZoCm+VY7J440tej8hVs025J8Z7Fdi+jIbLNx7nO23dPWCC/sv2Kf8p",
+	"DcP8V0uwNM9npXLOcOtAynHh31V/GtFR7q1KzhF2VYj1ozNMmTL7wTCIuVqBDN9bGmr0rQKlbe7ViXZ/",
+	"guAPoAdkrXWnQhoLX3suAOyCdO05/ngku9/3qr7hdRa9xTWkA6J3NjGbKRg8nSXTNnWssukf5dnZq8x6",
+	"SvunxTHMsO6Tns+iuRPHJ4nxmFVC1W2xB5JOUckZKIXsOoAgoRcgV9T1YI+XxNgd0cGrw6cInhBneqt2",
+	"u1tu3WnI1u7qujqFc3c9NHQeun8JHtA4YOcirLBcGYznmPJz/4UubuUVXkjR67M/nwZLWQB2tuFN5ZJA",
+	"XggNPFuf/ALt7dzu8rZfvwu/X6RfKn0JDd2DAuWL8RCQxkcXIuZ6kWVQWNCBarSijNly4+uFxW85DF6X",
+	"vBEGx4pkFSKzD4tJjuzR+lSjfU/YOEK8QOHi5BDhjYkz7JL9xB2lHgPotISPrb/2J4Ri+1wtzSb3YKMN",
+	"FQuskL0nhpTGa9sCQzWiakRdG4fuZxRIaVEcpHevk0GbZ+I+Jtu7h64Es0p4++B70A88iLPfnn12UjHs",
+	"UoL9WMAAVOR3RqpU4xxBXug1ojNkoiblc7TAhb1gNm6uweGzDl/urdDFc4spKlQWRtGvzpCCTHDiKmbB",
+	"4Zvb7m4BWgLOe03mxj7+EkZjoWPL0knN0wHY8Q3IB5AnCnhQzbltuUGWA5cTVh9WcCPGNYptezC+xOLJ",
+	"zgZ3qB/z9YlL+j2s9LUsQoL23b7j+v9rQ7dy/0dJK8PNy033Q8v/ziR7Mkl/Gecrp5KRWBwKIPOvVKMc",
+	"E0BUIUxEYXHFVei2KzkR3D6zY+x7aaN9yX7ctmpZso8PdMNmQ/QF34CUTx7tHbICZ7CZPC4pJxv3T5t6",
+	"l5zUuu3Nbz297YugQ+DuioER8G7/rYPnkvHt7AdC5sdqd9iSaWTfXGplP1KvUm/yNhtcuYb0cUOFRc9d",
+	"oDiwkNrCwRf2axP/7LUq/zWKIwrWzxCVJyICVKvNPZl+vNsWhv8QCGL0AZo9gtVKImIoyntGMyeDHLSk",
+	"WX/W+6t/PiwDKZjxEQceW5t00B/971rtb2V+D9IlhFdS5KAXUKpzxI0PC82TdicjjAqQSnBkT1u2qsWh",
+	"kvE97qdBo1Hx/O4b4Y9oI+6Kdjd1L4BfXF2iV3tMhCpERFbazxUcLgQT+db9O+TaPP46G+TWJIcZ5k8/",
+	"OO8R2bWL/iocniuTGpNDZdeeoL6X8vHOeGpP6nHH/1uifS+kcTBQO7guZv4hckmkfjUc/HffeyckWi0E",
+	"2M+Gl1z5BEc+UBsTA5ZeLXxzt/n/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

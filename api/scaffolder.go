@@ -25,7 +25,8 @@ type taskStore interface {
 	CreateTask(ctx context.Context, n store.NewTask) (id string, err error)
 	Task(ctx context.Context, id string) (store.Task, error)
 	Tasks(ctx context.Context, f store.TaskFilter) (tasks []store.Task, total int, err error)
-	RequestCancel(ctx context.Context, task, by string) error
+	RequestCancel(ctx context.Context, task string, attempt int, by string) error
+	Retry(ctx context.Context, n store.NewAttempt, prepare func(context.Context) error) error
 }
 
 // template finds a template by a reference as clients write it.
@@ -135,7 +136,7 @@ func (h handlers) CancelTask(ctx context.Context, _ CancelTaskRequestObject) (Ca
 		}
 	}
 	// Noted first: the event names the step that is under way now, and the run notes a cancellation that nobody has.
-	if err := h.Store.RequestCancel(ctx, a.task.ID, a.caller.Ref); err != nil {
+	if err := h.Store.RequestCancel(ctx, a.task.ID, a.task.Attempt, a.caller.Ref); err != nil {
 		return nil, err
 	}
 	return done, h.Engine.Cancel(ctx, a.task.ID, "asked for by "+a.caller.Ref)

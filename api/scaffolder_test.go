@@ -245,7 +245,7 @@ func TestCancelTask(t *testing.T) {
 	require.Len(t, events, 2)
 	require.JSONEq(t, `{"message":"Step step-1 has been cancelled.","stepId":"step-1","status":"cancelled"}`, string(events[1].Body))
 
-	require.NoError(t, w.store.Complete(t.Context(), id, store.StatusFailed, "", nil, nil))
+	require.NoError(t, w.store.Complete(t.Context(), id, 0, store.StatusFailed, "", nil, nil))
 	require.Equal(t, http.StatusOK, w.as(rosa, http.MethodPost, tasksPath+"/"+id+"/cancel", nil).status)
 	w.engine.set(func(e *fakeEngine) { require.Len(t, e.cancels, 2) })
 }

@@ -22,8 +22,8 @@ const (
 type startStore interface {
 	// Unstarted lists the oldest tasks that were accepted and not started.
 	Unstarted(ctx context.Context, limit int) ([]store.Task, error)
-	MarkStarted(ctx context.Context, task string) error
-	Complete(ctx context.Context, task, status, message string, output json.RawMessage, failure *fault.Error) error
+	MarkStarted(ctx context.Context, task string, attempt int) error
+	Complete(ctx context.Context, task string, attempt int, status, message string, output json.RawMessage, failure *fault.Error) error
 }
 
 // starter keeps the promise of a 201: what was accepted is started, however long the engine is away.
@@ -113,10 +113,10 @@ func (s *starter) start(ctx context.Context, t store.Task) error {
 	switch {
 	case never:
 		s.log.Error("a task can't be started and has failed", "task", t.ID, "error", err, "cause", errors.Unwrap(err))
-		return s.store.Complete(ctx, t.ID, store.StatusFailed, "", nil, fault.From(err))
+		return s.store.Complete(ctx, t.ID, t.Attempt, store.StatusFailed, "", nil, fault.From(err))
 	case err != nil:
 		return err
 	default:
-		return s.store.MarkStarted(ctx, t.ID)
+		return s.store.MarkStarted(ctx, t.ID, t.Attempt)
 	}
 }

@@ -20,12 +20,12 @@ type waitingTasks struct {
 
 func (w *waitingTasks) Unstarted(context.Context, int) ([]store.Task, error) { return w.tasks, nil }
 
-func (w *waitingTasks) MarkStarted(_ context.Context, task string) error {
+func (w *waitingTasks) MarkStarted(_ context.Context, task string, _ int) error {
 	w.marked = append(w.marked, task)
 	return nil
 }
 
-func (w *waitingTasks) Complete(context.Context, string, string, string, json.RawMessage, *fault.Error) error {
+func (w *waitingTasks) Complete(context.Context, string, int, string, string, json.RawMessage, *fault.Error) error {
 	return nil
 }
 

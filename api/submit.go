@@ -27,7 +27,8 @@ type Entities interface {
 	Entity(ctx context.Context, ref plan.EntityRef) (json.RawMessage, error)
 }
 
-// SecretVault keeps the secrets of a run where only its worker finds them.
+// SecretVault keeps the secrets of a run where only its worker finds them. The task stands for the attempt at it, see
+// activities.InAttempt.
 type SecretVault interface {
 	Put(ctx context.Context, task string, secrets map[string]string) error
 	// Forget takes back what was put for a task that came to nothing.
@@ -71,10 +72,10 @@ func (h handlers) CreateTask(ctx context.Context, r CreateTaskRequestObject) (Cr
 		return nil, err
 	}
 	task.IdempotencyKey = r.Params.IdempotencyKey
+	if err := h.takesSecrets(r.Body.Secrets); err != nil {
+		return nil, err
+	}
 	if len(r.Body.Secrets) > 0 {
-		if h.Secrets == nil {
-			return nil, fault.New(fault.Invalid, "this installation can't take secrets; it has no vault configured for them")
-		}
 		if err := h.Secrets.Put(ctx, task.ID, r.Body.Secrets); err != nil {
 			return nil, err
 		}

@@ -30,6 +30,7 @@ type operation struct {
 	anyQuery bool
 	query    map[string]*openapi3.Schema
 	body     *openapi3.Schema // nil: the operation takes none, and one that comes is not read
+	bodiless bool             // it may be left out
 }
 
 // inBraces is a path parameter as the document writes it; the router writes :name.
@@ -52,6 +53,7 @@ func operationsOf(document *openapi3.T) (map[string]*operation, error) {
 				}
 			}
 			if o.RequestBody != nil {
+				op.bodiless = !o.RequestBody.Value.Required
 				op.body = o.RequestBody.Value.Content.Get("application/json").Schema.Value
 			}
 			all[method+" "+inBraces.ReplaceAllString(path, ":$1")] = op
@@ -122,6 +124,10 @@ func (op *operation) checkBody(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Invalid, "request entity too large")
 	case err != nil:
 		return fault.Wrap(fault.Invalid, err, "the body can't be read")
+	}
+	if len(raw) == 0 && op.bodiless {
+		r.Body, r.ContentLength = http.NoBody, 0
+		return nil
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {

@@ -151,7 +151,7 @@ func eventsOf(t *testing.T, r recorded) []recordedEvent {
 	options := RunOptions(config.Config{}, registry, quiet)
 	options.Journal, options.Blobs, options.Secrets = watched{db, func(step string) {
 		if step == r.CancelIn {
-			require.NoError(t, db.RequestCancel(context.Background(), in.Task, in.Requester.Ref)) // as the API does
+			require.NoError(t, db.RequestCancel(context.Background(), in.Task, in.Attempt, in.Requester.Ref)) // as the API does
 			env.SignalWorkflow(activities.CancelMessage, "")
 		}
 	}}, blobs, givenSecrets(r.Secrets)

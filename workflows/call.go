@@ -15,6 +15,7 @@ var emptyObject = json.RawMessage("{}")
 type caller struct {
 	info    activities.RunInfo // what activities are told; without the values
 	effects []*effect          // in order of completion
+	leases  endedLeases        // of an earlier attempt; nil in the first
 }
 
 // places bound how much runs at once.
@@ -78,6 +79,12 @@ func (c *caller) sideBySide(ctx workflow.Context, s *plan.Step, calls []activiti
 // call runs an action once and remembers how to undo it. With an outcome and an error both, the action was
 // done, and its lease could not be opened.
 func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocation) (out activities.Outcome, err error) {
+	if s.Lease != nil && c.leases != nil {
+		// What an earlier attempt granted ends: this one grants it anew, with a lease of its own.
+		if err := c.leases.revoke(ctx, leaseID(in), "the run was retried"); err != nil {
+			return activities.Outcome{}, err
+		}
+	}
 	if s.Lease != nil {
 		// Before the call, so that whatever the action grants with an end of its own ends then too.
 		ends := workflow.Now(ctx).Add(s.Lease.TTL.Std()).UTC()

@@ -30,6 +30,9 @@ func Each(ctx workflow.Context, in activities.EachInput) (activities.EachResult,
 		return undoPart(ctx, in, keys), nil
 	}
 	c := caller{info: in.Run}
+	if in.Run.Attempt > 0 {
+		c.leases = listenForLeases(ctx)
+	}
 	var calls []activities.Invocation
 	for i, k := range keys {
 		if !k.Skip {

@@ -36,7 +36,7 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	}
 	g, err := r.openGate(ctx, s, evaluated.Items[0])
 	if err != nil {
-		r.closeGate(ctx, s, activities.GateID(r.in.Task, s.ID), plan.Rejected, fault.Unseal(err).Public)
+		r.closeGate(ctx, s, activities.GateID(r.in.Task, r.in.Attempt, s.ID), plan.Rejected, fault.Unseal(err).Public)
 		r.fail(ctx, s, err)
 		return
 	}
@@ -83,7 +83,7 @@ func (r *run) openGate(ctx workflow.Context, s *step, item activities.Item) (*ga
 	if err != nil {
 		return nil, err
 	}
-	id := activities.GateID(r.in.Task, s.ID)
+	id := activities.GateID(r.in.Task, r.in.Attempt, s.ID)
 	r.opening[id] = true
 	defer delete(r.opening, id)
 	call := r.invocation(s, item, nil)

@@ -93,7 +93,7 @@ func recordHistories(t *testing.T) {
 	save(ctx, t, c, "dag-gate-loop-lease", start(ctx, t, c, complete, func(id string) {
 		_, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 			WorkflowID: id, UpdateName: activities.DecideMessage, WaitForStage: client.WorkflowUpdateStageCompleted,
-			Args: []any{activities.DecideMessageInput{Gate: activities.GateID(id, "g"), Statement: statement(approver, plan.Approve, "", id)}},
+			Args: []any{activities.DecideMessageInput{Gate: activities.GateID(id, 0, "g"), Statement: statement(approver, plan.Approve, "", id)}},
 		})
 		require.NoError(t, err)
 	}))

@@ -54,7 +54,7 @@ func newRun(in plan.Run) (*run, error) {
 	r := &run{
 		in: in,
 		caller: caller{info: activities.RunInfo{
-			Task: in.Task, Template: in.Plan.Template, Requester: in.Requester, Secrets: len(in.Secrets) > 0,
+			Task: in.Task, Template: in.Plan.Template, Requester: in.Requester, Secrets: len(in.Secrets) > 0, Attempt: in.Attempt,
 		}},
 		places: &places{limit: max(in.Plan.Parallel, 1)},
 		gates:  map[string]*gate{}, opening: map[string]bool{},
@@ -68,6 +68,12 @@ func (r *run) execute(ctx workflow.Context) (activities.Outputs, error) {
 	work, stop := workflow.WithCancel(ctx)
 	if err := r.listen(ctx, stop); err != nil {
 		return activities.Outputs{}, err
+	}
+	if r.in.Attempt > 0 {
+		if over, err := r.isOver(ctx); err != nil || over {
+			return activities.Outputs{}, sealed(err)
+		}
+		r.leases = listenForLeases(ctx)
 	}
 	r.show(ctx)
 	r.publish(ctx, phaseRunning, nil)
@@ -125,10 +131,18 @@ func (r *run) recordFailure(ctx workflow.Context) {
 	r.record(ctx, activities.Record{Kind: activities.RunFailed, Message: f.Public, Error: string(f.Kind), Named: f.Name})
 }
 
+// isOver asks whether there is anything left to do. A later attempt may be started twice by those who start runs;
+// the second execution does nothing.
+func (r *run) isOver(ctx workflow.Context) (over bool, err error) {
+	ctx = bookkeeping(ctx, "Is this attempt over?")
+	err = workflow.ExecuteLocalActivity(ctx, activities.AttemptActivity, activities.Attempt{Task: r.in.Task, Number: r.in.Attempt}).Get(ctx, &over)
+	return over, err
+}
+
 // record tells the read model, for as long as it takes. It is not where the truth of the run is
 // kept: a record that is refused for good must not change what the run does.
 func (r *run) record(ctx workflow.Context, what activities.Record) {
-	what.Task = r.in.Task
+	what.Task, what.Attempt = r.in.Task, r.in.Attempt
 	ctx = bookkeeping(detached(ctx), string(what.Kind)+" "+what.Step)
 	if err := workflow.ExecuteLocalActivity(ctx, activities.RecordActivity, what).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("a record was refused", "kind", what.Kind, "step", what.Step, "error", err)

@@ -37,6 +37,7 @@ type world struct {
 	decides    []activities.DecideInput
 	closed     []activities.CloseGate
 	decideDown bool // decisions can't be verified
+	attempt    int  // the newest at the task
 	opened     []activities.LeaseRecord
 	ended      []activities.LeaseEnded
 	nonces     map[string]bool
@@ -135,6 +136,7 @@ func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(w.closeGate, name(activities.CloseGateActivity))
 	r.RegisterActivityWithOptions(w.openLease, name(activities.OpenLeaseActivity))
 	r.RegisterActivityWithOptions(w.closeLease, name(activities.CloseLeaseActivity))
+	r.RegisterActivityWithOptions(func(_ context.Context, a activities.Attempt) (bool, error) { return a.Number < w.attempt, nil }, name(activities.AttemptActivity))
 	w.does(r, "test:do", func(_ context.Context, in activities.Invocation) (activities.Outcome, error) {
 		out, _ := json.Marshal(map[string]any{"did": in.Step + in.Iteration})
 		return activities.Outcome{Output: out, Layer: "layer-" + in.Step + in.Iteration}, nil
@@ -174,7 +176,7 @@ func (w *world) openGate(_ context.Context, in activities.GateInvocation) (activ
 	}
 	w.note("open-gate " + in.Step)
 	w.opensGate()
-	return activities.OpenedGate{ID: activities.GateID(in.Run.Task, in.Step), Approval: approval}, nil
+	return activities.OpenedGate{ID: activities.GateID(in.Run.Task, in.Run.Attempt, in.Step), Approval: approval}, nil
 }
 
 // decide takes a plain decision for a statement.
@@ -273,7 +275,7 @@ func statement(by string, verdict plan.Verdict, comment, nonce string) string {
 }
 
 func message(gate, statement string) activities.DecideMessageInput {
-	return activities.DecideMessageInput{Gate: activities.GateID(task, gate), Statement: statement}
+	return activities.DecideMessageInput{Gate: activities.GateID(task, 0, gate), Statement: statement}
 }
 
 func failure(t *testing.T, env *testsuite.TestWorkflowEnvironment) *fault.Error {

@@ -27,7 +27,7 @@ func (g *Gate) open(ctx context.Context, in activities.GateInvocation) (activiti
 		at := time.Now().Add(asked.Timeout.Std()).UTC()
 		expires = &at
 	}
-	id := activities.GateID(in.Run.Task, in.Step)
+	id := activities.GateID(in.Run.Task, in.Run.Attempt, in.Step)
 	err = g.Approvals.OpenApproval(ctx, id, in.Run.Task, in.Step, in.StepName, asked.Reason, in.Digest, requester,
 		in.Run.Template.Ref, asked.Approvers, asked.Required, expires)
 	if err != nil {

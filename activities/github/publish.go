@@ -105,7 +105,11 @@ func (p *Publisher) commit(ctx context.Context, call *activities.Call, in Publis
 	if err != nil {
 		return nil, err
 	}
-	if first != made.hash.String() {
+	switch {
+	case first == made.hash.String():
+	case call.Run.Attempt > 0:
+		return nil, fault.New(fault.Conflict, "the files are others than those that an earlier attempt at this task published or was about to publish; submit a new task")
+	default:
 		return nil, fault.New(fault.Internal, "the workspace changed between two attempts of one step")
 	}
 	return made, nil

@@ -56,7 +56,7 @@ func (r *Runner) do(ctx context.Context, id string, in activities.Invocation) (a
 // start tells people that a call begins.
 func (r *Runner) start(ctx context.Context, action activities.Action, in activities.Invocation) (*calling, error) {
 	if in.First {
-		if err := r.begin(ctx, in.Run.Task, in.Step, in.StepName, nil); err != nil {
+		if err := r.begin(ctx, in.Run.This(), in.Step, in.StepName, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -106,7 +106,7 @@ func (c *calling) finish(ctx context.Context) error {
 	if !c.in.Last || cancelled(ctx) { // the run has said that a cancelled step failed
 		return nil
 	}
-	return c.runner.line(ctx, c.in.Run.Task, stepKey(c.in.Step, "end"), c.in.Step, "completed", "Finished step "+c.in.StepName)
+	return c.runner.line(ctx, c.in.Run.This(), stepKey(c.in.Step, "end"), c.in.Step, "completed", "Finished step "+c.in.StepName)
 }
 
 // Undo takes back what an action did. Its errors are sealed.
@@ -141,7 +141,11 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 	if in.From != nil {
 		in.Output = mustJSON(in.From)
 	}
-	return r.audit(ctx, StepUndone, id, c.in, in.Output, map[string]any{"why": in.Why})
+	if err := r.audit(ctx, StepUndone, id, c.in, in.Output, map[string]any{"why": in.Why}); err != nil {
+		return err
+	}
+	// Last: another attempt of this undo must still find what there was to undo. One after it finds nothing.
+	return answering(r.journal.ForgetCall(ctx, in.Run.Task, in.Step, c.in.Key()))
 }
 
 func (r *Runner) action(id string) (activities.Action, error) {
@@ -160,7 +164,7 @@ func (r *Runner) audit(ctx context.Context, kind, action string, in activities.I
 	for k, v := range more {
 		data[k] = v
 	}
-	return answering(r.journal.Audit(ctx, in.Run.Task, in.Key()+"/"+kind, kind, in.Run.Requester.Ref, data))
+	return answering(r.journal.Audit(ctx, in.Run.Task, activities.InAttempt(in.Key()+"/"+kind, in.Run.Attempt), kind, in.Run.Requester.Ref, data))
 }
 
 // calling is one attempt of one call.
@@ -242,7 +246,7 @@ func (c *calling) say(ctx context.Context, text string) {
 	defer c.mu.Unlock()
 	c.said[text]++
 	key := c.key("log/" + hashed(text) + "/" + strconv.Itoa(c.said[text]))
-	if err := c.runner.line(ctx, c.in.Run.Task, key, c.in.Step, "", text); err != nil && c.lost == nil {
+	if err := c.runner.line(ctx, c.in.Run.This(), key, c.in.Step, "", text); err != nil && c.lost == nil {
 		c.lost = err
 	}
 }
@@ -259,7 +263,7 @@ func (c *calling) stumbled(ctx context.Context, format string, err error) {
 		key = c.key("attempt/" + strconv.Itoa(int(attempt(ctx))))
 	}
 	text := logLine(activities.LogWarn, fmt.Sprintf(format, attempt(ctx), f.Public), nil)
-	if err := c.runner.line(ctx, c.in.Run.Task, key, c.in.Step, "", text); err != nil {
+	if err := c.runner.line(ctx, c.in.Run.This(), key, c.in.Step, "", text); err != nil {
 		c.runner.log.WarnContext(ctx, "a line of a run's log is lost", "task", c.in.Run.Task, "step", c.in.Step, "cause", err)
 	}
 }

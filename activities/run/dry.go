@@ -14,7 +14,7 @@ import (
 // BeginDry says what a dry run says when a step that is not skipped begins: that, and the input with every secret
 // masked. A loop's items are not in scope.
 func (r *Runner) BeginDry(ctx context.Context, in activities.EvaluateInput) error {
-	if err := r.begin(ctx, in.Run.Task, in.Step.ID, in.Step.Name, nil); err != nil {
+	if err := r.begin(ctx, in.Run.This(), in.Step.ID, in.Step.Name, nil); err != nil {
 		return err
 	}
 	if _, err := r.action(in.Step.Action); err != nil {
@@ -24,7 +24,7 @@ func (r *Runner) BeginDry(ctx context.Context, in activities.EvaluateInput) erro
 	if err != nil {
 		return err
 	}
-	given, err := r.secretsOf(ctx, in.Run.Task)
+	given, err := r.secretsOf(ctx, in.Run)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (r *Runner) BeginDry(ctx context.Context, in activities.EvaluateInput) erro
 	}
 	hide := hides(given, r.environment.secrets)
 	text := fmt.Sprintf("Running %s in dry-run mode with inputs (secrets redacted): %s", in.Step.Action, &pretty)
-	return r.line(ctx, in.Run.Task, stepKey(in.Step.ID, "dry"), in.Step.ID, "", hide.text(logLine(activities.LogInfo, text, nil)))
+	return r.line(ctx, in.Run.This(), stepKey(in.Step.ID, "dry"), in.Step.ID, "", hide.text(logLine(activities.LogInfo, text, nil)))
 }
 
 func masked(secrets *expr.Object) *expr.Object {
@@ -111,7 +111,7 @@ func (r *Runner) SkipDry(ctx context.Context, action string, in activities.Invoc
 	if err != nil {
 		return out, err
 	}
-	if err := r.line(ctx, in.Run.Task, stepKey(in.Step, "skipped"), in.Step, "skipped", "Skipping because "+action+" does not support dry-run"); err != nil {
+	if err := r.line(ctx, in.Run.This(), stepKey(in.Step, "skipped"), in.Step, "skipped", "Skipping because "+action+" does not support dry-run"); err != nil {
 		return out, err
 	}
 	schema, err := expr.FromJSON(act.Info().Output)

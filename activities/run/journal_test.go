@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
+	"strings"
 	"sync"
 	"testing"
 
@@ -42,6 +44,7 @@ type journal struct {
 	checkpoints map[string]json.RawMessage
 	audits      []map[string]any
 	down        bool
+	attempt     int // the newest at the task
 }
 
 func newJournal() *journal {
@@ -68,12 +71,12 @@ func (j *journal) Log(_ context.Context, task, key, step, status, message string
 	return err
 }
 
-func (j *journal) SetStatus(_ context.Context, _, status string) error {
+func (j *journal) SetStatus(_ context.Context, _ string, _ int, status string) error {
 	j.status = status
 	return nil
 }
 
-func (j *journal) RequestCancel(_ context.Context, task, by string) error {
+func (j *journal) RequestCancel(_ context.Context, task string, _ int, by string) error {
 	if fresh, err := j.once("cancel " + task); !fresh || err != nil {
 		return err
 	}
@@ -81,10 +84,21 @@ func (j *journal) RequestCancel(_ context.Context, task, by string) error {
 	return nil
 }
 
-func (j *journal) Complete(_ context.Context, _, status, message string, output json.RawMessage, f *fault.Error) error {
+func (j *journal) Complete(_ context.Context, _ string, _ int, status, message string, output json.RawMessage, f *fault.Error) error {
 	if j.end == nil {
 		j.end = &ending{status, message, string(output), f}
 	}
+	return nil
+}
+
+func (j *journal) AttemptIsOver(_ context.Context, _ string, attempt int) (bool, error) {
+	return attempt < j.attempt || j.end != nil, nil
+}
+
+func (j *journal) ForgetCall(_ context.Context, _, _, key string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	maps.DeleteFunc(j.checkpoints, func(at string, _ json.RawMessage) bool { return strings.HasPrefix(at, key+" ") })
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (e *evaluation) loop(ctx context.Context, out *activities.Evaluated) error 
 	}
 	vars := e.plain.vars
 	if e.readsSecrets(e.when) {
-		secrets, err := e.runner.secretsOf(ctx, e.in.Run.Task)
+		secrets, err := e.runner.secretsOf(ctx, e.in.Run)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (e *evaluation) over(ctx context.Context) (*loop, error) {
 	var secrets *expr.Object
 	if l.secret {
 		var err error
-		if secrets, err = e.runner.secretsOf(ctx, e.in.Run.Task); err != nil {
+		if secrets, err = e.runner.secretsOf(ctx, e.in.Run); err != nil {
 			return nil, err
 		}
 		l.hide = hides(secrets, e.runner.environment.secrets)

@@ -19,22 +19,30 @@ func (r *Runner) Record(ctx context.Context, rec activities.Record) error {
 	return r.seal(ctx, r.record(ctx, rec), "recording what happened failed", "task", rec.Task, "record", string(rec.Kind), "step", rec.Step)
 }
 
+// IsOver tells a run that it has nothing left to do: another execution of the same attempt has ended it, or a later
+// attempt has begun.
+func (r *Runner) IsOver(ctx context.Context, of activities.Attempt) (bool, error) {
+	over, err := r.journal.AttemptIsOver(ctx, of.Task, of.Number)
+	return over, r.seal(ctx, answering(err), "asking whether an attempt is over failed", "task", of.Task, "attempt", of.Number)
+}
+
 func (r *Runner) record(ctx context.Context, rec activities.Record) error {
 	name := rec.Name
 	if name == "" {
 		name = rec.Step
 	}
+	run := activities.Attempt{Task: rec.Task, Number: rec.Attempt}
 	step := func(what, status, message string) error {
-		return r.line(ctx, rec.Task, stepKey(rec.Step, what), rec.Step, status, message)
+		return r.line(ctx, run, stepKey(rec.Step, what), rec.Step, status, message)
 	}
 	switch rec.Kind {
 	case activities.RunStarted:
-		if err := answering(r.journal.SetStatus(ctx, rec.Task, "processing")); err != nil {
+		if err := answering(r.journal.SetStatus(ctx, rec.Task, rec.Attempt, "processing")); err != nil {
 			return err
 		}
-		return r.line(ctx, rec.Task, "run/started", "", "", fmt.Sprintf("Starting up task with %d steps", rec.Steps))
+		return r.line(ctx, run, "run/started", "", "", fmt.Sprintf("Starting up task with %d steps", rec.Steps))
 	case activities.StepBegan:
-		return r.begin(ctx, rec.Task, rec.Step, name, rec.Says)
+		return r.begin(ctx, run, rec.Step, name, rec.Says)
 	case activities.StepCompleted:
 		return step("end", "completed", "Finished step "+name)
 	case activities.StepSkipped:
@@ -66,16 +74,16 @@ func (r *Runner) record(ctx context.Context, rec activities.Record) error {
 	case activities.UndoFailed:
 		return step("undo-failed/"+mark(rec), "", or(rec.Message, "Step "+name+" could not be undone"))
 	case activities.RunCancelled:
-		return answering(r.journal.RequestCancel(ctx, rec.Task, "temporal")) // unless the API did: then it is known by whom
+		return answering(r.journal.RequestCancel(ctx, rec.Task, rec.Attempt, "temporal")) // unless the API did: then it is known by whom
 	case activities.RunCompleted:
 		output, err := r.whole(ctx, rec.Output)
 		if err != nil {
 			return err
 		}
-		return answering(r.journal.Complete(ctx, rec.Task, "completed", "Run completed with status: completed", output, nil))
+		return answering(r.journal.Complete(ctx, rec.Task, rec.Attempt, "completed", "Run completed with status: completed", output, nil))
 	case activities.RunFailed:
 		why := &fault.Error{Kind: fault.Kind(or(rec.Error, string(fault.Internal))), Name: rec.Named, Public: or(rec.Message, "The run failed")}
-		return answering(r.journal.Complete(ctx, rec.Task, "failed", "Run completed with status: failed", nil, why))
+		return answering(r.journal.Complete(ctx, rec.Task, rec.Attempt, "failed", "Run completed with status: failed", nil, why))
 	default:
 		return fault.New(fault.Internal, "nobody knows the record %q", rec.Kind)
 	}

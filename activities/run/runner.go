@@ -26,20 +26,25 @@ type Journal interface {
 	// Log appends a log event. key is unique per task. An empty status is a plain line.
 	Log(ctx context.Context, task, key, step, status, message string) error
 	// SetStatus moves the task.
-	SetStatus(ctx context.Context, task, status string) error
-	// Complete ends the task. Only the first end counts.
-	Complete(ctx context.Context, task, status, message string, output json.RawMessage, fault *fault.Error) error
-	// RequestCancel notes that somebody asked to cancel the task. Only the first counts.
-	RequestCancel(ctx context.Context, task, by string) error
+	SetStatus(ctx context.Context, task string, attempt int, status string) error
+	// Complete ends an attempt at the task. Only the first end counts.
+	Complete(ctx context.Context, task string, attempt int, status, message string, output json.RawMessage, fault *fault.Error) error
+	// RequestCancel notes that somebody asked to cancel an attempt at the task. Only the first counts.
+	RequestCancel(ctx context.Context, task string, attempt int, by string) error
+	// AttemptIsOver reports whether an attempt has ended or a later one has begun.
+	AttemptIsOver(ctx context.Context, task string, attempt int) (bool, error)
 	// LoadCheckpoint reads what was saved under key and name.
 	LoadCheckpoint(ctx context.Context, key, name string) (json.RawMessage, bool, error)
 	// SaveCheckpoint saves a value unless there is one, and gives the one that is there now.
 	SaveCheckpoint(ctx context.Context, key, name string, value json.RawMessage) (json.RawMessage, error)
+	// ForgetCall removes what is remembered of a call of an action, so that it can be made again.
+	ForgetCall(ctx context.Context, task, step, key string) error
 	// Audit appends an entry to the audit log, once per key.
 	Audit(ctx context.Context, task, key, kind, actor string, data map[string]any) error
 }
 
-// Secrets gives the secrets that a run was submitted with, by name.
+// Secrets gives the secrets that a run was submitted with, by name. The task stands for the attempt at it, see
+// activities.InAttempt.
 type Secrets interface {
 	Get(ctx context.Context, task string) (map[string]string, error)
 }
@@ -96,6 +101,7 @@ func (r *Runner) Register(w Registrar, queue string) {
 		register(w, activities.EvaluateActivity, r.Evaluate)
 		register(w, activities.OutputsActivity, r.Outputs)
 		register(w, activities.RecordActivity, r.Record)
+		register(w, activities.AttemptActivity, r.IsOver)
 		register(w, activities.ItemsActivity, r.Items)
 		register(w, activities.GatherActivity, r.Gather)
 	}

@@ -54,21 +54,21 @@ func jsText(v any) string {
 }
 
 // line writes an event of the run's log.
-func (r *Runner) line(ctx context.Context, task, key, step, status, text string) error {
-	return answering(r.journal.Log(ctx, task, key, step, status, text))
+func (r *Runner) line(ctx context.Context, run activities.Attempt, key, step, status, text string) error {
+	return answering(r.journal.Log(ctx, run.Task, activities.InAttempt(key, run.Number), step, status, text))
 }
 
 // stepKey names an event that a step has once, whoever writes it.
 func stepKey(step, what string) string { return step + "//" + what }
 
 // begin says that a step begins, and what follows.
-func (r *Runner) begin(ctx context.Context, task, step, name string, says []string) error {
-	if err := r.line(ctx, task, stepKey(step, "begin"), step, "processing", "Beginning step "+name); err != nil {
+func (r *Runner) begin(ctx context.Context, run activities.Attempt, step, name string, says []string) error {
+	if err := r.line(ctx, run, stepKey(step, "begin"), step, "processing", "Beginning step "+name); err != nil {
 		return err
 	}
 	for i, text := range says {
 		key := stepKey(step, fmt.Sprint("begin/", i))
-		if err := r.line(ctx, task, key, step, "", logLine(activities.LogInfo, text, nil)); err != nil {
+		if err := r.line(ctx, run, key, step, "", logLine(activities.LogInfo, text, nil)); err != nil {
 			return err
 		}
 	}

@@ -92,12 +92,12 @@ func (r *Runner) secretive(vars, secrets, environment *expr.Object) *expr.Object
 }
 
 // secretsOf gives the run's secrets, by name.
-func (r *Runner) secretsOf(ctx context.Context, task string) (*expr.Object, error) {
+func (r *Runner) secretsOf(ctx context.Context, run activities.RunInfo) (*expr.Object, error) {
 	secrets := &expr.Object{}
 	if r.secrets == nil {
 		return secrets, nil
 	}
-	given, err := r.secrets.Get(ctx, task)
+	given, err := r.secrets.Get(ctx, activities.InAttempt(run.Task, run.Attempt))
 	if err != nil {
 		return nil, err
 	}

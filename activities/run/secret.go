@@ -122,7 +122,7 @@ func (r *Runner) reveal(ctx context.Context, in activities.Invocation) (json.Raw
 	secrets := &expr.Object{}
 	if marked || in.Run.Secrets {
 		var err error
-		if secrets, err = r.secretsOf(ctx, in.Run.Task); err != nil {
+		if secrets, err = r.secretsOf(ctx, in.Run); err != nil {
 			return nil, redactor{}, err
 		}
 	}

@@ -16,9 +16,9 @@ import (
 
 func taskCommand() *cobra.Command {
 	var f apiFlags
-	cmd := &cobra.Command{Use: "task", GroupID: "use", Short: "Submit, watch and stop runs of templates"}
+	cmd := &cobra.Command{Use: "task", GroupID: "use", Short: "Submit, watch, stop and retry runs of templates"}
 	f.add(cmd)
-	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskWatch(&f), taskCancel(&f), taskCollect(&f))
+	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskCollect(&f))
 	return cmd
 }
 
@@ -208,6 +208,32 @@ func taskCancel(f *apiFlags) *cobra.Command {
 			return f.print(cmd, map[string]string{"id": args[0], "asked": "cancel"}, []string{"id", "asked"}, [][]string{{args[0], "to stop at its next safe point"}})
 		},
 	}
+}
+
+func taskRetry(f *apiFlags) *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "retry ID",
+		Short: "Run a task that has ended again, with the same values",
+		Long: `What the task made is adopted, what was undone is made again, and its approvals are asked for again.
+The secrets of the first run are gone: a task that needs some is retried from the portal, or submitted anew.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			if err := c.RetryTask(cmd.Context(), args[0], nil); err != nil {
+				return err
+			}
+			if !wait {
+				return f.print(cmd, map[string]string{"id": args[0], "asked": "retry"}, []string{"id", "asked"}, [][]string{{args[0], "to run again"}})
+			}
+			return f.watch(cmd, c, args[0])
+		},
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "follow the run to its end; exit status 1 if it fails")
+	return cmd
 }
 
 func taskCollect(f *apiFlags) *cobra.Command {

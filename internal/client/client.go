@@ -188,4 +188,13 @@ func (c *Client) CancelTask(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodPost, taskPath(id)+"/cancel", nil, nil)
 }
 
+// RetryTask runs a task that has ended again, with secrets if it needs any.
+func (c *Client) RetryTask(ctx context.Context, id string, secrets map[string]string) error {
+	body := map[string]any{}
+	if len(secrets) > 0 {
+		body["secrets"] = secrets
+	}
+	return c.call(ctx, http.MethodPost, taskPath(id)+"/retry", body, nil)
+}
+
 func taskPath(id string) string { return "/api/scaffolder/v2/tasks/" + url.PathEscape(id) }

@@ -50,11 +50,15 @@ func (j *journal) SaveCheckpoint(_ context.Context, key, name string, value json
 
 // A dry run has no task whose status could change, and nothing of it is audited.
 
-func (j *journal) SetStatus(context.Context, string, string) error { return nil }
+func (j *journal) SetStatus(context.Context, string, int, string) error { return nil }
 
-func (j *journal) RequestCancel(context.Context, string, string) error { return nil }
+func (j *journal) RequestCancel(context.Context, string, int, string) error { return nil }
 
-func (j *journal) Complete(context.Context, string, string, string, json.RawMessage, *fault.Error) error {
+func (j *journal) AttemptIsOver(context.Context, string, int) (bool, error) { return false, nil }
+
+func (j *journal) ForgetCall(context.Context, string, string, string) error { return nil }
+
+func (j *journal) Complete(context.Context, string, int, string, string, json.RawMessage, *fault.Error) error {
 	return nil
 }
 

@@ -26,7 +26,7 @@ func (p Principal) Is(refs []string) bool {
 
 // Roles names the groups (or single users) that have more rights than their own tasks.
 type Roles struct {
-	Admin   []string // canonical refs; may read and cancel every task
+	Admin   []string // canonical refs; may read, cancel and retry every task
 	Auditor []string // canonical refs; may read everything and change nothing
 }
 
@@ -36,6 +36,7 @@ type Action string
 const (
 	Read    Action = "read"
 	Cancel  Action = "cancel"
+	Retry   Action = "retry"
 	Collect Action = "collect" // take the minted keys
 )
 
@@ -51,7 +52,7 @@ func (r Roles) Allows(p Principal, do Action, to Subject) bool {
 	switch do {
 	case Read:
 		return own || r.ReadsAll(p) || p.Is(to.Approvers)
-	case Cancel:
+	case Cancel, Retry:
 		return own || p.Is(r.Admin)
 	case Collect:
 		return own

@@ -200,6 +200,7 @@ type Run struct {
 	Requester Person          `json:"requester"`
 	Submitted time.Time       `json:"submitted"`
 	Secrets   []string        `json:"secrets,omitempty"` // the names of the secrets given; their values stay in Vault
+	Attempt   int             `json:"attempt,omitempty"` // how often the task was retried after it had ended
 }
 
 // Person is who asks: the entity ref and, when the catalog knows them, the entity.

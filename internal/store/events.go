@@ -78,11 +78,15 @@ func encode(v any) (json.RawMessage, error) {
 }
 
 // Events lists a task's events with a greater id than after, at most limit, and, as Backstage does,
-// its completion whatever its id, if withCompletion.
+// its completion whatever its id, if withCompletion. What a task that started over said before is hidden, and its
+// starting over as well until something follows.
 func (s *Store) Events(ctx context.Context, task string, after int64, withCompletion bool, limit int) (events []Event, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `select id, task::text, type, body, created_at from task_events
-			where task = $1 and (id > $2 or $3 and type = 'completion') order by id limit $4`, task, after, withCompletion, limit)
+			where task = $1 and (id > $2 or $3 and type = 'completion')
+			and id >= (select case when exists(select from task_events e where e.task = t.id and e.id > t.shown_from) then t.shown_from else t.shown_from + 1 end
+				from tasks t where t.id = $1)
+			order by id limit $4`, task, after, withCompletion, limit)
 		if err != nil {
 			return err
 		}

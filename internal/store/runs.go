@@ -36,6 +36,20 @@ func (s *Store) SaveCheckpoint(ctx context.Context, key, name string, value json
 	return kept, err
 }
 
+// ForgetCall removes what is remembered of a call that was undone, so that it can be made again: its checkpoints
+// and that its key was collected.
+func (s *Store) ForgetCall(ctx context.Context, task, step, key string) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `delete from checkpoints where key = $1`, key); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `delete from key_collections where task = $1 and step = $2`, task, step)
+			return err
+		})
+	})
+}
+
 // ClaimCollection reserves a step's minted key for the first who asks. Everybody after that, the
 // first one included, gets a Gone fault.
 func (s *Store) ClaimCollection(ctx context.Context, task, step, by string) error {

@@ -31,6 +31,7 @@ type Task struct {
 	Run            json.RawMessage // plan.Run: the input of the workflow
 	Digest         string          // plan.Run.Digest
 	Status         string
+	Attempt        int    // how often it was retried
 	CreatedBy      string // user ref
 	Owner          string // entity ref of the template's owner; may be empty
 	Output         json.RawMessage
@@ -119,14 +120,14 @@ func taskOfKey(ctx context.Context, q querier, n NewTask) (id string, err error)
 	return id, err
 }
 
-const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, created_by, owner, output,
+const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, attempt, created_by, owner, output,
 	created_at, last_heartbeat_at, started_at, ended_at`
 
 // listColumns leave out the workflow's input, which is large and which no list shows.
 var listColumns = strings.Replace(taskColumns, " run,", " null::json as run,", 1)
 
 func scanTask(row pgx.CollectableRow) (t Task, err error) {
-	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.CreatedBy, &t.Owner,
+	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.Attempt, &t.CreatedBy, &t.Owner,
 		&t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt)
 	return t, err
 }
@@ -226,30 +227,31 @@ func (s *Store) Unstarted(ctx context.Context, limit int) (tasks []Task, err err
 	return tasks, err
 }
 
-// MarkStarted notes that a task's workflow has been started.
-func (s *Store) MarkStarted(ctx context.Context, task string) error {
+// MarkStarted notes that the workflow of an attempt at a task has been started.
+func (s *Store) MarkStarted(ctx context.Context, task string, attempt int) error {
 	return s.retry(ctx, func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, `update tasks set started_at = coalesce(started_at, now()) where id = $1`, task)
+		_, err := s.pool.Exec(ctx, `update tasks set started_at = coalesce(started_at, now()) where id = $1 and attempt = $2`, task, attempt)
 		return err
 	})
 }
 
-// SetStatus moves a task that has not ended. One that has stays as it is.
-func (s *Store) SetStatus(ctx context.Context, task, status string) error {
+// SetStatus moves a task that has not ended. One that has, or that a later attempt is at, stays as it is.
+func (s *Store) SetStatus(ctx context.Context, task string, attempt int, status string) error {
 	if status != StatusOpen && status != StatusProcessing {
 		return fault.New(fault.Invalid, "a task ends by completing it, not by the status %q", status)
 	}
 	return s.retry(ctx, func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, `update tasks set status = $2, last_heartbeat_at = now(), started_at = coalesce(started_at, now())
-			where id = $1 and status in ('open', 'processing')`, task, status)
+		_, err := s.pool.Exec(ctx, `update tasks set status = $3, last_heartbeat_at = now(), started_at = coalesce(started_at, now())
+			where id = $1 and attempt = $2 and status in ('open', 'processing')`, task, attempt, status)
 		return err
 	})
 }
 
-// HasSecrets reports whether a task was submitted with secrets.
-func (s *Store) HasSecrets(ctx context.Context, task string) (has bool, err error) {
+// HasSecrets reports whether an attempt at a task may have been given secrets; of an earlier one that isn't known.
+func (s *Store) HasSecrets(ctx context.Context, task string, attempt int) (has bool, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
-		err := s.pool.QueryRow(ctx, `select coalesce(json_array_length(run->'secrets'), 0) > 0 from tasks where id = $1`, task).Scan(&has)
+		err := s.pool.QueryRow(ctx, `select attempt <> $2 or coalesce(json_array_length(run->'secrets'), 0) > 0 from tasks where id = $1`,
+			task, attempt).Scan(&has)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fault.Wrap(fault.NotFound, errNoRow, "No task with id '%s' found", task)
 		}
@@ -258,9 +260,9 @@ func (s *Store) HasSecrets(ctx context.Context, task string) (has bool, err erro
 	return has, err
 }
 
-// Complete ends a task with its completion event and an audit entry, together and once: when it has
-// ended already, nothing changes.
-func (s *Store) Complete(ctx context.Context, task, status, message string, output json.RawMessage, failure *fault.Error) error {
+// Complete ends an attempt at a task with its completion event and an audit entry, together and once: when it has
+// ended already, or a later attempt has begun, nothing changes.
+func (s *Store) Complete(ctx context.Context, task string, attempt int, status, message string, output json.RawMessage, failure *fault.Error) error {
 	if status != StatusCompleted && status != StatusFailed && status != StatusCancelled {
 		return fault.New(fault.Invalid, "%q is no status to end with", status)
 	}
@@ -277,18 +279,18 @@ func (s *Store) Complete(ctx context.Context, task, status, message string, outp
 	}
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			ended, err := tx.Exec(ctx, `update tasks set status = $2, output = $3, error = $4, ended_at = now(), last_heartbeat_at = now()
-				where id = $1 and ended_at is null`, task, status, nullable(output), nullable(failed))
+			ended, err := tx.Exec(ctx, `update tasks set status = $3, output = $4, error = $5, ended_at = now(), last_heartbeat_at = now()
+				where id = $1 and attempt = $2 and ended_at is null`, task, attempt, status, nullable(output), nullable(failed))
 			if err != nil {
 				return err
 			}
 			if ended.RowsAffected() == 0 {
 				return mustExist(ctx, tx, task)
 			}
-			if err := appendEvent(ctx, tx, task, "completion", "completion", body); err != nil {
+			if err := appendEvent(ctx, tx, task, attemptKey("completion", attempt), "completion", body); err != nil {
 				return err
 			}
-			return appendAudit(ctx, tx, task, task+"/ended", "run-"+status, "gildway", data)
+			return appendAudit(ctx, tx, task, attemptKey(task+"/ended", attempt), "run-"+status, "gildway", data)
 		})
 	})
 }
@@ -323,24 +325,37 @@ func nullable(raw json.RawMessage) any {
 }
 
 // RequestCancel notes that someone asked to cancel a task: a `cancelled` event in Backstage's shape,
-// which names the newest event's step, and an audit entry. It happens once.
-func (s *Store) RequestCancel(ctx context.Context, task, by string) error {
+// which names the newest event's step, and an audit entry. It happens once in an attempt, and to the last one only.
+func (s *Store) RequestCancel(ctx context.Context, task string, attempt int, by string) error {
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			var step string
-			err := tx.QueryRow(ctx, `select body->>'stepId' from task_events
-				where task = $1 and body->>'stepId' is not null order by id desc limit 1`, task).Scan(&step)
-			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			var now int
+			err := tx.QueryRow(ctx, `select attempt from tasks where id = $1 for update`, task).Scan(&now)
+			if err != nil || now != attempt {
+				return err
+			}
+			step, err := lastStep(ctx, tx, task)
+			if err != nil {
 				return err
 			}
 			body := logBody{Message: fmt.Sprintf("Step %s has been cancelled.", step), Step: step, Status: StatusCancelled}
 			if step == "" {
 				body.Message = "The task has been cancelled."
 			}
-			if err := appendEvent(ctx, tx, task, "cancelled", "cancelled", body); err != nil {
+			if err := appendEvent(ctx, tx, task, attemptKey("cancelled", attempt), "cancelled", body); err != nil {
 				return err
 			}
-			return appendAudit(ctx, tx, task, task+"/cancel", "cancel-requested", by, nil)
+			return appendAudit(ctx, tx, task, attemptKey(task+"/cancel", attempt), "cancel-requested", by, nil)
 		})
 	})
+}
+
+// lastStep is the step of the newest event that has one, since the task was last retried.
+func lastStep(ctx context.Context, tx pgx.Tx, task string) (step string, err error) {
+	err = tx.QueryRow(ctx, `select coalesce(body->>'stepId', '') from task_events
+		where task = $1 and (body->>'stepId' is not null or type = 'recovered') order by id desc limit 1`, task).Scan(&step)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return step, err
 }

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
+)
+
+func retryPath(task string) string { return "/api/scaffolder/v2/tasks/" + task + "/retry" }
+
+// fail ends a task as its run would.
+func (w *world) fail(task string, attempt int) {
+	w.t.Helper()
+	require.NoError(w.t, w.store.Complete(w.t.Context(), task, attempt, store.StatusFailed, "", nil, fault.New(fault.Denied, "no")))
+}
+
+func (w *world) started(task string, attempt int) plan.Run {
+	w.t.Helper()
+	var found plan.Run
+	require.Eventually(w.t, func() bool {
+		for _, run := range w.engine.runs() {
+			if run.Task == task && run.Attempt == attempt {
+				found = run
+				return true
+			}
+		}
+		return false
+	}, 20*time.Second, 5*time.Millisecond)
+	return found
+}
+
+func TestRetryTask_EndedTask_IsStartedAgainWithItsPlan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.submit()
+	running := w.as(rosa, http.MethodPost, retryPath(task), "{}")
+	require.Equal(t, http.StatusConflict, running.status)
+	require.Contains(t, running.text, `{"error":{"name":"ConflictError","message":"Task with taskId `+task+` cannot be retried"}`)
+
+	w.fail(task, 0)
+	before, err := w.store.Task(t.Context(), task)
+	require.NoError(t, err)
+	got := w.as(rosa, http.MethodPost, retryPath(task), "{}")
+	require.Equal(t, http.StatusCreated, got.status, got.text)
+	require.Equal(t, map[string]any{"id": task}, got.json(t))
+	again := w.started(task, 1)
+	require.Equal(t, before.Digest, again.Digest(), "it does what was asked for, nothing else")
+
+	// Without a body, and without a content type.
+	w.fail(task, 1)
+	got = w.call(http.MethodPost, retryPath(task), nil, "Authorization", "Bearer "+w.token(rosa))
+	require.Equal(t, http.StatusCreated, got.status, got.text)
+	w.started(task, 2)
+}
+
+func TestRetryTask_TwoAtOnce_OneGetsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.submit()
+	w.fail(task, 0)
+	answers := make([]answer, 6)
+	var asking sync.WaitGroup
+	for i := range answers {
+		asking.Go(func() {
+			answers[i] = w.as(rosa, http.MethodPost, retryPath(task), map[string]any{"secrets": map[string]string{"who": "x"}})
+		})
+	}
+	asking.Wait()
+	count := map[int]int{}
+	for _, a := range answers {
+		count[a.status]++
+	}
+	require.Equal(t, map[int]int{http.StatusCreated: 1, http.StatusConflict: 5}, count)
+	require.Equal(t, []string{"who"}, w.started(task, 1).Secrets)
+	_, kept := w.vault.kept.Load(task + "@1")
+	require.True(t, kept, "the losers leave the winner's secrets alone")
+}
+
+func TestRetryTask_Permissions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.submit()
+	w.fail(task, 0)
+	for who, want := range map[string]int{eve: http.StatusForbidden, olga: http.StatusForbidden, ben: http.StatusForbidden, "": http.StatusUnauthorized} {
+		require.Equal(t, want, w.as(who, http.MethodPost, retryPath(task), "{}").status, who)
+	}
+	require.Equal(t, http.StatusNotFound, w.as(rosa, http.MethodPost, retryPath(newID()), "{}").status)
+	require.Equal(t, http.StatusCreated, w.as(adam, http.MethodPost, retryPath(task), "{}").status)
+}
+
+func TestRetryTask_Body_IsCheckedAsBackstageDoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.submit()
+	w.fail(task, 0)
+	for body, says := range map[string]string{
+		`{"secrets":{"a":1}}`: "request/body/secrets/a must be string",
+		`{"secrets":`:         "Unexpected end of JSON input",
+	} {
+		got := w.as(rosa, http.MethodPost, retryPath(task), body)
+		require.Equal(t, http.StatusBadRequest, got.status)
+		require.Contains(t, got.text, says)
+	}
+}
+
+func TestRetryTask_TemplateGone_NotFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := newID()
+	run, err := json.Marshal(plan.Run{Task: id})
+	require.NoError(t, err)
+	_, err = w.store.CreateTask(context.Background(), store.NewTask{
+		ID: id, TemplateRef: "template:default/gone", TemplateDigest: "sha256:0", Spec: json.RawMessage(`{}`), Run: run, Digest: "d", CreatedBy: rosa,
+	})
+	require.NoError(t, err)
+	w.fail(id, 0)
+	got := w.as(rosa, http.MethodPost, retryPath(id), "{}")
+	require.Equal(t, http.StatusNotFound, got.status)
+	require.Contains(t, got.text, "Template template:default/gone not found")
+}
