@@ -93,7 +93,10 @@ type backstageFailure struct {
 
 func backstageError(c echo.Context, f *fault.Error) (body backstageFailure) {
 	body.Error.Name, body.Error.Message, body.Error.Problems = f.BackstageName(), f.Public, f.Problems
-	if f.Kind == fault.Internal && f.Name == "" {
+	if errors.Is(f, errNotAnID) {
+		body.Error.Name = "Error"
+	}
+	if f.Kind == fault.Internal && f.Name == "" || errors.Is(f, errNotAnID) {
 		body.Error.Message = "An internal error occurred logId=" + requestID(c)
 	}
 	body.Request.Method, body.Request.URL = c.Request().Method, strings.TrimPrefix(c.Request().URL.RequestURI(), scaffolderBase)
@@ -101,9 +104,12 @@ func backstageError(c echo.Context, f *fault.Error) (body backstageFailure) {
 	return body
 }
 
+// errNotAnID is the cause of a fault that Backstage, whose database refuses to compare, answers as its own.
+var errNotAnID = errors.New("not a UUID")
+
 // backstageStatus is the status that Backstage has for an error: 500 for a plain one of JavaScript, whatever its kind is here.
 func backstageStatus(f *fault.Error) int {
-	if f.Name == "Error" {
+	if f.Name == "Error" || errors.Is(f, errNotAnID) {
 		return http.StatusInternalServerError
 	}
 	return f.Kind.Status()

@@ -105,7 +105,7 @@ func onTask(do identity.Action) enforcer {
 	return func(s *Server, c echo.Context, a *asked) (err error) {
 		ctx, id := c.Request().Context(), c.Param("taskId")
 		if uuid.Validate(id) != nil {
-			return noTask(id)
+			return fault.Wrap(fault.NotFound, errNotAnID, "No task with id '%s' found", id)
 		}
 		if a.task, err = s.Store.Task(ctx, id); errors.Is(err, fault.NotFound) {
 			return noTask(id)

@@ -24,9 +24,9 @@ import (
 
 // Action defines model for Action.
 type Action struct {
+	Id          string          `json:"id"`
 	Description string          `json:"description,omitempty"`
 	Examples    []ActionExample `json:"examples,omitempty"`
-	Id          string          `json:"id"`
 	Schema      ActionSchema    `json:"schema"`
 }
 
@@ -193,9 +193,9 @@ type Event struct {
 
 // FormPage defines model for FormPage.
 type FormPage struct {
+	Title       string `json:"title"`
 	Description string `json:"description,omitempty"`
 	Schema      Raw    `json:"schema"`
-	Title       string `json:"title"`
 }
 
 // Graph defines model for Graph.
@@ -284,12 +284,12 @@ type NewTask struct {
 
 // ParameterSchema defines model for ParameterSchema.
 type ParameterSchema struct {
-	Description    string     `json:"description,omitempty"`
-	FormDecorators Raw        `json:"formDecorators,omitempty"`
-	Presentation   Raw        `json:"presentation,omitempty"`
-	Steps          []FormPage `json:"steps"`
 	Title          string     `json:"title"`
+	Presentation   Raw        `json:"presentation,omitempty"`
+	Description    string     `json:"description,omitempty"`
 	UiOptions      Raw        `json:"ui:options,omitempty"`
+	Steps          []FormPage `json:"steps"`
+	FormDecorators Raw        `json:"formDecorators,omitempty"`
 }
 
 // PreviewResult defines model for PreviewResult.
@@ -330,6 +330,17 @@ type Problem struct {
 
 // Raw defines model for Raw.
 type Raw = json.RawMessage
+
+// Suggestion defines model for Suggestion.
+type Suggestion struct {
+	Id    string `json:"id"`
+	Title string `json:"title,omitempty"`
+}
+
+// Suggestions defines model for Suggestions.
+type Suggestions struct {
+	Results []Suggestion `json:"results"`
+}
 
 // Task defines model for Task.
 type Task struct {
@@ -497,7 +508,7 @@ type ServerInterface interface {
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx echo.Context) error
-	// Autocomplete Suggestions for a form field; no provider is connected, and the frontend goes without them
+	// Autocomplete Suggestions for a form field, with the credential that the form has
 	// (POST /api/scaffolder/v2/autocomplete/{provider}/{resource})
 	Autocomplete(ctx echo.Context, provider string, resource string) error
 	// DryRun Try a template without its effects; a step that fails is the answer's error
@@ -527,6 +538,9 @@ type ServerInterface interface {
 	// GetTemplateParameterSchema The form of a template
 	// (GET /api/scaffolder/v2/templates/{namespace}/{kind}/{name}/parameter-schema)
 	GetTemplateParameterSchema(ctx echo.Context, namespace string, kind string, name string) error
+	// ListTemplatingExtensions The filters that templates have beside those of the language
+	// (GET /api/scaffolder/v2/templating-extensions)
+	ListTemplatingExtensions(ctx echo.Context) error
 	// Health The process lives
 	// (GET /healthz)
 	Health(ctx echo.Context) error
@@ -962,6 +976,15 @@ func (w *ServerInterfaceWrapper) GetTemplateParameterSchema(ctx echo.Context) er
 	return err
 }
 
+// ListTemplatingExtensions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTemplatingExtensions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTemplatingExtensions(ctx)
+	return err
+}
+
 // Health converts echo context to params.
 func (w *ServerInterfaceWrapper) Health(ctx echo.Context) error {
 	var err error
@@ -1056,6 +1079,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/scaffolder/v2/tasks/:taskId/events", wrapper.PollTaskEvents, options.OperationMiddlewares["pollTaskEvents"]...)
 	router.POST(options.BaseURL+"/api/scaffolder/v2/dry-run", wrapper.DryRun, options.OperationMiddlewares["dryRun"]...)
 	router.POST(options.BaseURL+"/api/scaffolder/v2/autocomplete/:provider/:resource", wrapper.Autocomplete, options.OperationMiddlewares["autocomplete"]...)
+	router.GET(options.BaseURL+"/api/scaffolder/v2/templating-extensions", wrapper.ListTemplatingExtensions, options.OperationMiddlewares["listTemplatingExtensions"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/dry-run", wrapper.PreviewRun, options.OperationMiddlewares["previewRun"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
@@ -1488,6 +1512,20 @@ type AutocompleteRequestObject struct {
 
 type AutocompleteResponseObject interface {
 	VisitAutocompleteResponse(w http.ResponseWriter) error
+}
+
+type Autocomplete200JSONResponse Suggestions
+
+func (response Autocomplete200JSONResponse) VisitAutocompleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type AutocompletedefaultJSONResponse struct {
@@ -1935,6 +1973,44 @@ func (response GetTemplateParameterSchemadefaultJSONResponse) VisitGetTemplatePa
 	return err
 }
 
+type ListTemplatingExtensionsRequestObject struct {
+}
+
+type ListTemplatingExtensionsResponseObject interface {
+	VisitListTemplatingExtensionsResponse(w http.ResponseWriter) error
+}
+
+type ListTemplatingExtensions200JSONResponse Raw
+
+func (response ListTemplatingExtensions200JSONResponse) VisitListTemplatingExtensionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplatingExtensionsdefaultJSONResponse struct {
+	Body       BackstageError
+	StatusCode int
+}
+
+func (response ListTemplatingExtensionsdefaultJSONResponse) VisitListTemplatingExtensionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type HealthRequestObject struct {
 }
 
@@ -2062,7 +2138,7 @@ type StrictServerInterface interface {
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx context.Context, request ListActionsRequestObject) (ListActionsResponseObject, error)
-	// Autocomplete Suggestions for a form field; no provider is connected, and the frontend goes without them
+	// Autocomplete Suggestions for a form field, with the credential that the form has
 	// (POST /api/scaffolder/v2/autocomplete/{provider}/{resource})
 	Autocomplete(ctx context.Context, request AutocompleteRequestObject) (AutocompleteResponseObject, error)
 	// DryRun Try a template without its effects; a step that fails is the answer's error
@@ -2092,6 +2168,9 @@ type StrictServerInterface interface {
 	// GetTemplateParameterSchema The form of a template
 	// (GET /api/scaffolder/v2/templates/{namespace}/{kind}/{name}/parameter-schema)
 	GetTemplateParameterSchema(ctx context.Context, request GetTemplateParameterSchemaRequestObject) (GetTemplateParameterSchemaResponseObject, error)
+	// ListTemplatingExtensions The filters that templates have beside those of the language
+	// (GET /api/scaffolder/v2/templating-extensions)
+	ListTemplatingExtensions(ctx context.Context, request ListTemplatingExtensionsRequestObject) (ListTemplatingExtensionsResponseObject, error)
 	// Health The process lives
 	// (GET /healthz)
 	Health(ctx context.Context, request HealthRequestObject) (HealthResponseObject, error)
@@ -2732,6 +2811,29 @@ func (sh *strictHandler) GetTemplateParameterSchema(ctx echo.Context, namespace 
 	return nil
 }
 
+// ListTemplatingExtensions operation middleware
+func (sh *strictHandler) ListTemplatingExtensions(ctx echo.Context) error {
+	var request ListTemplatingExtensionsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTemplatingExtensions(ctx.Request().Context(), request.(ListTemplatingExtensionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTemplatingExtensions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTemplatingExtensionsResponseObject); ok {
+		return validResponse.VisitListTemplatingExtensionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Health operation middleware
 func (sh *strictHandler) Health(ctx echo.Context) error {
 	var request HealthRequestObject
@@ -2829,82 +2931,85 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F17b+M4kv8qhO6AucUpcfoxc1jnr0xv90xuemaCJLuNQ0+AZsSyzTVFakkqbm/g737gSw+LsuVE7u4F",
-	"9p9B3KKKxapiPX4sah6TTOSF4MC1SqaPSYElzkGDtL/wTIM0fxBQmaSFpoIn0+R3ztYIHsw7aEX1AmE0",
-	"l4A1SERJkibUDPpHCXKdpAnHOSRTTypNVLaAHBuaMyFzrJNpQrn+4XWSJnpdgPsJc5DJZpMmuCikeMDs",
-	"kpg3LN0C60WDbD0gTST8o6QSSDLVsoTmXJ600pLyuaWclVKJyNpuF4A+cfisPyExQ3oBqMBzQPcwExJ6",
-	"1uZp7Z6Q0ZzqahVbFNzDJgECM1wynUxfnJ2lSY4/07zMk+n39hfl7teLqNA0VstegfmHhwhrYwarQnAF",
-	"1ip+xNlSaTyHt1I6EWaCa+B2dbgoGM2wkebk78qI9LFB+j8lzJJp8h+T2uom7qmabJG187Z1U434TiEw",
-	"g9C9IOtkkyZXUtwzyHfwUrgR/30YT4FuhJnrd2/Qn19//z9W5H68IXeRuQGPSSFFAVJTJ7XW2x0hpwl8",
-	"xnnB3FiqIVf7eHMTvXWvGQqeJJYSW6FQEp1o2Mod9Rs31plAsJePid3lns5dNbG4/ztk2kzRZu2pouhu",
-	"zv+7+PV98DhaFCcMHoAhRpU2m1VpKFTtRxp7r8l7k2I9Vf8qbipxtRdBeVHqfVK8xitDSZR66OBNjBHv",
-	"5LpMOPfnvXVlNR2BbltGxoQCcqGjgzPryvueEsioooIfYKee+7/4N2MMEToHpSORxrtghjnCnKAHzEpQ",
-	"SC+wRlgC8usnXa0b1RZUgupZR8/mkIBVj1UaIwLlA2L0qTOx7TX8LFYox3yNCJ3NQALXqABRMEB5qXRY",
-	"QiT+pYnSWNttANy4+49JAZyYCUNkBOfJjaHYPzPMM2AMSMOgPY9p8vlkLk667kBDETcarJbxB5AXzDPW",
-	"fUg1iz9ZLdbxyNjxLHZmz1mgWNlIUxENXtLGXmiQDDJsmnXTiO92bLfKYLvbTsUTh8ACkjDzRkpyqjUQ",
-	"Y8Z5zEpx3Dzv1/G9KfLcB7fOsweQhGa6aS61bTkbGWoVW0q5N5kKNnINc1i+d8nuPXXbectnBn9xkOOI",
-	"OQyToQ2wJjtNlM9SCzMlAx0JUDaHcBNgQqjRMGZXrSF9PraeQosl8P08umFpNWeM227G1eYX4v+cg1J4",
-	"Ht+NLh3cx5wdlVaEYrz53RibXS9E3MuWksXnjlB3iWeXvNnXpXojSHMZzTS4uY7G4O4atsY6YdYLazAR",
-	"W/+b4HJvvb+MsdnclAf76Oha4rwIxmwo+AXWEa9FiAQVcV1/vX4fip2/2aLj4Gi6EKtbEfeJxmVhThTS",
-	"Atn3IsRzUfY4NVu8RLPYvrC1krgoKJ/fhu23lVEUwBUSPANEuRY2kVwCd946x2skARNf99m6aZ8ybIxq",
-	"TxoWlIbaK0i+KcYgtJ16HMONtoyi40oHe8w3Ln7GrTyaTXVDe4yuibLE5U2x3BazHvUflBk9badVHIT5",
-	"ovzL9XUZq/eohEwLuX7jCtLhCvtrwQQmQN7ReF2nIJOg1TOjUzeJ8w/bojH18uk1Xv3qQ4BJNGwSfvCL",
-	"23Gvztw8wTQis36Jv6c8EhUsIDA8EBqWhSQmp3/lrapUO4e99L7nkuwc9mJ7uf0hdDvZMivoX/Y1KAsL",
-	"jWduH6TJUHnU2rYWzsR8MNmGlnZQfdGqjjFjv8+S6ccBdfJdR3Wm+I9GoGBp3ykHETgEQS+ASkSJsoWl",
-	"SXSMBQ5amq/q+9b0elulRmwx466WHtiPqf3tbAZZROE4i+MnW3KhGiQOI7uyWcLahH6MmBDFdwqZ9Sfp",
-	"fvPfY/xpshIlixTDN2DWnoFTgii114Mq7YKn6A9fqNkQLKEQihqZIZzlMFELUfyRNNW0G+rYpRQfub0Y",
-	"A8NRDTz4kivuap5otK93Qy2NkT9UcMU+yHxLB1SZaH0NmalJ8X2rLr8XggHm27qtseOdVuUe1tHXWbgv",
-	"qJw86zTXyN2yMDgQN2b7PooQdFeW1si2VYyfpynjmG7fCZlf+dBwGEg5DEYNrqIHFdmOiR7q2AGt/iRx",
-	"sYhUgGR+AHRsibwl82h6AZ8hK3uXXWCJGQMWK7r6A2jTQQ/n8MZs0QiHT0GmtiXtIKZGEuJZb66/sdrA",
-	"f+ol3asaK9WIMWlM45nsTIr8UChSi/0rtHTt0IpUL9M33qMPizDGRjjpRYh7kNUl5aSFTQXHO29n1nvg",
-	"yh7cIk04ADkQBlcay36ku1NiiMLWdoUUGSjlmAwYkvE7M0ydu1NLWhRPxWO1EMtf1dAD0o5n9IhNJV0r",
-	"9hoFdVKKGcLPgJle7AIwngxLXPKi1Ba6UjuwqwFuFCoaT87T2ojVgLebCNSTTm/eA47hV0/cXU861TCW",
-	"20vxgMOpfYcgnS1jFmnxZ8e2ywUexPKrHVDsP26odk7PMUPYSZVMmzq569P/GECOM6QjgOG/wepCmyVG",
-	"WBwBbNjEp2wer8RJzzBTkHaw+eoIJMef3wOfG6/18uzsLO0/rTzCoUhFukeiPXDwmNjNtbGV2EnQqACN",
-	"maWiGVvsVegZ6jsq35dKm0D3F8iExNq79wGeqJCggOuqth3wymEpaFUaxDLQ3lPOkk6FXakaGjCiBUAv",
-	"HHAl4YHC6qvCQGMVG1s1LlikYzhhj4zsoPr9vzGro2NWtd521UbBbMtD3X3UoLvymlEGCt2DosRBR42I",
-	"/W2C7u01XKDVQrCa7XOkF1QhIVHbDR8I1W9Fiu05w2N3+mVnpFxpzJh1q2iBVey4bpz4siui1O18g+to",
-	"yzjP4l7Zd/89u3ToFEMN7KM/JgS0bCD4019IGa6mj/uUHs88hmGNDVTyx/VAVHInDsyw0j8DlvoesHaT",
-	"85Ixh0a6ztPe5OvEFNInLpxidlIII21ZOYqWm1cFZM9wxy+Hnf68indCmrkbCFKz1Wh7/TG1GoXFCwRT",
-	"mgw3Wqv4WLYiNGa3gdQeFMFN2XopyrN3HWMUNoHWTZnnWD7nkHqbUuRQmf4NpOrLRPdlqnWfYqQwb8Cm",
-	"odZQpobkmtozZILnI+BcYsV7WxBnu5HX8X2WtEEpYE61bBvdek04tT+tbYXf7lELVvDD6zd1Z3dvn8hW",
-	"jzaYQPYAtveknVXNBCOutN+5QN/A0WYgtoBm+ryf/wrau19r2HXe9qqyrGHnN/F+mV0H036FjUn2L9fl",
-	"Q6Wkem1rPr9KwNKZpvvrXVjk/364DYcalnU3rqK60LpwHfaUzyJdRNclV6hqgUNKzPQKy1qbCmGFSGnP",
-	"gdBKyOWMiZU6RZ8muKATleGZU/YnRBt0TGZdPUIXV5fn/oU5ZWSF15OHF5/QQjCi0MpkRzUDzPx1anw7",
-	"zcAjg/52xUWBswWcvDw9S3yXm12dmk4mq9XqFNvHp0LOJ/5dNXl/+ebtbzdv7Tv1jkx+cly4nkvnr5IX",
-	"AcvDBU2myavTs9NXvsnIKmCL/QnOMt/vNQdrdsYmbWZ3SZJpYlz3hRuSti7+fIxfUgk4WfcGT1lSkgxF",
-	"UeLEA6xWUx8PQzRzxuJPveaJu4AzYKC/62OSh9almJdnZ6PdhKkRw8i9k99gBUqjGZVKu5DlLwrFaVZM",
-	"Nu6ypIkK8TH5YGx7hRWaS8xto7JzlRlmDKStM4ETdY4wY26M8Z0S4ZJQLaSrRDHJKbdJA54b+0m8ESY2",
-	"xSpA5lR5G1Z0zoGcUG756Fis77jaY7TVqG/Zbkfv1f9XM+NWL/jxLbluwMdMhYq2NmS1BGItV0jb50ls",
-	"36Gza9f8mn8Jw5481lcWN71W/hNURp58AQ3FtNMUp0OfqFaovjnxfIVdcNTosNwv4TB4KgGT0IvQ2Pt7",
-	"TL5xVXRzN1hFk+YRwjMmTJNCqIimXftrS9n22OlH3100ip6bpy2bdgJoSvDNEU0stPdGLOyNKE3EMZp8",
-	"efbyS8x4i5fAzxHVKDNzm8zOtn4DAj6nHNActG1Up2M4JKdUMA7HnzQdZOXOQUW9CZHrE+mbjqNW1YBb",
-	"j2NRjQm+sEG1D0AiSv4QPL8sObJdfUjhdYpWkmpI0dzUg8a3ExFynZWQjIwRgeQa4RpUDR2Oxm96jDy1",
-	"Myu8djUF4Gxh8X3PJxGDTESW8SBjoZvJo2uE20wy1/h/uOPynXT9TstfKfgF1uqY4al9DaInRi1hrVIn",
-	"SawQRuEqhr/XYUK6u9Qygn7x0h0umDn9/T5khIUWWKGcGm92bitQf8MEm5GDVGqoTIPCBuh2HtoA+9KH",
-	"W6yWrldwUI7sU+LoFwgsxmzqL5/Y+p9EaHs1TOaYDs9hj5lwuvXafgP4rCcPnJxaOT3Qf7aJRC6ehRfC",
-	"enaOjxqiU8k4eaw787ON2UbjqXMXegFrtMJUG6t2rmQhVmiGpXuEJQw3tqclUZVriJlowGN2Fm+31agj",
-	"WkILnY7o60ZIU+ver5EhMo7OajjKeoYMc3Rvg9BTy4canpo8vJy4vqR9aI4b80zJHvD5iQhWv0PY9LAo",
-	"2/kiSKfcc+v1xV4lfyP6UjX3Qi3KJ4m+cVl48mjSM0pAbiaPEpQoZQab/kysddE47orbH2gJ5A/7nk2U",
-	"VGDvIFJ3x0kYW3IYkDKOYyQ35XwOyhmJLe7Nf3M0o8DIOeICBWkjqlAmOLfphnOtJtDPpF07QXPRvrKS",
-	"j2Zce3N5f8HwOGrxxL90Udi8ynZoCm+VY7J440tej8hVs025J8Z7Fdi+jIbLNx7nO23dPWCC/sv2Kf8p",
-	"DcP8V0uwNM9npXLOcOtAynHh31V/GtFR7q1KzhF2VYj1ozNMmTL7wTCIuVqBDN9bGmr0rQKlbe7ViXZ/",
-	"guAPoAdkrXWnQhoLX3suAOyCdO05/ngku9/3qr7hdRa9xTWkA6J3NjGbKRg8nSXTNnWssukf5dnZq8x6",
-	"SvunxTHMsO6Tns+iuRPHJ4nxmFVC1W2xB5JOUckZKIXsOoAgoRcgV9T1YI+XxNgd0cGrw6cInhBneqt2",
-	"u1tu3WnI1u7qujqFc3c9NHQeun8JHtA4YOcirLBcGYznmPJz/4UubuUVXkjR67M/nwZLWQB2tuFN5ZJA",
-	"XggNPFuf/ALt7dzu8rZfvwu/X6RfKn0JDd2DAuWL8RCQxkcXIuZ6kWVQWNCBarSijNly4+uFxW85DF6X",
-	"vBEGx4pkFSKzD4tJjuzR+lSjfU/YOEK8QOHi5BDhjYkz7JL9xB2lHgPotISPrb/2J4Ri+1wtzSb3YKMN",
-	"FQuskL0nhpTGa9sCQzWiakRdG4fuZxRIaVEcpHevk0GbZ+I+Jtu7h64Es0p4++B70A88iLPfnn12UjHs",
-	"UoL9WMAAVOR3RqpU4xxBXug1ojNkoiblc7TAhb1gNm6uweGzDl/urdDFc4spKlQWRtGvzpCCTHDiKmbB",
-	"4Zvb7m4BWgLOe03mxj7+EkZjoWPL0knN0wHY8Q3IB5AnCnhQzbltuUGWA5cTVh9WcCPGNYptezC+xOLJ",
-	"zgZ3qB/z9YlL+j2s9LUsQoL23b7j+v9rQ7dy/0dJK8PNy033Q8v/ziR7Mkl/Gecrp5KRWBwKIPOvVKMc",
-	"E0BUIUxEYXHFVei2KzkR3D6zY+x7aaN9yX7ctmpZso8PdMNmQ/QF34CUTx7tHbICZ7CZPC4pJxv3T5t6",
-	"l5zUuu3Nbz297YugQ+DuioER8G7/rYPnkvHt7AdC5sdqd9iSaWTfXGplP1KvUm/yNhtcuYb0cUOFRc9d",
-	"oDiwkNrCwRf2axP/7LUq/zWKIwrWzxCVJyICVKvNPZl+vNsWhv8QCGL0AZo9gtVKImIoyntGMyeDHLSk",
-	"WX/W+6t/PiwDKZjxEQceW5t00B/971rtb2V+D9IlhFdS5KAXUKpzxI0PC82TdicjjAqQSnBkT1u2qsWh",
-	"kvE97qdBo1Hx/O4b4Y9oI+6Kdjd1L4BfXF2iV3tMhCpERFbazxUcLgQT+db9O+TaPP46G+TWJIcZ5k8/",
-	"OO8R2bWL/iocniuTGpNDZdeeoL6X8vHOeGpP6nHH/1uifS+kcTBQO7guZv4hckmkfjUc/HffeyckWi0E",
-	"2M+Gl1z5BEc+UBsTA5ZeLXxzt/n/AAAA//8=",
+	"7F17b+M4kv8qhO6AucUpcfoxc1jnr0xv90zf9Mw0kuwODj0BmhHLNtcSqSWpuL2Bv/uBL4myKFt25PQs",
+	"sP80khZVLFYV6/FjUXlMMl6UnAFTMpk+JiUWuAAFwvyGZwqE/oGAzAQtFeUsmSa/snyN4EG/g1ZULRBG",
+	"cwFYgUCUJGlC9aB/VCDWSZowXEAydaTSRGYLKLCmOeOiwCqZJpSp714naaLWJdhfYQ4i2WzSBJel4A84",
+	"f0/0G4ZuidUiINsMSBMB/6ioAJJMlaggnMuRlkpQNjeUs0pIHlnb7QLQZwZf1GfEZ0gtAJV4DugeZlxA",
+	"z9ocrd0T5rSgql7FFgX7MCRAYIarXCXTFxcXaVLgL7SoimT6rfmNMvvbi6jQFJbLXoG5h4cIa6MHy5Iz",
+	"CcYqvsfZUio8h7dCWBFmnClgZnW4LHOaYS3Nyd+lFuljQPo/BcySafIfk8bqJvapnGyRNfO2dVOP+EYi",
+	"0IPQPSfrZJMmHwW/z6HYwUtpR/z3YTx5uhFmrt+9QX9+/e3/GJG78ZrcVWYHPCal4CUIRa3UWm9vCzlN",
+	"vpxxQfRme7lJE/iCizK371EFhdzHp530rX1NC8SRx0LgdUj91SZNKNnJwItNaAw4z3+dJdNPQ+a/sW9t",
+	"7gJqr635eFv7lBgP4ejf1Yzy+79DpjTn7aUcJsZGdN2N/X9XP3/w3krx8iyHB8hRTqXSG10qKGXjg4J9",
+	"G/IeUmym6l/FTS3G9iIoKyu1T6fXeKUp8UoNHbyJMeIcZJcJ6zqdp6+trCPQliVpx5lzCeRKRQdnJgz0",
+	"PSWQUUk5O8CuHfd/cW/GGCJ0DlJFopRz3zlmCDOCHnBegURqgRXCApBbP+lqXau2pAJkzzpiG8hYCpY9",
+	"VqmNCKQLptGn1sS21/AjX6ECszUidDYDAUyhEniZAyoqqfwSIrEzTaTCymwDYDpUfEpKYMRu9WDlArSh",
+	"mB8zzDLIcyCBQQfeYc7POozrXRM3GiyX8QdQlLljrPuQqjz+ZLVYx6Nqx7OYmR1nnmJtI6EiAl7SYC8E",
+	"JL0MQ7MOjfhux3arDba77WQ86fAsIAEzZ6SkoEoB0WZcxKwUx83zfh3fm7woXGDsPHsAQWimQnNpbMva",
+	"yFCr2FLKvQ4/WMvVz2H43iW7D9Ru5y2f6f3FQY4j5jB0djfAmsw0UT4rxfWUOahIgDL5h50AE0K1hnH+",
+	"sTWkz8c2Uyi+BLafRzssreeMcdvN1tr8Qvy/C5ASz+O70aaS+5gzo9KaUIw3txtjs6sFj3vZSuTxuSPU",
+	"bdLaJa/3dSXfcBIuI0yhw3UEg7tr2BprhdksLGAitv433uXeOn8ZYzPclAf76Oha4rzwPDeh4CdYR7wW",
+	"IQJkxHX99fqDL5T+ZgqWg6Ppgq9uedwnapeFGZFIcWTeixAveNXj1EzhE3vQG7ZWApclZfNbv/22MooS",
+	"mEScZYAoU9wkkktg1lsXeI0EYOJqRlNz7VOGiVHtSf2CUl+3ecmHYvRC26nHMdxoyyg6rnSwx3xj42fc",
+	"yqPZVDe0x+jqKEts3hTLbXHeo/6DMqPjdlrNgZ8vyr9YX1exWpEKyBQX6ze2mB2usL+WOccEyDsaqQP1",
+	"2iEToOQTo1M3iXMP26LRtfb5NV797EKATjRMEn7wi9txr8ncHME0IrN+iX+gLBIVDJgwPBBuVdWNs95Z",
+	"2utN/35fAb613P4Qup1s6RX0L/sapIGUxjO334TOUFnU2rYWnvP5YLKBlnZQfdGqjocBFaZOvuuoThf/",
+	"0QjkLe0baSECiyCoBVCBKJGmsNSJjrbAQUtzVX3fmjpwiRZbzLjrpXv2Y2p/O5tBFlE4zvbCUAYoUiCw",
+	"H9mVzRLWOvRjlHNefiORXn+S7jf/vejTild5pBi+Ab32DKwSeKWcHmRlFjxFv7tCzYRgASWXVMsM4ayA",
+	"iVzw8vckVNNuqGOXUlzkdmL0DEc18OBKrrirOdJoX++GWoKR39VwxT64fUsHVOpofQ2Zrknxfasuv+c8",
+	"B8y2ddvgzjutyj5soq+1cFdQWXk2aa6Wu2FhcCAOZvs2ihB0V5Y2qLhRjJsnlHFMt++4KD660HA81nso",
+	"1Br1YD3Iya6g4qGRHVDsDwKXi0jFSOYHQNOGyFsyj6Yj8AWyqhfLLbHAeQ55rEjrD7ihQx/O4Y3e0hEO",
+	"j0GytiVtIakgaXGsh+sPVuv5T52ke1VjpBoxPoVpPPOdCV4cCl0qvn+Fhq4ZWpPqZfrGRYBhEUnbCCO9",
+	"iHIPErukjLSwLO+o5+1MfA+82YNzpAkDIAfC5lJh0Y+Md0oSXppasBQ8Ayktkx5z0n5qhql1j3JJy/JY",
+	"/FZxvvxZDj2M7XhSh/DU0jVib1BTK6WYIfwIOFeLXYDH0TDGe1ZWykBdcgfWNSBDg5rG0XldG+Ea8HaI",
+	"WB112vMBcAzvOnJ3HXUKoi23l+IBh1n7Dk06W0Yv0uDVlm2bOzzw5Vc70Nh/PFHvnJ5jCb+TapmGOrnr",
+	"0/8YwI81pBOA57/A6krpJUZYHAGc2MSnDI9j4qRnOJeQdrD8+sikwF8+AJtrr/Xy4uIi7T/dPMEhSk26",
+	"R6I98PGYWM+1tpXYydGogI6epaYZW+xH35/Ud7Q+NPXWWbMOen+BjAusnKs/MgXXVVYpQAJTdb18JKmX",
+	"B6evdRmyo4L9dmCNkCYVnXIjPfmk+rSv2OiFKj4KeKCw+qoQ1ViFzZZlgEFhhhN2qM0edf4bTzstntbo",
+	"bVcd5s22OjS0RA26K68ZzUGie5CUWFgryA7+mAcC7TVcodWC5w3bl0gtqERcoLbLP/AYYSsqbc/pH9uT",
+	"OTMjZVLhPDfuGS2wjB0ljhPLdkWvpk1xcM1uGGdZvBB1XY1PLlM6hVeAs/R35Xgkbw/8Ufv+3qJNczV9",
+	"3Kf0m2o+BxnvrhzQ07g//r0ceOzYMBKpMYWJYMM1Eqxq3wGrJx3jKZ4CDgOJAzj5+/VAOHmnqHMs1Y+A",
+	"hboHrOzkrMpzCyPbduPeLPhMLml5ZnMQnJ+VXJuiqL1oKwbKErIn51p7j+1exVtY9dwBlBf2iG2vv09h",
+	"8UpN14jD7ccoPgZccoXzW09qD5xjp2y9FOXZ+dUxKkxP66YqCiye0l2wTSnSDUD/BkL2QSD7WoqbBtMI",
+	"QhLg177ok7qYZ4qaw3+C5yMAjnzFentHZ7sh8PEdujAR24N/jWyDNssQ1+7P+Vu5SfeMDEv47vWbpp2/",
+	"t8FnqzEfdJR/ANM01E45ZzwnFmPZuUDXedNmILaAsLbYz3+Nsd6vFew6KH1VW9awg7d4o9Ouwx+3wmCS",
+	"/cu1yWIlqFqb4tutErCwpml/eucX+b+/3frTJcO6HVdTXShV2msVlM0i7V/XFZOo7l1Eks/UCotGmxJh",
+	"iUhlDvDQiovlLOcreY4+T3BJJzLDM6vsz4gGdHTZUT9CVx/fX7oX5jQnK7yePLz4jBY8JxKtdOrYMJDr",
+	"n861b6cZOIjWXam5KnG2gLOX5xeJa080q5PTyWS1Wp1j8/ici/nEvSsnH96/efvLzVvzTrMjkx8sF7ZZ",
+	"1vqr5IUHVXFJk2ny6vzi/JXrDjMK2GJ/grPMNerNwZidtkmT9r4nyTTRrvvKDklbt70+xW8mecCye22r",
+	"qihJhsJZceIe32yojwfm6jlj8adZ88Teuhow0F3w0slD6ybUy4uL0a4/NdBt5LLRL7ACqdCMCqlsyHK3",
+	"w+I0ayaDC0xpIn18TH7Ttr3CEs0FZqbD3LrKDOc5CFOEAyPyEuE8t2O07xQIV4QqLmyZjklBmUka8Fzb",
+	"T+KMMDEpVgmioNLZsKRzBuSMMsNHx2Jdq9weo61H/ZHtdvRLFv9qZtxq4j+9JTc3J3AufbnfGLJcAjGW",
+	"y4Vp0CWmYdTate1aLp7DsCePzT3VTa+V/wC1kSfPoKGYdkJxWmiOKomaKy9PV9gVQ0Fr7H4J+8FTAZj4",
+	"ppBg7+8x+eB+8OZusIom4VnOEyZMk5LLiKZt33JL2eb873vXFjaKnsNjr007AdQl+OaEJub7siMW9oZX",
+	"OuJoTb68ePkcM97iJbBLRBXK9Nw6szM9+4CAzSkDNAdlbhjQMRySVSpoh+OO/A6ycuugot6EiPWZcN3i",
+	"UasKsOjTWFQwwTMbVPt0KKLk37znFxVDph0TSbxO0UpQBSma63pQ+3bCfa6z4iInY0QgsUa4QZx9a6r2",
+	"m+4AITUzS7y2NQXgbGEOPxyfhA8yEVHFg4yBbiaPtoNxM8nsjY3DHZdrgex3Wu4uyE+wlqcMT+37Kz0x",
+	"aglrmVpJYokw8ndo3IUcHdLtbaQR9IuX9uRFz+kuZiItLLTAEhVUe7NLU4G6q0FYjxykUk1l6hU2QLdz",
+	"34/Zlz7cYrm0TZuDcmSXEkc/O2EAeF1/ucTW/Uq4Mnf6RIHp8Bz2lAmnXa9p/IAvavLAyLmR0wP9Z5tI",
+	"5Magf8GvZ+f4qCFalYyTx9oDUdNRrzWeWnehFrBGK0yVtmrrShZ8hWZY2EdYwHBjOy6Jql1DzEQ9HrOz",
+	"eLutR53QElrodERfN1zoWvd+jTSRcXTWwFHGM2SYoXsThI4tHxp4avLwcmIbxPahOXbMEyV7wHdGIlj9",
+	"DmHTw6Js5zMwnXLPrtcVe7X8tegrGe6FRpRHiT645T151OkZJSA2k0cBklcig01/Jta6IR53xe2v8njy",
+	"h33EKErKs3cQqbvTJIwtOTxzyhge0kbs80qhgksTyxe8kpiRS1RwAdqOvlF6E8sFX7HxTDfgx0IO+t8C",
+	"zSjkJK3bYFAmgNjDowbNMANdz8Iotr23lHAXU09jFY74c9ek4RXIQysIE3Z1EaHt4fWIXIXt6j0phlOB",
+	"6ZkJIk5jqObW+X+ZfvU/pX6Y+9oNFvr5rJLWF2+dh1ku3LvyTyP66b1F0SXCtggyVj7DNJeISsMgZnIF",
+	"wn/ja6jRt+qjtrnXB+r9+Yk7/x6QNDeNEmkseu65CLILUTZtBOOR7H5Trv5u3EX09t+QBoze2fhsJmHw",
+	"dIZM29SxzKa/VxcXrzLjEs2PBkbRw7pPej7FZw88jxLjKYuUutljDyKeoorlICUy6wCCuFqAWFHbiz9e",
+	"DmV2RAcu95+wOCLO9IIGZrfc2sOYrd3VdXUSF/ZacR0Ozf94D6gdsHURRli2CsdzTNml+7IbM/LyL6To",
+	"9cWfz72lLABb23Cm8p5AUXIFLFuf/QTt7dzu9jdfXPS/v0ifK3vyjf2DAuWL8QCY4GMdscQpy6A0mAdV",
+	"aEXz3FQ7Xy8s/pHD4HXFgjA4ViSrAaF9UFByYo/WpxrlWtLGEeIV8hdohwhvTJhjl+wn9iT3FDirIXxq",
+	"/bU/PRXb53KpN7nDOk2oWGCJzH1BJBVemw4cqhCVI+paO3Q3I0dS8fIgvTudDNo8E/sB49499JHnRglv",
+	"H9z9gAPPAc33jp+cVAy7MGI+MjEAlPk1J3WqcYmgKNUa0RnSUZOyOVrg0lw0HDfXYPBF+a9F1+DmpYE0",
+	"JapKrehXF0hCxhmxpTFn8Ifb7nYBSgAuek3mxjx+DqMxyLVh6azh6QDo+gbEA4gzCcyr5tJ0/CDDgc0J",
+	"6w9y2BHjGsW2PWhfYuBsa4M71I/Z+swm/Q7V+loWIUC5ZuNx/f+1plu7/5Oklf4G7qb7ce9/Z5I9maS7",
+	"KPWVU8lILPYFkP5fqlCBCSAqESZcC9edIq2wRBUjnJlnZox5Lw26p8xHkeuOKfP4QDesN0Rf8PVA/eTR",
+	"3O8rcQabyeOSMrKx/7VpdslZo9ve/NbR274QPARtrxkYAW5337x4KhnXTX8gYn+qbostmUb2zXslzR9G",
+	"kKkzeZMNrmw//LihwqDfNlAcWEjtxcEdQcrmZ/BFAZN7D9tu6zfeNi+cUBX2Sx8d8b+juTbw8PZsrQZG",
+	"kP/7AZf6md7VAhDjaJ7ze5yjWcXcERoXrkAeWWOOu60TugV+gOYqK5fgPxybYzav8PxYvS7M12T+2as3",
+	"97WZE2rJzRDdJ4hwLd/g9kQy/XS3LTL3oR+U0wcIz3nqlUTEUFb3Oc2sDApQgmb9tvuzez4ssyxz7fsP",
+	"7IbQab7rKNm12l+q4l4bh44xHwUvQC2gkpeI6djke3KNh0YYlSAkZ8gcl22hAEMl465OnHuNRsXzq7tf",
+	"8fw7Wc989fE9erXHRKhEhGeV+RzJ4ULQGc26f4dc68dfZ4Pc6qQ/w+z4fowekV3brE76ngypSx5yqOza",
+	"EzTXnT7d6QjsSD3u+Ds17etGwYFP4+C6ZyG/Re4eNa/6fpLue++4QKsFB/NnBComXeIqHqjJdfwZSb3w",
+	"zd3m/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

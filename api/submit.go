@@ -42,8 +42,14 @@ type taskSpec struct {
 	Recovery     json.RawMessage   `json:"EXPERIMENTAL_recovery,omitempty"`
 	Output       json.RawMessage   `json:"output"`
 	Parameters   json.RawMessage   `json:"parameters"`
-	User         plan.Person       `json:"user"`
+	User         taskUser          `json:"user"`
 	TemplateInfo templateInfo      `json:"templateInfo"`
+}
+
+// taskUser is a plan.Person in Backstage's order.
+type taskUser struct {
+	Entity json.RawMessage `json:"entity,omitempty"`
+	Ref    string          `json:"ref,omitempty"`
 }
 
 type templateInfo struct {
@@ -117,8 +123,10 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 	if len(rawRun) > maxRun {
 		return store.NewTask{}, fault.New(fault.Invalid, "the template and its values are too large to run: %d bytes, at most %d", len(rawRun), maxRun)
 	}
-	// The digest is taken over what the workflow will read, not over what we have at hand.
-	if err := json.Unmarshal(rawRun, &run); err != nil {
+	// The digest is taken over what the workflow will read, not over what we have at hand. Read into a run of its own:
+	// the other one shares its bytes with the template, and so with other requests.
+	var read plan.Run
+	if err := json.Unmarshal(rawRun, &read); err != nil {
 		return store.NewTask{}, err
 	}
 	spec, err := json.Marshal(specOf(v, body.Values, user))
@@ -126,7 +134,7 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 		return store.NewTask{}, err
 	}
 	return store.NewTask{
-		ID: run.Task, TemplateRef: v.Ref, TemplateDigest: v.Digest, Spec: spec, Run: rawRun, Digest: run.Digest(),
+		ID: run.Task, TemplateRef: v.Ref, TemplateDigest: v.Digest, Spec: spec, Run: rawRun, Digest: read.Digest(),
 		CreatedBy: user.Ref, Owner: v.Template.Owner, Request: requestHash(v.Ref, body),
 	}, nil
 }
@@ -149,7 +157,7 @@ func (s *Server) person(ctx context.Context, ref string) (plan.Person, error) {
 func specOf(v *templates.Version, values json.RawMessage, user plan.Person) taskSpec {
 	return taskSpec{
 		APIVersion: v.Template.APIVersion, Steps: v.Template.TaskSteps(), Recovery: v.Template.Recovery(),
-		Output: v.Template.Output(), Parameters: values, User: user,
+		Output: v.Template.Output(), Parameters: values, User: taskUser{user.Entity, user.Ref},
 		TemplateInfo: templateInfo{EntityRef: v.Ref, BaseURL: v.BaseURL, Entity: templateEntity{Metadata: withNamespace(v.Template.Metadata)}},
 	}
 }
