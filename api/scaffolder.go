@@ -67,7 +67,7 @@ func (h handlers) GetTemplateParameterSchema(_ context.Context, r GetTemplatePar
 func (h handlers) ListActions(context.Context, ListActionsRequestObject) (ListActionsResponseObject, error) {
 	list := make(ListActions200JSONResponse, 0, len(h.Actions))
 	for _, a := range h.Actions {
-		action := Action{Id: a.ID, Description: a.Description, Examples: []ActionExample{}, Schema: ActionSchema{Input: a.Input, Output: a.Output}}
+		action := Action{Id: a.ID, Description: a.Description, Examples: []ActionExample{}, Schema: ActionSchema{Input: a.Input, Output: declared(a.Output)}}
 		for _, e := range a.Examples {
 			action.Examples = append(action.Examples, ActionExample{Description: e.Description, Example: e.YAML})
 		}
@@ -75,6 +75,18 @@ func (h handlers) ListActions(context.Context, ListActionsRequestObject) (ListAc
 	}
 	slices.SortFunc(list, func(a, b Action) int { return strings.Compare(a.Id, b.Id) })
 	return list, nil
+}
+
+// declared is the schema of an action's outputs, and nothing if it has none.
+func declared(output json.RawMessage) json.RawMessage {
+	var schema struct {
+		Properties map[string]any
+		Additional any `json:"additionalProperties"`
+	}
+	if json.Unmarshal(output, &schema) == nil && len(schema.Properties) == 0 && schema.Additional == false {
+		return nil
+	}
+	return output
 }
 
 func (h handlers) GetTask(ctx context.Context, _ GetTaskRequestObject) (GetTaskResponseObject, error) {
