@@ -120,7 +120,7 @@ func TestRetry_CancelledAtItsGate_AsksAgain(t *testing.T) {
 
 func TestRetry_TwoAtOnce_OneIsRefused(t *testing.T) {
 	t.Parallel()
-	p := shared(t).newcomer(t, "tess")
+	p := shared(t).newcomer(t, "yara")
 	r := p.submitAccess(t, fewTokens)
 	r.completes(t)
 	var asking sync.WaitGroup
