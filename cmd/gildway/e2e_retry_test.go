@@ -84,7 +84,7 @@ func requireOneAttemptAfterTheOther(t *testing.T, events []client.Event) {
 func TestRetry_CancelledAtItsGate_AsksAgain(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	p := s.newcomer(t, "carl")
+	p := s.newcomer(t, "rita")
 	r := p.submitAccess(t, manyTokens)
 	first := r.gate(t)
 	require.NoError(t, p.CancelTask(t.Context(), r.id))
