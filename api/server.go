@@ -31,6 +31,7 @@ type Config struct {
 	Entities  Entities    // nil: `user.entity` stays empty in runs
 	Secrets   SecretVault // nil: runs with secrets are refused
 	DryRuns   DryRunner
+	Suggest   map[string]Suggester // by the name of a provider; may be empty
 	Log       *slog.Logger
 }
 

@@ -25,10 +25,6 @@ func Registry(c config.Config, golden fs.FS) *activities.Registry {
 	groups := okta.New(okta.Config{URL: c.Okta.URL, Token: c.Okta.Token}, directory)
 	keys := vault.New(vaultConfig(c))
 	desk := itsm.New(itsm.Config{URL: c.ITSM.URL, Username: c.ITSM.User, Password: c.ITSM.Password, Table: c.ITSM.Table}, directory)
-	hosts := map[string]github.Host{}
-	for _, h := range c.GitHub {
-		hosts[h.Host] = github.Host{APIBaseURL: h.APIBaseURL, Token: h.Token}
-	}
 	var all []activities.Action
 	for _, some := range [][]activities.Action{
 		{debug.Log(), debug.Wait()},
@@ -36,7 +32,7 @@ func Registry(c config.Config, golden fs.FS) *activities.Registry {
 		fetch.Actions(fetch.Options{Golden: golden, Sources: sources(c)}),
 		approval.Actions(),
 		directory.Actions(),
-		github.New(github.Config{Hosts: hosts}).Actions(),
+		github.New(github.Config{Hosts: gitHubs(c)}).Actions(),
 		groups.Actions(),
 		keys.Actions(),
 		desk.Actions(),
@@ -46,6 +42,17 @@ func Registry(c config.Config, golden fs.FS) *activities.Registry {
 	}
 	return activities.NewRegistry(all...)
 }
+
+func gitHubs(c config.Config) map[string]github.Host {
+	hosts := map[string]github.Host{}
+	for _, h := range c.GitHub {
+		hosts[h.Host] = github.Host{APIBaseURL: h.APIBaseURL, Token: h.Token}
+	}
+	return hosts
+}
+
+// Suggester tells what somebody sees on the configured GitHubs.
+func Suggester(c config.Config) *github.Suggester { return github.NewSuggester(gitHubs(c)) }
 
 // Directory is the configured catalog, which also knows who is in which group.
 func Directory(c config.Config) *catalog.Client {

@@ -90,16 +90,23 @@ func (p *Publisher) session(t target) (*session, error) {
 	if host.Token.Empty() {
 		return nil, fault.New(fault.Invalid, "the GitHub integration of %s has no token", t.host)
 	}
-	api := github.NewClient(p.http).WithAuthToken(host.Token.Reveal())
-	api.DisableRateLimitCheck = true // fault.Provider reads the limits; the workflow waits
+	s := &session{target: t, http: p.http}
+	return s, s.connect(host)
+}
+
+// connect prepares for speaking to a host with its token.
+func (s *session) connect(host Host) error {
+	s.token = host.Token
+	s.api = github.NewClient(s.http).WithAuthToken(host.Token.Reveal())
+	s.api.DisableRateLimitCheck = true // fault.Provider reads the limits; the workflow waits
 	if host.APIBaseURL != "" {
 		base, err := url.Parse(strings.TrimSuffix(host.APIBaseURL, "/") + "/")
 		if err != nil || !confidential(base) {
-			return nil, fault.New(fault.Invalid, "the GitHub integration of %s needs an https URL", t.host)
+			return fault.New(fault.Invalid, "the GitHub integration of %s needs an https URL", s.host)
 		}
-		api.BaseURL = base
+		s.api.BaseURL = base
 	}
-	return &session{target: t, api: api, token: host.Token, http: p.http}, nil
+	return nil
 }
 
 // confidential reports whether a token may be sent to u.

@@ -126,6 +126,8 @@ func (d *Double) routes() {
 	})
 	m.HandleFunc("GET /rate_limit", d.rateLimit)
 	m.HandleFunc("GET /user", d.signedIn(d.getUser))
+	m.HandleFunc("GET /user/repos", d.signedIn(d.listMyRepos))
+	m.HandleFunc("GET /user/orgs", d.signedIn(d.listMyOrgs))
 	m.HandleFunc("GET /users/{owner}", d.getOwner)
 	m.HandleFunc("GET /orgs/{owner}", d.getOrg)
 	m.HandleFunc("GET /orgs/{owner}/repos", d.listRepos)

@@ -333,6 +333,27 @@ func (d *Double) listRepos(w http.ResponseWriter, r *http.Request) {
 	rest.JSON(w, 200, answer)
 }
 
+func (d *Double) listMyRepos(w http.ResponseWriter, r *http.Request) {
+	var repos []repository
+	d.Ledger.View(func(tx *ledger.Tx) { repos = ledger.All[repository](tx, reposBucket, "") })
+	answer := []any{}
+	for _, repo := range page(d, w, r, repos) {
+		answer = append(answer, d.repoJSON(repo))
+	}
+	rest.JSON(w, 200, answer)
+}
+
+func (d *Double) listMyOrgs(w http.ResponseWriter, r *http.Request) {
+	var owners []Owner
+	d.Ledger.View(func(tx *ledger.Tx) { owners = ledger.All[Owner](tx, ownersBucket, "") })
+	owners = slices.DeleteFunc(owners, func(o Owner) bool { return o.Type != "Organization" })
+	answer := []any{}
+	for _, o := range page(d, w, r, owners) {
+		answer = append(answer, d.ownerJSON(o))
+	}
+	rest.JSON(w, 200, answer)
+}
+
 func (d *Double) repoJSON(r repository) map[string]any {
 	api, html := d.URL+"/repos/"+r.fullName(), d.URL+"/"+r.fullName()
 	topics := append([]string{}, r.Topics...)
