@@ -13,6 +13,8 @@ func (s *Server) middleware() []echo.MiddlewareFunc {
 	return []echo.MiddlewareFunc{
 		middleware.RequestIDWithConfig(middleware.RequestIDConfig{TargetHeader: echo.HeaderXRequestID}),
 		secured,
+		s.crossOrigin(),
+		compressed(),
 		asBackstage,
 		s.observed,
 		middleware.RecoverWithConfig(middleware.RecoverConfig{

@@ -32,6 +32,7 @@ type Config struct {
 	Secrets   SecretVault // nil: runs with secrets are refused
 	DryRuns   DryRunner
 	Suggest   map[string]Suggester // by the name of a provider; may be empty
+	Origins   []string             // of web pages that may call the scaffolder API from elsewhere
 	Log       *slog.Logger
 }
 

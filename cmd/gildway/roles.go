@@ -114,7 +114,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, Roles: identity.Roles{Admin: c.Auth.Roles.Admin, Auditor: c.Auth.Roles.Auditor},
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
-		Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
+		Origins: c.CORS.Origins, Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
 		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
 	})
 	if err != nil {

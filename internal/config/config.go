@@ -34,6 +34,7 @@ type Config struct {
 
 	DefaultEnvironment DefaultEnvironment `koanf:"defaultEnvironment"`
 	Templating         Templating         `koanf:"templating"`
+	CORS               CORS               `koanf:"cors"`
 }
 
 // Database is the Postgres server that holds the read model.
@@ -167,6 +168,7 @@ func (c Config) Check(role Role) error {
 			needURL(key+".jwks", iss.JWKS)
 			need(iss.URL != "" && iss.Audience != "", key, "needs url and audience")
 		}
+		c.CORS.check(need)
 		need(c.Approvals.SigningKey != "", "approvals.signingKey", "is missing; make one with: openssl genpkey -algorithm ed25519")
 	case Worker:
 		needURL("workspace.url", c.Workspace.URL)
