@@ -15,7 +15,7 @@ import (
 var differs = map[string]string{
 	"GET /v2/tasks/{taskId}/eventstream":         "Backstage serves it and leaves it out of its document",
 	"GET /v2/tasks/{taskId}/events: query after": "event ids grow beyond 32 bits",
-	"POST /v2/dry-run: body":                     "its handler refuses a request without template, values or directoryContents; the document says so here",
+	"POST /v2/dry-run: body":                     "its handler refuses files without a path or a content; here the document says so",
 }
 
 // testdata/backstage-openapi.json is the `spec` of @backstage/plugin-scaffolder-backend 4.2.0, written down with
