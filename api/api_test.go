@@ -72,9 +72,7 @@ func newWorld(t *testing.T, change ...func(*Server)) *world {
 	authority.Config.Handler = w.issuer
 	authority.Start()
 	t.Cleanup(authority.Close)
-	tokens, err := identity.NewVerifier(authority.Client(), identity.Issuer{
-		URL: w.issuer.URL(), JWKS: w.issuer.URL() + "/.well-known/jwks.json", Audience: "backstage",
-	})
+	tokens, err := identity.NewVerifier(authority.Client(), identity.Trust{Issuers: []identity.Issuer{{URL: w.issuer.URL(), Audience: "backstage"}}})
 	require.NoError(t, err)
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
@@ -88,7 +86,7 @@ func newWorld(t *testing.T, change ...func(*Server)) *world {
 	w.server, err = New(Config{
 		Store: db, Events: listener, Templates: library(t), Actions: testActions(), Engine: w.engine, Directory: fakeDirectory{},
 		Entities: fakeDirectory{}, Keys: w.keys, Signer: signer, Tokens: tokens, Secrets: w.vault, Log: log,
-		Roles: identity.Roles{Admin: []string{"group:default/admins"}, Auditor: []string{olga}},
+		Policy: policy(identity.OpenToEveryone()...),
 	})
 	require.NoError(t, err)
 	for _, f := range change {
@@ -109,6 +107,11 @@ func newWorld(t *testing.T, change ...func(*Server)) *world {
 	})
 	t.Cleanup(w.stop)
 	return w
+}
+
+// policy is that of the world's people.
+func policy(rules ...identity.Rule) identity.Policy {
+	return identity.NewPolicy([]string{"group:default/admins"}, []string{olga}, rules)
 }
 
 func (w *world) token(who string) string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gildway/gildway/internal/dryrun"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/templates"
 )
@@ -81,7 +82,7 @@ func (s *Server) previewed(ctx context.Context, body *PreviewRun) (trial, error)
 	case body.TemplateRef == "":
 		return trial{}, fault.New(fault.Invalid, "give a template or a templateRef")
 	}
-	version, err := s.template(body.TemplateRef)
+	version, err := s.runnable(ctx, body.TemplateRef, identity.DryRun)
 	if err != nil {
 		return trial{}, err
 	}
@@ -93,6 +94,9 @@ func (s *Server) previewed(ctx context.Context, body *PreviewRun) (trial, error)
 
 // uploaded makes a trial of a template that came with the request.
 func (s *Server) uploaded(ctx context.Context, template, values json.RawMessage, secrets map[string]string, files []UploadedFile) (trial, error) {
+	if caller := callerOf(ctx); !s.Policy.Allows(caller, identity.DryRun, identity.Resource{}) {
+		return trial{}, fault.New(fault.Denied, "%s may not dry-run templates of their own", caller.Ref)
+	}
 	t, err := readTemplate(template)
 	if err != nil {
 		return trial{}, err

@@ -7,14 +7,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 	"github.com/gildway/gildway/templates"
 )
 
-func (h handlers) ListTemplates(context.Context, ListTemplatesRequestObject) (ListTemplatesResponseObject, error) {
+func (h handlers) ListTemplates(ctx context.Context, _ ListTemplatesRequestObject) (ListTemplatesResponseObject, error) {
+	caller := callerOf(ctx)
+	if err := h.learnGroups(ctx, &caller); err != nil {
+		return nil, err
+	}
 	list := ListTemplates200JSONResponse{Items: []TemplateSummary{}}
 	for _, v := range h.Templates.List() {
+		if !h.Policy.Allows(caller, identity.See, resourceOf(v)) {
+			continue
+		}
 		t := v.Template
 		list.Items = append(list.Items, TemplateSummary{
 			Ref: v.Ref, Name: v.Name, Title: t.Title, Description: t.Description, Owner: t.Owner, Type: t.Type,

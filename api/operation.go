@@ -22,8 +22,16 @@ func (h handlers) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyRespons
 	if err := h.Store.Ping(ctx); err != nil {
 		return nil, err
 	}
-	return Ready200JSONResponse{Status: "ok"}, nil
+	ready := Ready200JSONResponse{Status: "ok"}
+	if h.OpenDoors {
+		ready.Warnings = []string{openDoors}
+	}
+	return ready, nil
 }
+
+// openDoors is what an operator has to know who finds the service like that.
+const openDoors = "sign-in is switched off (auth.dangerouslyDisableSignIn): everybody who can reach this API is " +
+	"user:default/guest; never run it like this where others can reach it"
 
 func (h handlers) Openapi(context.Context, OpenapiRequestObject) (OpenapiResponseObject, error) {
 	return document(h.document), nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 )
@@ -23,7 +24,7 @@ func (h handlers) RetryTask(ctx context.Context, r RetryTaskRequestObject) (Retr
 	if !a.task.Ended() {
 		return nil, fault.New(fault.Conflict, "Task with taskId %s cannot be retried", a.task.ID)
 	}
-	version, err := h.template(a.task.TemplateRef)
+	version, err := h.runnable(ctx, a.task.TemplateRef, identity.Run) // as in Backstage: who may not run it any more may not run it again
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,9 @@ type taskStore interface {
 	Retry(ctx context.Context, n store.NewAttempt, prepare func(context.Context) error) error
 }
 
-// template finds a template by a reference as clients write it.
-func (s *Server) template(ref string) (*templates.Version, error) {
+// template finds a template by a reference as clients write it, as the caller gets it: one that they may not see is
+// not there, and pages and steps that are not theirs are left out.
+func (s *Server) template(ctx context.Context, ref string) (*templates.Version, error) {
 	if kind, _, ok := strings.Cut(ref, ":"); ok && !strings.EqualFold(kind, "template") {
 		return nil, fault.New(fault.Invalid, "Invalid kind, only 'Template' kind is supported")
 	}
@@ -38,15 +39,55 @@ func (s *Server) template(ref string) (*templates.Version, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "%s", err)
 	}
+	caller := callerOf(ctx)
+	if err := s.learnGroups(ctx, &caller); err != nil {
+		return nil, err
+	}
 	version, ok := s.Templates.Get(parsed.String())
-	if !ok {
+	if !ok || !s.Policy.Allows(caller, identity.See, resourceOf(version)) {
 		return nil, fault.New(fault.NotFound, "Template %s not found", parsed)
+	}
+	return s.shown(caller, version)
+}
+
+func resourceOf(v *templates.Version) identity.Resource {
+	return identity.Resource{Template: v.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags()}
+}
+
+// shown leaves out what of a template the caller doesn't get.
+func (s *Server) shown(caller identity.Principal, whole *templates.Version) (*templates.Version, error) {
+	of := resourceOf(whole)
+	rest := whole.Template.Shown(func(tags []string) bool { return s.Policy.Shows(caller, tags, of) })
+	if rest == whole.Template {
+		return whole, nil
+	}
+	p, problems := templates.Compile(rest, s.compilable(rest), templates.Context{BaseURL: whole.BaseURL, Digest: whole.Digest})
+	if len(problems) > 0 || p == nil {
+		return nil, fault.New(fault.Denied, "%s may not run the whole of %s, and what is left can't run by itself", caller.Ref, whole.Ref)
+	}
+	part := *whole
+	part.Template, part.Plan = rest, p
+	return &part, nil
+}
+
+// runnable is a template that the caller may do this to.
+func (s *Server) runnable(ctx context.Context, ref string, do identity.Action) (*templates.Version, error) {
+	version, err := s.template(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	caller := callerOf(ctx)
+	if err := s.learnGroups(ctx, &caller); err != nil {
+		return nil, err
+	}
+	if !s.Policy.Allows(caller, do, resourceOf(version)) {
+		return nil, fault.New(fault.Denied, "%s may not %s %s", caller.Ref, do, version.Ref)
 	}
 	return version, nil
 }
 
-func (h handlers) GetTemplateParameterSchema(_ context.Context, r GetTemplateParameterSchemaRequestObject) (GetTemplateParameterSchemaResponseObject, error) {
-	version, err := h.template(r.Kind + ":" + r.Namespace + "/" + r.Name)
+func (h handlers) GetTemplateParameterSchema(ctx context.Context, r GetTemplateParameterSchemaRequestObject) (GetTemplateParameterSchemaResponseObject, error) {
+	version, err := h.template(ctx, r.Kind+":"+r.Namespace+"/"+r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +131,7 @@ func declared(output json.RawMessage) json.RawMessage {
 }
 
 func (h handlers) GetTask(ctx context.Context, _ GetTaskRequestObject) (GetTaskResponseObject, error) {
-	return GetTask200JSONResponse(shown(askedIn(ctx).task)), nil
+	return GetTask200JSONResponse(shownTask(askedIn(ctx).task)), nil
 }
 
 func (h handlers) ListTasks(ctx context.Context, r ListTasksRequestObject) (ListTasksResponseObject, error) {
@@ -108,30 +149,39 @@ func (h handlers) ListTasks(ctx context.Context, r ListTasksRequestObject) (List
 	}
 	list := ListTasks200JSONResponse{Tasks: []Task{}}
 	caller := callerOf(ctx)
-	if all, err := h.readsAll(ctx, &caller); err != nil {
+	if err := h.learnGroups(ctx, &caller); err != nil {
 		return nil, err
-	} else if !all {
-		if len(filter.CreatedBy) > 0 && !slices.Contains(filter.CreatedBy, caller.Ref) {
-			return list, nil
-		}
-		filter.CreatedBy = []string{caller.Ref}
 	}
+	filter.Within = within(h.Policy.Scopes(caller, identity.Read))
 	tasks, total, err := h.Store.Tasks(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range tasks {
-		list.Tasks = append(list.Tasks, shown(t))
+		list.Tasks = append(list.Tasks, shownTask(t))
 	}
 	list.TotalTasks = total
 	return list, nil
 }
 
+// within says to the store what the policy says.
+func within(scopes []identity.Scope) []store.TaskScope {
+	tasks := make([]store.TaskScope, 0, len(scopes)) // none at all is not the same as nil
+	for _, s := range scopes {
+		tasks = append(tasks, store.TaskScope{
+			Templates: s.On.Templates, Owners: [][]string{s.On.Owners, s.Owners}, Tags: s.On.Tags,
+			CreatedBy: s.Requester, Approvers: s.Approvers, NotBy: s.NotBy,
+		})
+	}
+	return tasks
+}
+
+// readsAll reports whether the caller sees everybody's approvals and leases.
 func (s *Server) readsAll(ctx context.Context, caller *identity.Principal) (bool, error) {
 	if err := s.learnGroups(ctx, caller); err != nil {
 		return false, err
 	}
-	return s.Roles.ReadsAll(*caller), nil
+	return s.Policy.Allows(*caller, identity.Audit, identity.Resource{}), nil
 }
 
 // CancelTask answers as Backstage does, whatever the task's state. A task that has not been started yet
@@ -154,7 +204,7 @@ func (h handlers) CancelTask(ctx context.Context, _ CancelTaskRequestObject) (Ca
 	return done, h.Engine.Cancel(ctx, a.task.ID, "asked for by "+a.caller.Ref)
 }
 
-func shown(t store.Task) Task {
+func shownTask(t store.Task) Task {
 	shown := Task{Id: t.ID, Spec: t.Spec, Status: t.Status, CreatedAt: moment(t.CreatedAt), CreatedBy: t.CreatedBy}
 	if t.LastHeartbeat != nil {
 		at := moment(*t.LastHeartbeat)

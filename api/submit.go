@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 	"github.com/gildway/gildway/templates"
@@ -63,7 +64,7 @@ type templateEntity struct {
 }
 
 func (h handlers) CreateTask(ctx context.Context, r CreateTaskRequestObject) (CreateTaskResponseObject, error) {
-	version, err := h.template(r.Body.TemplateRef)
+	version, err := h.runnable(ctx, r.Body.TemplateRef, identity.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 	}
 	return store.NewTask{
 		ID: run.Task, TemplateRef: v.Ref, TemplateDigest: v.Digest, Spec: spec, Run: rawRun, Digest: read.Digest(),
-		CreatedBy: user.Ref, Owner: v.Template.Owner, Request: requestHash(v.Ref, body),
+		CreatedBy: user.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags(), Request: requestHash(v.Ref, body),
 	}, nil
 }
 

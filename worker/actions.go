@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"io/fs"
 
 	"github.com/gildway/gildway/activities"
@@ -15,6 +16,7 @@ import (
 	"github.com/gildway/gildway/activities/toolchain"
 	"github.com/gildway/gildway/activities/vault"
 	"github.com/gildway/gildway/internal/config"
+	"github.com/gildway/gildway/internal/secrets"
 )
 
 // Registry holds every action of Gildway, bound to the providers of a configuration. Nothing is
@@ -64,6 +66,13 @@ func Handover(c config.Config) *vault.Handover { return vault.NewHandover(vaultC
 
 // TaskSecrets keeps the secrets of runs.
 func TaskSecrets(c config.Config) *vault.TaskSecrets { return vault.NewTaskSecrets(vaultConfig(c)) }
+
+// VaultField reads what the configuration refers to instead of holding it.
+func VaultField(ctx context.Context, c config.Config) func(mount, path, field string) (secrets.Secret, error) {
+	return func(mount, path, field string) (secrets.Secret, error) {
+		return vault.Field(ctx, vaultConfig(c), mount, path, field)
+	}
+}
 
 func vaultConfig(c config.Config) vault.Config {
 	return vault.Config{Address: c.Vault.Address, Token: c.Vault.Token, Mount: c.Vault.Mount, HandoverMount: c.Vault.HandoverMount}

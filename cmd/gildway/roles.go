@@ -77,9 +77,13 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("approvals.signingKey: %w", err)
 	}
-	verifier, err := tokenVerifier(c.Auth)
+	verifier, err := tokenVerifier(ctx, c)
 	if err != nil {
 		return err
+	}
+	policy, err := c.Auth.Rules()
+	if err != nil {
+		return fmt.Errorf("auth.policy: %w", err)
 	}
 	db, err := store.Open(ctx, c.Database.URL.Reveal())
 	if err != nil {
@@ -112,7 +116,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	server, err := api.New(api.Config{
 		Store: db, Events: wakeups, Templates: templates.NewShelf(versions...), Actions: infos,
 		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
-		Tokens: verifier, Roles: identity.Roles{Admin: c.Auth.Roles.Admin, Auditor: c.Auth.Roles.Auditor},
+		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
 		Origins: c.CORS.Origins, Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
 		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
@@ -128,10 +132,14 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	return server.Serve(ctx, listener)
 }
 
-func tokenVerifier(a config.Auth) (*identity.Verifier, error) {
-	issuers := make([]identity.Issuer, 0, len(a.Issuers))
-	for _, i := range a.Issuers {
-		issuers = append(issuers, identity.Issuer{URL: i.URL, JWKS: i.JWKS, Audience: i.Audience})
+// tokenVerifier checks the tokens of whom the configuration trusts; there is none where nobody signs in.
+func tokenVerifier(ctx context.Context, c config.Config) (api.Tokens, error) {
+	if c.Auth.DangerouslyDisableSignIn {
+		return nil, nil
 	}
-	return identity.NewVerifier(&http.Client{Timeout: 10 * time.Second}, issuers...)
+	trust, err := c.Auth.Trust(worker.VaultField(ctx, c))
+	if err != nil {
+		return nil, err
+	}
+	return identity.NewVerifier(&http.Client{Timeout: 10 * time.Second}, trust)
 }

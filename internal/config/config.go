@@ -53,25 +53,6 @@ type Workspace struct {
 	URL string `koanf:"url"` // a gocloud.dev/blob URL, e.g. file:///var/lib/gildway/workspace
 }
 
-// Auth says whose tokens count and which groups have a special role.
-type Auth struct {
-	Issuers []Issuer `koanf:"issuers"`
-	Roles   Roles    `koanf:"roles"`
-}
-
-// Issuer is one issuer of bearer tokens.
-type Issuer struct {
-	URL      string `koanf:"url"`      // the `iss` claim
-	JWKS     string `koanf:"jwks"`     // where its public keys are
-	Audience string `koanf:"audience"` // the `aud` claim; Backstage's is "backstage"
-}
-
-// Roles name the groups that may do more than run templates and see their own runs.
-type Roles struct {
-	Admin   []string `koanf:"admin"`
-	Auditor []string `koanf:"auditor"`
-}
-
 // Approvals hold the two halves of the key that decisions are signed with. The API has the private
 // half, the worker needs only the public one: a worker can't approve anything.
 type Approvals struct {
@@ -128,6 +109,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Vault.Mount, "team-keys")
 	setDefault(&c.Vault.HandoverMount, "gildway-handover")
 	setDefault(&c.ITSM.Table, "sc_task")
+	for i := range c.Auth.Issuers {
+		setDefault(&c.Auth.Issuers[i].Type, "backstage")
+	}
 	for i := range c.BitbucketCloud {
 		setDefault(&c.BitbucketCloud[i].Host, "bitbucket.org")
 	}
@@ -162,12 +146,7 @@ func (c Config) Check(role Role) error {
 	case Server:
 		_, _, err := net.SplitHostPort(c.Listen)
 		need(err == nil, "listen", "must be host:port, e.g. 127.0.0.1:7780")
-		need(len(c.Auth.Issuers) > 0, "auth.issuers", "needs at least one issuer; without one nobody could sign in")
-		for i, iss := range c.Auth.Issuers {
-			key := fmt.Sprintf("auth.issuers[%d]", i)
-			needURL(key+".jwks", iss.JWKS)
-			need(iss.URL != "" && iss.Audience != "", key, "needs url and audience")
-		}
+		c.Auth.check(need, needURL)
 		c.CORS.check(need)
 		need(c.Approvals.SigningKey != "", "approvals.signingKey", "is missing; make one with: openssl genpkey -algorithm ed25519")
 	case Worker:

@@ -91,9 +91,7 @@ func TestToken_OfARole_NeedsNoRunningStackAndIsAcceptedByOne(t *testing.T) {
 		require.NoError(t, err)
 		tokens[role] = token
 	}
-	verifier, err := identity.NewVerifier(http.DefaultClient, identity.Issuer{
-		URL: doubles + "/issuer", JWKS: doubles + "/issuer/.well-known/jwks.json", Audience: audience,
-	})
+	verifier, err := identity.NewVerifier(http.DefaultClient, identity.Trust{Issuers: []identity.Issuer{{URL: doubles + "/issuer", Audience: audience}}})
 	require.NoError(t, err)
 	for role, token := range tokens {
 		who, err := verifier.Verify(t.Context(), token)

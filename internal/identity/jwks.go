@@ -3,12 +3,14 @@ package identity
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gildway/gildway/internal/fault"
@@ -19,13 +21,17 @@ const (
 	refreshEvery = 10 * time.Second
 	// keysLive is how long keys are used before they are asked for again, so that a withdrawn key ends.
 	keysLive = time.Hour
-	maxJWKS  = 1 << 20
+	// maxAnswer bounds what an issuer can make us read.
+	maxAnswer = 1 << 20
 )
+
+// errNoKey means that an issuer was asked and has no such key, or was asked a moment ago.
+var errNoKey = errors.New("no such key")
 
 // keySet is an issuer's public keys, fetched when a token needs one that isn't there.
 type keySet struct {
 	client *http.Client
-	url    string
+	locate func(context.Context) (url string, err error)
 
 	mu       sync.Mutex
 	keys     []jose.JSONWebKey
@@ -35,9 +41,57 @@ type keySet struct {
 	fetching chan struct{} // closed when the fetch that is under way has ended; nil if there is none
 }
 
-func newKeySet(client *http.Client, url string) *keySet { return &keySet{client: client, url: url} }
+func newKeySet(client *http.Client, url string) *keySet {
+	return &keySet{client: client, locate: func(context.Context) (string, error) { return url, nil }}
+}
 
-// find gives the public key of that id. A known key is given at once, even if the keys are due to be asked for
+// discoveredKeySet finds the keys by the issuer's discovery document, each time anew.
+func discoveredKeySet(client *http.Client, issuer string) *keySet {
+	return &keySet{client: client, locate: func(ctx context.Context) (string, error) {
+		provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer)
+		if err != nil {
+			return "", err
+		}
+		var document struct {
+			JWKS string `json:"jwks_uri"`
+		}
+		if err := provider.Claims(&document); err != nil {
+			return "", err
+		}
+		if document.JWKS == "" {
+			return "", fmt.Errorf("the discovery document of %s names no jwks_uri", issuer)
+		}
+		return document.JWKS, nil
+	}}
+}
+
+// bounded makes a client that reads no more than maxAnswer of any answer, and follows no redirect: a bearer token
+// goes where it was meant to go.
+func bounded(client *http.Client) *http.Client {
+	limited := *client
+	base := client.Transport
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	limited.Transport = limitedTransport{base}
+	limited.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &limited
+}
+
+type limitedTransport struct{ base http.RoundTripper }
+
+func (t limitedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	}
+	return resp, err
+}
+
+// find gives the public key of that id, or errNoKey; an issuer that can't be asked is an Unavailable fault. A known key is given at once, even if the keys are due to be asked for
 // again: that happens behind it, and keys that were fetched before stay in use while the issuer doesn't answer.
 func (s *keySet) find(ctx context.Context, id, algorithm string, now time.Time) (any, error) {
 	s.mu.Lock()
@@ -68,7 +122,7 @@ func (s *keySet) find(ctx context.Context, id, algorithm string, now time.Time) 
 	case s.failed != nil:
 		return nil, fault.Wrap(fault.Unavailable, s.failed, "the token issuer's keys can't be fetched")
 	default:
-		return nil, fault.Wrap(fault.Unauthenticated, fmt.Errorf("no key %q", id), "Failed user token verification")
+		return nil, fmt.Errorf("%w: %q", errNoKey, id)
 	}
 }
 
@@ -99,7 +153,11 @@ func (s *keySet) lookup(id, algorithm string) any {
 }
 
 func (s *keySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	url, err := s.locate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -109,13 +167,13 @@ func (s *keySet) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", s.url, resp.Status)
+		return nil, fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxJWKS)).Decode(&set); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s.url, err)
+	if err := json.NewDecoder(resp.Body).Decode(&set); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", url, err)
 	}
 	var keys []jose.JSONWebKey
 	for _, raw := range set.Keys {

@@ -2,6 +2,8 @@ package identity
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,117 +17,239 @@ import (
 	"github.com/gildway/gildway/internal/plan"
 )
 
-// clockSkew is how far the clocks of an issuer and ours may differ.
-const clockSkew = 30 * time.Second
+const (
+	// clockSkew is how far the clocks of an issuer and ours may differ.
+	clockSkew = 30 * time.Second
+	// maxToken bounds a token before anything of it is read; Backstage's own are about 1 KiB, those of users in
+	// hundreds of groups 20.
+	maxToken = 32 << 10
+)
 
-// The token types that name a user. A Backstage plugin's or limited user token is neither, nor is a
-// decision statement of ours.
-var bearerTypes = map[string]bool{"vnd.backstage.user": true, "jwt": true, "at+jwt": true, "": true}
+// The types of tokens that Backstage signs.
+const (
+	userTokenType    = "vnd.backstage.user"
+	limitedTokenType = "vnd.backstage.limited-user"
+	pluginTokenType  = "vnd.backstage.plugin"
+)
 
-// Issuer is one authority whose tokens are accepted.
-type Issuer struct {
-	URL      string // the iss claim, exactly
-	JWKS     string // where its public keys are
-	Audience string // the aud claim must hold it
-	Kind     Kind   // whom its tokens name; default User
-}
+// oidcTypes are the token types that other issuers sign people in with. No Backstage token and no decision
+// statement of ours is among them.
+var oidcTypes = map[string]bool{"jwt": true, "at+jwt": true, "application/at+jwt": true, "": true}
+
+// The words in which Backstage refuses a token.
+const (
+	illegalToken = "Illegal token"
+	failedUser   = "Failed user token verification"
+	failedPlugin = "Failed plugin token verification"
+)
 
 // algorithms are the signatures accepted: asymmetric ones only, so that no public key can be turned
 // into a shared secret.
-var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA}
+var algorithms = []jose.SignatureAlgorithm{
+	jose.ES256, jose.ES384, jose.ES512, jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.EdDSA,
+}
 
-// Verifier checks bearer tokens of its issuers. It may be used concurrently.
+// Trust is whose tokens are accepted.
+type Trust struct {
+	Issuers  []Issuer
+	Plugins  Plugins
+	Services []ServiceToken
+}
+
+// Verifier checks bearer tokens. It may be used concurrently.
 type Verifier struct {
-	issuers map[string]*trusted
-	now     func() time.Time
+	issuers  map[string]*trusted
+	plugins  map[string]*keySet
+	services []ServiceToken
+	now      func() time.Time
 }
 
 type trusted struct {
 	Issuer
-	keys *keySet
+	keys     *keySet
+	userinfo *userinfo // of Backstage issuers
 }
 
-// NewVerifier accepts tokens of the issuers and fetches their keys when first needed.
-func NewVerifier(client *http.Client, issuers ...Issuer) (*Verifier, error) {
-	v := &Verifier{issuers: map[string]*trusted{}, now: time.Now}
-	for _, i := range issuers {
-		if i.URL == "" || i.JWKS == "" || i.Audience == "" {
-			return nil, fmt.Errorf("issuer %q needs a URL, a JWKS URL and an audience", i.URL)
-		}
-		if i.Kind == "" {
-			i.Kind = User
+// NewVerifier accepts the tokens of whom is trusted and fetches public keys when first needed.
+func NewVerifier(client *http.Client, trust Trust) (*Verifier, error) {
+	client = bounded(client)
+	v := &Verifier{issuers: map[string]*trusted{}, services: trust.Services, now: time.Now}
+	for _, i := range trust.Issuers {
+		if err := i.complete(); err != nil {
+			return nil, err
 		}
 		if _, twice := v.issuers[i.URL]; twice {
 			return nil, fmt.Errorf("issuer %q is named twice", i.URL)
 		}
-		v.issuers[i.URL] = &trusted{Issuer: i, keys: newKeySet(client, i.JWKS)}
+		t := &trusted{Issuer: i, keys: newKeySet(client, i.JWKS)}
+		if i.JWKS == "" {
+			t.keys = discoveredKeySet(client, i.URL)
+		}
+		if i.Type == Backstage {
+			t.userinfo = newUserinfo(client, i.URL)
+		}
+		v.issuers[i.URL] = t
 	}
-	if len(v.issuers) == 0 {
+	if len(v.issuers) == 0 && len(v.services) == 0 {
 		return nil, errors.New("no token issuer is configured, so nobody could sign in")
 	}
-	return v, nil
+	var err error
+	v.plugins, err = trust.Plugins.keySets(client)
+	return v, err
 }
 
-type bearerClaims struct {
-	jwt.Claims
-	Ownership []string `json:"ent"`    // Backstage: the refs that the user is or belongs to
-	Groups    []string `json:"groups"` // others
+// outline is what a token says of itself. Nothing of it is proven: it only picks the check that has to prove it,
+// and the words of a refusal.
+type outline struct {
+	typ, issuer, subject string
+	forBackstage         bool // its audience is backstage
 }
 
-// Verify says who a bearer token names. A token that doesn't prove it is an Unauthenticated fault; an
-// issuer whose keys can't be had is an Unavailable one.
+// words are those in which Backstage refuses it: what looks like one of its own user tokens has failed, anything
+// else is none of its business.
+func (o outline) words() string {
+	if o.typ == userTokenType || o.forBackstage {
+		return failedUser
+	}
+	return illegalToken
+}
+
+func outlineOf(token string) (o outline, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return o, false
+	}
+	var header struct {
+		Typ string `json:"typ"`
+	}
+	var claims struct {
+		Issuer   string          `json:"iss"`
+		Subject  string          `json:"sub"`
+		Audience json.RawMessage `json:"aud"`
+	}
+	for i, into := range []any{&header, &claims} {
+		raw, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil || json.Unmarshal(raw, into) != nil {
+			return o, false
+		}
+	}
+	return outline{header.Typ, claims.Issuer, claims.Subject, string(claims.Audience) == `"backstage"`}, true
+}
+
+// Verify says who a bearer token names. A token that doesn't prove it is an Unauthenticated fault in Backstage's
+// words; an issuer whose keys can't be had is an Unavailable one.
 func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) {
-	parsed, err := jwt.ParseSigned(token, algorithms)
-	if err != nil {
-		return Principal{}, fault.Wrap(fault.Unauthenticated, err, "Illegal token")
+	if len(token) > maxToken {
+		return Principal{}, fault.New(fault.Unauthenticated, illegalToken)
 	}
-	refuse := func(why string) (Principal, error) {
-		return Principal{}, fault.Wrap(fault.Unauthenticated, errors.New(why), "Failed user token verification")
+	if p, known := v.service(token); known {
+		return p, nil
 	}
-	var unsafe jwt.Claims
-	if err := parsed.UnsafeClaimsWithoutVerification(&unsafe); err != nil {
-		return refuse("the claims can't be read")
+	o, ok := outlineOf(token)
+	if !ok {
+		return Principal{}, fault.New(fault.Unauthenticated, illegalToken)
 	}
-	issuer, known := v.issuers[unsafe.Issuer] // only picks the keys that then have to prove it
+	switch o.typ {
+	case pluginTokenType:
+		return v.plugin(ctx, token, o)
+	case limitedTokenType: // it names a user, and is made for cookies and for plugins to pass on
+		if _, err := v.limited(ctx, token); err != nil {
+			return Principal{}, err
+		}
+		return Principal{}, fault.New(fault.Unauthenticated, "Illegal limited user token")
+	}
+	issuer, known := v.issuers[o.issuer]
 	if !known {
-		return refuse("unknown issuer")
+		return Principal{}, refused(o.words(), "unknown issuer")
 	}
-	header := parsed.Headers[0]
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); !bearerTypes[strings.ToLower(typ)] {
-		return refuse("a token of this type doesn't sign in")
+	if issuer.Type == Backstage {
+		return v.backstage(ctx, issuer, token, o)
 	}
-	key, err := issuer.keys.find(ctx, header.KeyID, header.Algorithm, v.now())
+	return v.oidc(ctx, issuer, token, o)
+}
+
+func refused(words, why string) error {
+	return fault.Wrap(fault.Unauthenticated, errors.New(why), "%s", words)
+}
+
+func (v *Verifier) backstage(ctx context.Context, issuer *trusted, token string, o outline) (Principal, error) {
+	if o.typ != userTokenType {
+		return Principal{}, refused(o.words(), "a token of this type doesn't sign in")
+	}
+	var c struct {
+		jwt.Claims
+		Ownership *[]string `json:"ent"`
+	}
+	if err := v.check(ctx, issuer.keys, token, failedUser, jwt.Expected{Issuer: issuer.URL, AnyAudience: jwt.Audience{issuer.Audience}}, &c, &c.Claims); err != nil {
+		return Principal{}, err
+	}
+	user, err := userRef(c.Subject)
 	if err != nil {
 		return Principal{}, err
 	}
-	var c bearerClaims
-	if err := parsed.Claims(key, &c); err != nil {
-		return refuse("bad signature")
+	p := Principal{Ref: user, Kind: User}
+	if c.Ownership != nil {
+		p.Groups = ownedGroups(*c.Ownership)
+	} else {
+		p.Groups = ownedGroups(issuer.userinfo.ownership(ctx, token, c.Subject, v.now(), c.Expiry.Time()))
 	}
-	if c.Expiry == nil || c.IssuedAt == nil || c.Subject == "" {
-		return refuse("exp, iat or sub is missing")
-	}
-	expected := jwt.Expected{Issuer: issuer.URL, AnyAudience: jwt.Audience{issuer.Audience}, Time: v.now()}
-	if err := c.ValidateWithLeeway(expected, clockSkew); err != nil {
-		return refuse(err.Error())
-	}
-	ref, err := plan.ParseEntityRef(c.Subject, string(issuer.Kind))
-	if err != nil {
-		return refuse(err.Error())
-	}
-	if ref.Kind != string(issuer.Kind) {
-		return refuse("the subject is not of the issuer's kind")
-	}
-	return Principal{Ref: ref.String(), Groups: groupRefs(c), Kind: issuer.Kind}, nil
+	return p, nil
 }
 
-// groupRefs collects the groups that a token names. Nil means that it names none, not that there are none.
-func groupRefs(c bearerClaims) []string {
-	var refs []string
-	for _, g := range append(c.Ownership, c.Groups...) {
-		if ref, err := plan.ParseEntityRef(g, "group"); err == nil && ref.Kind == "group" {
-			refs = append(refs, ref.String())
-		}
+func userRef(subject string) (string, error) {
+	ref, err := plan.ParseEntityRef(subject, string(User))
+	if err != nil {
+		return "", refused(failedUser, err.Error())
 	}
-	return refs
+	if ref.Kind != string(User) {
+		return "", refused(failedUser, "the subject is no user")
+	}
+	return ref.String(), nil
+}
+
+func (v *Verifier) oidc(ctx context.Context, issuer *trusted, token string, o outline) (Principal, error) {
+	if !oidcTypes[strings.ToLower(o.typ)] {
+		return Principal{}, refused(failedUser, "a token of this type doesn't sign in")
+	}
+	var standard jwt.Claims
+	var all map[string]any
+	expected := jwt.Expected{Issuer: issuer.URL, AnyAudience: jwt.Audience{issuer.Audience}}
+	if err := v.check(ctx, issuer.keys, token, failedUser, expected, &all, &standard); err != nil {
+		return Principal{}, err
+	}
+	ref, err := issuer.subject(all)
+	if err != nil {
+		return Principal{}, refused(failedUser, err.Error())
+	}
+	if ref.Kind == string(Service) {
+		return Principal{Ref: ref.String(), Kind: Service}, nil
+	}
+	return Principal{Ref: ref.String(), Groups: issuer.groups(all), Kind: User}, nil
+}
+
+// check proves a token: signature, times, issuer, audience. It fills in both forms of the claims, which may be one.
+func (v *Verifier) check(ctx context.Context, keys *keySet, token, words string, expected jwt.Expected, into any, standard *jwt.Claims) error {
+	parsed, err := jwt.ParseSigned(token, algorithms)
+	if err != nil {
+		return refused(words, err.Error())
+	}
+	header := parsed.Headers[0]
+	key, err := keys.find(ctx, header.KeyID, header.Algorithm, v.now())
+	if errors.Is(err, errNoKey) {
+		return refused(words, err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	if err := parsed.Claims(key, into, standard); err != nil {
+		return refused(words, "bad signature or claims")
+	}
+	if standard.Expiry == nil || standard.IssuedAt == nil || standard.Subject == "" {
+		return refused(words, "exp, iat or sub is missing")
+	}
+	expected.Time = v.now()
+	if err := standard.ValidateWithLeeway(expected, clockSkew); err != nil {
+		return refused(words, err.Error())
+	}
+	return nil
 }

@@ -91,13 +91,13 @@ func TestVerifier_BackstageToken_NamesThePrincipal(t *testing.T) {
 	t.Parallel()
 	key := newKey(t, "k1")
 	a := newAuthority(t, key)
-	v, err := NewVerifier(a.Client(), Issuer{URL: a.URL, JWKS: a.URL + "/jwks", Audience: "backstage"})
+	v, err := NewVerifier(a.Client(), trusting(a.URL))
 	require.NoError(t, err)
 	p, err := v.Verify(t.Context(), sign(t, key, jose.ES256, "vnd.backstage.user", claimsOf(a.URL)))
 	require.NoError(t, err)
 	require.Equal(t, Principal{Ref: "user:default/rosa", Groups: []string{"group:default/ml", "group:default/leads"}, Kind: User}, p)
 	for range 5 {
-		_, err = v.Verify(t.Context(), sign(t, key, jose.ES256, "", claimsOf(a.URL, set("ent", nil))))
+		_, err = v.Verify(t.Context(), sign(t, key, jose.ES256, "vnd.backstage.user", claimsOf(a.URL)))
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, 1, a.asked.Load())
@@ -107,7 +107,7 @@ func TestVerifier_BadTokens_Unauthenticated(t *testing.T) {
 	t.Parallel()
 	key, foreign := newKey(t, "k1"), newKey(t, "k1")
 	a := newAuthority(t, key)
-	v, err := NewVerifier(a.Client(), Issuer{URL: a.URL, JWKS: a.URL, Audience: "backstage"})
+	v, err := NewVerifier(a.Client(), trusting(a.URL))
 	require.NoError(t, err)
 	user := func(change ...func(map[string]any)) string {
 		return sign(t, key, jose.ES256, "vnd.backstage.user", claimsOf(a.URL, change...))
@@ -154,7 +154,7 @@ func TestVerifier_RotatedKey_FetchedOncePerWhile(t *testing.T) {
 	t.Parallel()
 	old, fresh := newKey(t, "old"), newKey(t, "fresh")
 	a := newAuthority(t, old)
-	v, err := NewVerifier(a.Client(), Issuer{URL: a.URL, JWKS: a.URL, Audience: "backstage"})
+	v, err := NewVerifier(a.Client(), trusting(a.URL))
 	require.NoError(t, err)
 	now := time.Now()
 	v.now = func() time.Time { return now }
@@ -183,7 +183,7 @@ func TestVerifier_IssuerDown_Unavailable(t *testing.T) {
 	key := newKey(t, "k1")
 	a := newAuthority(t, key)
 	a.down.Store(true)
-	v, err := NewVerifier(a.Client(), Issuer{URL: a.URL, JWKS: a.URL, Audience: "backstage"})
+	v, err := NewVerifier(a.Client(), trusting(a.URL))
 	require.NoError(t, err)
 	_, err = v.Verify(t.Context(), sign(t, key, jose.ES256, "vnd.backstage.user", claimsOf(a.URL)))
 	require.ErrorIs(t, err, fault.Unavailable)
@@ -193,15 +193,16 @@ func TestVerifier_SeveralIssuers_EachWithItsOwnKeys(t *testing.T) {
 	t.Parallel()
 	people, programs := newKey(t, "k"), newKey(t, "k")
 	a, b := newAuthority(t, people), newAuthority(t, programs)
-	v, err := NewVerifier(http.DefaultClient,
-		Issuer{URL: a.URL, JWKS: a.URL, Audience: "backstage"},
-		Issuer{URL: b.URL, JWKS: b.URL, Audience: "gildway", Kind: Service})
+	v, err := NewVerifier(http.DefaultClient, Trust{Issuers: []Issuer{
+		{URL: a.URL, Audience: "backstage"},
+		{Type: OIDC, URL: b.URL, JWKS: b.URL, Audience: "gildway", UserRef: "service:default/{value}"},
+	}})
 	require.NoError(t, err)
 	p, err := v.Verify(t.Context(), sign(t, programs, jose.ES256, "at+jwt", claimsOf(b.URL, set("aud", []string{"x", "gildway"}), set("sub", "portal"))))
 	require.NoError(t, err)
 	require.Equal(t, "service:default/portal", p.Ref)
 	require.Equal(t, Service, p.Kind)
-	_, err = v.Verify(t.Context(), sign(t, programs, jose.ES256, "", claimsOf(a.URL)))
+	_, err = v.Verify(t.Context(), sign(t, programs, jose.ES256, userTokenType, claimsOf(a.URL)))
 	require.ErrorIs(t, err, fault.Unauthenticated)
 	_, err = v.Verify(t.Context(), sign(t, programs, jose.ES256, "", claimsOf(b.URL, set("aud", "gildway"))))
 	require.ErrorIs(t, err, fault.Unauthenticated) // a program can't name a user
@@ -210,8 +211,24 @@ func TestVerifier_SeveralIssuers_EachWithItsOwnKeys(t *testing.T) {
 func TestNewVerifier_Incomplete_Refused(t *testing.T) {
 	t.Parallel()
 	whole := Issuer{URL: "u", JWKS: "j", Audience: "a"}
-	for _, issuers := range [][]Issuer{nil, {{URL: "u", JWKS: "j"}}, {{URL: "u", Audience: "a"}}, {whole, whole}} {
-		_, err := NewVerifier(http.DefaultClient, issuers...)
-		require.Error(t, err)
+	for name, trust := range map[string]Trust{
+		"Nobody":             {},
+		"NoAudience":         {Issuers: []Issuer{{URL: "u", JWKS: "j"}}},
+		"NoURL":              {Issuers: []Issuer{{JWKS: "u", Audience: "a"}}},
+		"Twice":              {Issuers: []Issuer{whole, whole}},
+		"UnknownType":        {Issuers: []Issuer{{Type: "saml", URL: "u", Audience: "a"}}},
+		"SameUserForAll":     {Issuers: []Issuer{{Type: OIDC, URL: "u", Audience: "a", UserRef: "user:default/admin"}}},
+		"UserIsAGroup":       {Issuers: []Issuer{{Type: OIDC, URL: "u", Audience: "a", UserRef: "group:default/{value}"}}},
+		"UnknownPlaceholder": {Issuers: []Issuer{{Type: OIDC, URL: "u", Audience: "a", UserRef: "user:default/{value}{mail}"}}},
+		"ClaimGivesTheKind":  {Issuers: []Issuer{{Type: OIDC, URL: "u", Audience: "a", UserRef: "{value}"}}},
+		"PluginPath":         {Issuers: []Issuer{whole}, Plugins: Plugins{URL: "http://x", Accept: []string{"../auth"}}},
+		"PluginsNowhere":     {Issuers: []Issuer{whole}, Plugins: Plugins{Accept: []string{"permission"}}},
+	} {
+		_, err := NewVerifier(http.DefaultClient, trust)
+		require.Error(t, err, name)
 	}
+}
+
+func trusting(url string) Trust {
+	return Trust{Issuers: []Issuer{{URL: url, Audience: "backstage"}}}
 }

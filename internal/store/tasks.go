@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,9 +32,10 @@ type Task struct {
 	Run            json.RawMessage // plan.Run: the input of the workflow
 	Digest         string          // plan.Run.Digest
 	Status         string
-	Attempt        int    // how often it was retried
-	CreatedBy      string // user ref
-	Owner          string // entity ref of the template's owner; may be empty
+	Attempt        int      // how often it was retried
+	CreatedBy      string   // user ref
+	Owner          string   // entity ref of the template's owner; may be empty
+	Tags           []string // of the template
 	Output         json.RawMessage
 	CreatedAt      time.Time
 	LastHeartbeat  *time.Time
@@ -56,8 +58,9 @@ type NewTask struct {
 	Digest         string
 	CreatedBy      string
 	Owner          string
-	IdempotencyKey string // optional
-	Request        string // hash of what was asked, compared if the key comes again
+	Tags           []string // of the template
+	IdempotencyKey string   // optional
+	Request        string   // hash of what was asked, compared if the key comes again
 }
 
 // CreateTask accepts a task: after a nil error it will run, whatever crashes. With an idempotency key
@@ -83,10 +86,10 @@ func createTask(ctx context.Context, tx pgx.Tx, n NewTask) (string, error) {
 		}
 	}
 	made, err := tx.Exec(ctx, `
-		insert into tasks (id, template_ref, template_digest, spec, run, digest, created_by, owner)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)
+		insert into tasks (id, template_ref, template_digest, spec, run, digest, created_by, owner, tags)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'::text[]))
 		on conflict (id) do nothing`,
-		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner)
+		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner, n.Tags)
 	if err != nil || made.RowsAffected() == 0 { // there already: an earlier try of ours got through
 		return n.ID, err
 	}
@@ -120,7 +123,7 @@ func taskOfKey(ctx context.Context, q querier, n NewTask) (id string, err error)
 	return id, err
 }
 
-const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, attempt, created_by, owner, output,
+const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, attempt, created_by, owner, tags, output,
 	created_at, last_heartbeat_at, started_at, ended_at`
 
 // listColumns leave out the workflow's input, which is large and which no list shows.
@@ -128,7 +131,7 @@ var listColumns = strings.Replace(taskColumns, " run,", " null::json as run,", 1
 
 func scanTask(row pgx.CollectableRow) (t Task, err error) {
 	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.Attempt, &t.CreatedBy, &t.Owner,
-		&t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt)
+		&t.Tags, &t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt)
 	return t, err
 }
 
@@ -166,6 +169,7 @@ func (f TaskField) Valid() bool { return f == ByCreatedAt || f == ByStatus || f 
 
 // TaskFilter selects tasks. What is empty selects all.
 type TaskFilter struct {
+	Within    []TaskScope // any of them; nil = all tasks there are
 	CreatedBy []string
 	Status    []string
 	Order     []TaskOrder // newest first if empty
@@ -179,13 +183,19 @@ func (s *Store) Tasks(ctx context.Context, f TaskFilter) (tasks []Task, total in
 	if err != nil {
 		return nil, 0, err
 	}
-	const where = ` from tasks where (cardinality($1::text[]) = 0 or created_by = any($1)) and (cardinality($2::text[]) = 0 or status = any($2))`
-	createdBy, status := append([]string{}, f.CreatedBy...), append([]string{}, f.Status...) // never null
+	var w where
+	w.and("created_by = any(?)", f.CreatedBy)
+	w.and("status = any(?)", f.Status)
+	if f.Within != nil {
+		w.within(f.Within)
+	}
 	err = s.retry(ctx, func(ctx context.Context) error {
-		if err := s.pool.QueryRow(ctx, `select count(*)`+where, createdBy, status).Scan(&total); err != nil {
+		if err := s.pool.QueryRow(ctx, `select count(*) from tasks where `+w.text(), w.args...).Scan(&total); err != nil {
 			return err
 		}
-		rows, err := s.pool.Query(ctx, `select `+listColumns+where+order+` limit $3 offset $4`, createdBy, status, f.Limit, f.Offset)
+		n := len(w.args)
+		rows, err := s.pool.Query(ctx, fmt.Sprintf(`select %s from tasks where %s%s limit $%d offset $%d`, listColumns, w.text(), order, n+1, n+2),
+			append(slices.Clone(w.args), f.Limit, f.Offset)...)
 		if err != nil {
 			return err
 		}
