@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 
 	"github.com/gildway/gildway/activities"
@@ -21,6 +22,8 @@ type approvalStore interface {
 // Signer proves to a worker that the API has checked who decides. *identity.Signer implements it.
 type Signer interface {
 	Sign(s identity.Statement) (string, error)
+	// JWKS are the public keys of its signatures, as a JSON Web Key Set.
+	JWKS() (json.RawMessage, error)
 }
 
 const defaultPage = 100

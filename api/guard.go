@@ -44,6 +44,7 @@ var permissions = map[string]enforcer{
 	"task:collect":    onTask(identity.Collect),
 	"approval:read":   (*Server).mayReadApproval,
 	"approval:decide": (*Server).mayDecide,
+	"conditions":      (*Server).mayApplyConditions,
 }
 
 // guard authenticates, asks for the operation's permission, and checks the request against the
@@ -176,6 +177,14 @@ func (s *Server) mayDecide(c echo.Context, a *asked) (err error) {
 	}
 	if !s.Policy.Allows(a.caller, identity.Approve, identity.Resource{Requester: a.approval.Requester, Approvers: a.approval.Approvers}) {
 		return fault.New(fault.Denied, "%s is not among the approvers, or may not decide in this way", a.caller.Ref)
+	}
+	return nil
+}
+
+// mayApplyConditions refuses without a word, as Backstage does: the answers tell who created which task.
+func (*Server) mayApplyConditions(_ echo.Context, a *asked) error {
+	if a.caller.Plugin == "" {
+		return fault.New(fault.Denied, "")
 	}
 	return nil
 }

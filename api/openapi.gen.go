@@ -131,6 +131,30 @@ type CollectedList struct {
 	Items []CollectedKey `json:"items"`
 }
 
+// ConditionItem defines model for ConditionItem.
+type ConditionItem struct {
+	Conditions   Raw    `json:"conditions"`
+	Id           string `json:"id"`
+	ResourceRef  Raw    `json:"resourceRef"`
+	ResourceType string `json:"resourceType"`
+}
+
+// ConditionResult defines model for ConditionResult.
+type ConditionResult struct {
+	Id     string `json:"id"`
+	Result Raw    `json:"result"`
+}
+
+// ConditionResults defines model for ConditionResults.
+type ConditionResults struct {
+	Items []ConditionResult `json:"items"`
+}
+
+// Conditions defines model for Conditions.
+type Conditions struct {
+	Items []ConditionItem `json:"items"`
+}
+
 // CreatedTask defines model for CreatedTask.
 type CreatedTask struct {
 	Id string `json:"id"`
@@ -470,6 +494,9 @@ type DecideApprovalJSONRequestBody = NewDecision
 // PreviewRunJSONRequestBody defines body for PreviewRun for application/json ContentType.
 type PreviewRunJSONRequestBody = PreviewRun
 
+// ApplyConditionsJSONRequestBody defines body for ApplyConditions for application/json ContentType.
+type ApplyConditionsJSONRequestBody = Conditions
+
 // AutocompleteJSONRequestBody defines body for Autocomplete for application/json ContentType.
 type AutocompleteJSONRequestBody = Autocomplete
 
@@ -508,6 +535,15 @@ type ServerInterface interface {
 	// ListTemplates The templates that can be run
 	// (GET /api/gildway/v1/templates)
 	ListTemplates(ctx echo.Context) error
+	// OwnKeys The public keys of what this service signs
+	// (GET /api/scaffolder/.backstage/auth/v1/jwks.json)
+	OwnKeys(ctx echo.Context) error
+	// ApplyConditions Whether tasks meet the conditions of a Backstage permission policy
+	// (POST /api/scaffolder/.well-known/backstage/permissions/apply-conditions)
+	ApplyConditions(ctx echo.Context) error
+	// PermissionsMetadata The permissions and rules that a Backstage permission policy can speak of
+	// (GET /api/scaffolder/.well-known/backstage/permissions/metadata)
+	PermissionsMetadata(ctx echo.Context) error
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx echo.Context) error
@@ -729,6 +765,33 @@ func (w *ServerInterfaceWrapper) ListTemplates(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListTemplates(ctx)
+	return err
+}
+
+// OwnKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) OwnKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OwnKeys(ctx)
+	return err
+}
+
+// ApplyConditions converts echo context to params.
+func (w *ServerInterfaceWrapper) ApplyConditions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApplyConditions(ctx)
+	return err
+}
+
+// PermissionsMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) PermissionsMetadata(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PermissionsMetadata(ctx)
 	return err
 }
 
@@ -1083,6 +1146,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/scaffolder/v2/dry-run", wrapper.DryRun, options.OperationMiddlewares["dryRun"]...)
 	router.POST(options.BaseURL+"/api/scaffolder/v2/autocomplete/:provider/:resource", wrapper.Autocomplete, options.OperationMiddlewares["autocomplete"]...)
 	router.GET(options.BaseURL+"/api/scaffolder/v2/templating-extensions", wrapper.ListTemplatingExtensions, options.OperationMiddlewares["listTemplatingExtensions"]...)
+	router.GET(options.BaseURL+"/api/scaffolder/.well-known/backstage/permissions/metadata", wrapper.PermissionsMetadata, options.OperationMiddlewares["permissionsMetadata"]...)
+	router.POST(options.BaseURL+"/api/scaffolder/.well-known/backstage/permissions/apply-conditions", wrapper.ApplyConditions, options.OperationMiddlewares["applyConditions"]...)
+	router.GET(options.BaseURL+"/api/scaffolder/.backstage/auth/v1/jwks.json", wrapper.OwnKeys, options.OperationMiddlewares["ownKeys"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/dry-run", wrapper.PreviewRun, options.OperationMiddlewares["previewRun"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
@@ -1464,6 +1530,104 @@ func (response ListTemplatesdefaultApplicationProblemPlusJSONResponse) VisitList
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OwnKeysRequestObject struct {
+}
+
+type OwnKeysResponseObject interface {
+	VisitOwnKeysResponse(w http.ResponseWriter) error
+}
+
+type OwnKeys200JSONResponse Raw
+
+func (response OwnKeys200JSONResponse) VisitOwnKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyConditionsRequestObject struct {
+	Body *ApplyConditionsJSONRequestBody
+}
+
+type ApplyConditionsResponseObject interface {
+	VisitApplyConditionsResponse(w http.ResponseWriter) error
+}
+
+type ApplyConditions200JSONResponse ConditionResults
+
+func (response ApplyConditions200JSONResponse) VisitApplyConditionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyConditionsdefaultJSONResponse struct {
+	Body       BackstageError
+	StatusCode int
+}
+
+func (response ApplyConditionsdefaultJSONResponse) VisitApplyConditionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PermissionsMetadataRequestObject struct {
+}
+
+type PermissionsMetadataResponseObject interface {
+	VisitPermissionsMetadataResponse(w http.ResponseWriter) error
+}
+
+type PermissionsMetadata200JSONResponse Raw
+
+func (response PermissionsMetadata200JSONResponse) VisitPermissionsMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PermissionsMetadatadefaultJSONResponse struct {
+	Body       BackstageError
+	StatusCode int
+}
+
+func (response PermissionsMetadatadefaultJSONResponse) VisitPermissionsMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2138,6 +2302,15 @@ type StrictServerInterface interface {
 	// ListTemplates The templates that can be run
 	// (GET /api/gildway/v1/templates)
 	ListTemplates(ctx context.Context, request ListTemplatesRequestObject) (ListTemplatesResponseObject, error)
+	// OwnKeys The public keys of what this service signs
+	// (GET /api/scaffolder/.backstage/auth/v1/jwks.json)
+	OwnKeys(ctx context.Context, request OwnKeysRequestObject) (OwnKeysResponseObject, error)
+	// ApplyConditions Whether tasks meet the conditions of a Backstage permission policy
+	// (POST /api/scaffolder/.well-known/backstage/permissions/apply-conditions)
+	ApplyConditions(ctx context.Context, request ApplyConditionsRequestObject) (ApplyConditionsResponseObject, error)
+	// PermissionsMetadata The permissions and rules that a Backstage permission policy can speak of
+	// (GET /api/scaffolder/.well-known/backstage/permissions/metadata)
+	PermissionsMetadata(ctx context.Context, request PermissionsMetadataRequestObject) (PermissionsMetadataResponseObject, error)
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx context.Context, request ListActionsRequestObject) (ListActionsResponseObject, error)
@@ -2437,6 +2610,98 @@ func (sh *strictHandler) ListTemplates(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListTemplatesResponseObject); ok {
 		return validResponse.VisitListTemplatesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// OwnKeys operation middleware
+func (sh *strictHandler) OwnKeys(ctx echo.Context) error {
+	var request OwnKeysRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OwnKeys(ctx.Request().Context(), request.(OwnKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OwnKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(OwnKeysResponseObject); ok {
+		return validResponse.VisitOwnKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ApplyConditions operation middleware
+func (sh *strictHandler) ApplyConditions(ctx echo.Context) error {
+	var request ApplyConditionsRequestObject
+
+	var body ApplyConditionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApplyConditions(ctx.Request().Context(), request.(ApplyConditionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApplyConditions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApplyConditionsResponseObject); ok {
+		return validResponse.VisitApplyConditionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PermissionsMetadata operation middleware
+func (sh *strictHandler) PermissionsMetadata(ctx echo.Context) error {
+	var request PermissionsMetadataRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PermissionsMetadata(ctx.Request().Context(), request.(PermissionsMetadataRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PermissionsMetadata")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PermissionsMetadataResponseObject); ok {
+		return validResponse.VisitPermissionsMetadataResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -2934,85 +3199,90 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F17b+M4kv8qhO6AucUpcfoxc1jnr0xv90zf9Mw0kuwODj0BmhHLNtcSqSUpu72Bv/uBL4myKEtO7PQs",
-	"sP80khZVLFYV6/FjUXlIMl6UnAFTMpk+JCUWuAAFwvyGZwqE/oGAzAQtFeUsmSa/snyDYKXfQWuqFgij",
-	"uQCsQCBKkjShetA/KhCbJE0YLiCZOlJpIrMFFFjTnHFRYJVME8rUd6+TNFGbEuyvMAeRbLdpgstS8BXO",
-	"3xP9hqFbYrUIyDYD0kTAPyoqgCRTJSoI53KkpRKUzQ3lrBKSR9Z2uwD0mcEX9RnxGVILQCWeA7qHGRfQ",
-	"szZHa/+EOS2oqlexQ8E+DAkQmOEqV8n0xcVFmhT4Cy2qIpl+a36jzP72Iio0heWyV2Du4SHC2urBsuRM",
-	"grGK73G2lArP4a0QVoQZZwqYWR0uy5xmWEtz8nepRfoQkP5PAbNkmvzHpLG6iX0qJztkzbxt3dQjvpEI",
-	"9CB0z8km2abJR8Hvcyj28FLaEf99GE+eboSZ63dv0J9ff/s/RuRuvCZ3ldkBD0kpeAlCUSu11tu7Qk6T",
-	"L2dcEL3ZXm7TBL7goszte1RBIYf4tJO+ta9pgTjyWAi8Cam/2qYJJXsZeLENjQHn+a+zZPppzPw39q3t",
-	"XUDttTUfb2ufEuMhHP27mlF+/3fIlOa8vZTDxNiIrrux/+/q5w/eWylenuWwghzlVCq90aWCUjY+KNi3",
-	"Ie8hxWaq/lXc1GJsL4KyslJDOr3Ga02JV2rs4G2MEecgu0xY1+k8fW1lHYG2LEk7zpxLIFcqOjgzYaDv",
-	"KYGMSsrZAXbtuP+LezPGEKFzkCoSpZz7zjFDmBG0wnkFEqkFVggLQG79pKt1rdqSCpA964htIGMpWPZY",
-	"pTYikC6YRp9aE9tdw498jQrMNojQ2QwEMIVK4GUOqKik8kuIxM40kQorsw2A6VDxKSmBEbvVg5UL0IZi",
-	"fswwyyDPgQQGHXiHOT/rMK53TdxosFzGH0BR5o6x7kOq8viT9WITj6odz2Jmdpx5irWNhIoIeEmDvRCQ",
-	"9DIMzTo04rs926022O62k/Gkw7OABMyckZKCKgVEm3ERs1IcN8/7TXxv8qJwgbHzbAWC0EyF5tLYlrWR",
-	"sVaxo5R7HX6wlqufw/C9T3YfqN3OOz7T+4uDHEfMYejsboQ1mWmifFaK6ylzUJEAZfIPOwEmhGoN4/xj",
-	"a0ifj22mUHwJbJhHOyyt54xx283W2vxC/L8LkBLP47vRppJDzJlRaU0oxpvbjbHZ1YLHvWwl8vjcEeo2",
-	"ae2S1/u6km84CZcRptDhOoLB3TXsjLXCbBYWMBFb/xvvcm+dv4yxGW7Kg310dC1xXniem1DwE2wiXosQ",
-	"ATLiuv56/cEXSn8zBcvB0XTB17c87hO1y8KMSKQ4Mu9FiBe86nFqpvCJPegNW2uBy5Ky+a3ffjsZRQlM",
-	"Is4yQJQpbhLJJTDrrQu8QQIwcTWjqbmGlGFiVHtSv6DU121e8qEYvdD26vEYbrRlFB1XOtpjvrHxM27l",
-	"0WyqG9pjdHWUJTZviuW2OO9R/0GZ0eN2Ws2Bny/Kv9hcV7FakQrIFBebN7aYHa+wv5Y5xwTIOxqpA/Xa",
-	"IROg5BOjUzeJcw/botG19vk1Xv/sQoBONEwSfvCLu3GvydwcwTQis36Jf6AsEhUMmDA+EO5U1Y2z3lva",
-	"603/fqgA31lufwjdTbb0CvqXfQ3SQErHM7ffhM5QWdTadhae8/losoGW9lB90aqOxwEVpk6+66hOF//R",
-	"COQt7RtpIQKLIKgFUIEokaaw1ImOtsBRS3NVfd+aOnCJFlvMuOule/Zjan87m0EWUTjOBmEoAxQpENiP",
-	"7MpmCRsd+jHKOS+/kUivP0mHzX8QfVrzKo8Uwzeg156BVQKvlNODrMyCp+h3V6iZECyg5JJqmSGcFTCR",
-	"C17+noRq2g917FOKi9xOjJ7hqAZWruSKu5pHGu3r/VBLMPK7Gq4Ygtt3dECljtbXkOmaFN+36vJ7znPA",
-	"bFe3De6816rswyb6Wgt3BZWVZ5PmarkbFkYH4mC2b6MIQXdlaYOKG8W4eUIZx3T7joviowsNj8d6D4Va",
-	"ox6sBznZF1Q8NLIHiv1B4HIRqRjJ/ABo2hB5S+bRdAS+QFb1YrklFjjPIY8Vaf0BN3To4zm80Vs6wuFj",
-	"kKxdSVtIKkhaHOvh+oPVev5TJ+le1RipRoxPYRrPfGeCF4dCl4oPr9DQNUNrUr1M37gIMC4iaRthpBdR",
-	"7kFil5SRFpblHfW8nYkPwJs9OEeaMAByIGwuFRb9yHinJOGlqQVLwTOQ0jLpMSftp2aYWvcol7QsH4vf",
-	"Ks6XP8uxh7EdT+oQnlq6RuwNamqlFDOEHwHnarEP8OiW5lgwyuaRNO03g5UypAlhxQVaYAMYLBlfjw/3",
-	"ByAl71lZKYOmyT1w2ogkEGoaj04d2yDaiLdDUOxRB0ofAMcgtUdu4EcdtOjN0UvxgPOyoXOZzq7UizSQ",
-	"uGXbpicrvvxqZybDJyD15uw5+fCbtZZpqJO7Pv0fA1uyhnQCfP4XWF8pvcQIi0fAP7bxKcMTnzjpGc4l",
-	"pJ3jgvpUpsBfPgCba8f48uLiIu0/QD3BOU1NukeiPQj1MeGka20rscOpo2JGepaaZmyxH30LVN/p/djs",
-	"XifmOq7+BTJuIpN8QpavC7lSgASm6pL8kaReHpwh15XOniL525FlSJpUdMqN9OSTSuC+eqYXDfkoYEVh",
-	"/VVRsGPVTjuWAQboGU/YAUMD6vw3ZHdayK7R275Sz5ttdWhoiRp0V14zmoNE9yApschZkB38Mc8c2mu4",
-	"QusFzxu2L5FaUIm4QG2Xf+BJxU5U2p3TP7aHf2ZGyqTCeW7csy5CYqeVx4ll+6JX0wk5GhYwjLMsXuu6",
-	"xsknlymd2i6AcvobfzxYOICw1L6/t2jTXE0fhpR+U83nIOMNnCPaJofj38uRJ5sNI5EaU5gINl4jwaqG",
-	"yl5POsZTPAUch0MHiPX3m5GI9V5R51iqHwELdQ9Y2clZlecWqbYdzb1Z8Jlc0vLM5iA4Pyu5NkVRe9FW",
-	"DJQlZE/OtQZPBl/Fu2T13AFaGLah7a6/T2HxSk3XiOPtxyg+ho1yhfNbT2oAMbJTtl6K8uz86jEqTE/r",
-	"pioKLJ7SwLBLKdJwQP8GQvZBIENdy00PawQhCSByX/RJXcwzRU1/AcHzI2CafM1621Nn+1H24zt0YSK2",
-	"xxcb2QadnCF03p/zt3KT7jEclvDd6zfNjYHeHqKd3n/QUX4Fpi+pnXLOeE4sxrJ3ga65p81AbAFhbTHM",
-	"fw3j3m8U7DuLfVVb1rizvXgv1b7zJbfCYJLh5dpksRJUbUzx7VYJWFjTtD+984v8399u/QGWYd2Oq6ku",
-	"lCrtzQ3KZpEOs+uKSVS3RyLJZ2qNRaNNibBEpDJnhGjNxXKW87U8R58nuKQTmeGZVfZnRAM6uuyoH6Gr",
-	"j+8v3QtzmpM13kxWLz6jBc+JRGudOjYM5Pqnc+3baQYOonW3dq5KnC3g7OX5ReI6IM3q5HQyWa/X59g8",
-	"PudiPnHvysmH92/e/nLz1rzT7MjkB8uF7ce1/ip54UFVXNJkmrw6vzh/5RrQjAJ22J/gLHO9gHMwZmeh",
-	"d8rZe5JME+26r+yQtHWh7FP88pMHLLs3w6qKkmQsnBUn7vHNhvrxwFw9Zyz+NGue2ItdIwa6O2Q6eWhd",
-	"tnp5cXG0G1YNdBu5z/QLrEEqNKNCKhuy3AW0OM2ayeCOVJpIHx/tqcwaSzQXmJkmdusqM5znIEwRDozI",
-	"S4Tz3I7RvlMgXBGquLBlOiYFZSZpwHNtP4kzwsSkWCWIgkpnw5LOGZAzygwfHYt13XgDRluP+iPb7dHv",
-	"cfyrmXHrnsDpLbm5nIFz6cv9xpDlEoixXC5MDzAxPanWrm1jdPEchj15aK7Cbnut/AeojTx5Bg3FtBOK",
-	"00JzVEnU3Kp5usKuGAq6b4cl7AdPBWDi+06CvT9g8sEV5O3daBVNwrOcJ0yYJiWXEU3b1uiWss353/eu",
-	"8+woeg6PvbbtBFCX4NsTmphv/Y5Y2Bte6YijNfny4uVzzHiLl8AuEVUo03PrzM5cCwAEbE4ZoDko05NA",
-	"j+GQrFJBOxx35HeQlVsHFfUmRGzOhGtIj1pVgEWfxqKCCZ7ZoNqnQxEl/+Y9v6gYMh2fSOJNitaCKkjR",
-	"XNeD2rcT7nOdNRc5OUYEEhuEG8TZd79qv+kOEFIzs8QbW1MAzhbm8MPxSfgoE/Hqj5mGgW8mD7ZRcjvJ",
-	"7MWQw52X67Tsd1zuyslPsJGnDFHtazI9cWoJG5laaWKJMPJXddy9Hx3W7aWnI+gYL+3pi57T3f9EWlim",
-	"namg2qNdmirU3UDCeuQotWoqU6+wEbqd+7bPvhTiFsul7Q0dlSe7tDj6dQsDwusazCW37lfClbk6KApM",
-	"x+exp0w67XpN8wd8UZMVI+dGTiv6zzaRyMVE/4Jfz97xUUO0KjlOLmsPRU3jvtZ4al2GWsAGrTFV2qqt",
-	"O1nwNZphYR9hAeON7XGJVO0aYibqMZm9BdxtPeqEltBCqCP6uuFC17v3G6SJHEdnDSRlPEOGGbo3geix",
-	"JUQDUU1WLye2SWwI0bFjnijZAz5nEsHr9wibHhZpO1+b6ZR8dr2u4Kvlr0VfyXAvNKJ8lOiDy+STB52i",
-	"UQJiO3kQIHklMtj2Z2Oti+hxV9z++I8nf9i3kqKkPHsHkbo7TdLYksMzp43hQW3EPq8UKrg0sXzBK4kZ",
-	"uUQFF6Dt6BulN7Fc8DU7nukG/FjYQf9boBmFnKR1KwzKBBB7gNQgGmag61s4im0PlhPu/utprMIRf+66",
-	"NLxpeWgVYcKuLiS0Pbw+Ildhy3pPiuFUYPpmgojTGKq53P5fpmf9T6kf5j6qg4V+Pquk9cU7Z2KWC/eu",
-	"/NMR/fRgYXSJsC2EjJXPMM0lotIwiJlcg/CfEhtr9J0aqW3y9cF6f47izsFHJM5Nw0Qai6CDFxr6kWXT",
-	"TnA8kt3P19WfqLuIXjQc04jROxufzSSMns6QaZs7ltn09+ri4lVm3KL50cApelj3Sc9X/+zB56PEeMpC",
-	"pW76GEDGU1SxHKREZh1AEFcLEGtqe/KPl0eZHdGBzf3XMh4Ra3qBA7Nbbu2hzM7u6ro7iQt7g7kOieZ/",
-	"vBfUTti6CSMsW4njOabs0n1Ejhl5+RdS9Priz+feUhaArW04U3lPoCi5ApZtzn6C9nZud/2bjzv631+k",
-	"z5VB+Qb/UcHyxfFAmOC7ILHkKcugNLgHVWhN89xUPF8vNP6RQ+F1xYJQOHZbDUWyGhQagoOSE3u0PtUo",
-	"15p2HCFeIX9Xd4zwjgl17JP9xJ7ongJrNYRPrb/2V65i+1wu9SZ3eKcJFQsskbk3iKTCG9OJQxWi8oi6",
-	"1g7dzciRVLw8SO9OJ6M2z8R+K7l3D33kuVHC25W7J3DgeaD5tPKTk4pxF0fM9yxGADO/5qRONS4RFKXa",
-	"IDpDOmpSNkcLXJoLh8fNNRh8Uf7D1DXAeWlgTYmqUiv61QWSkHFGbHnMGfzhtrtdgBKAi16TuTGPn8No",
-	"DHptWDpreDoAvr4BsQJxJoF51Vyazh9kOLA5Yf3tDzviuEaxaw/alxhI29rgHvVjtjmzSb9Dtr6WRQhQ",
-	"run4uP7/WtOt3f9J0kp/E3fb/Y74vzPJnkzSXZj6yqlkJBb7Akj/L1WowAQQlQgTroXrTpLWWKKKEc7M",
-	"MzPGvJcGXVTm+8t155R5fKAb1huiL/h6sH7yYO75lTiD7eRhSRnZ2v/aNrvkrNFtb37r6O1eDB6DuNcM",
-	"HAFyd5/XeCoZ11V/IGp/qq6LHZlG9s17Jc3fYJCpM3mTDa5tX/xxQ4VBwG2gOLCQGsTCHUHK5mfwRQGT",
-	"gwdut/Ubb5sXTqgK+8WPjvjf0VwbeHiLtlYDI8j/qYJL/UzvagGIcTTP+T3O0axi7hiNC1cgH1ljjrud",
-	"U7oFXkFzpZVL8N+ozTGbV3j+WL0uzIdr/tmrN/dhmxNqyc0Q3SeIcC3f4BZFMv10tysy900hlNMVhGc9",
-	"9UoiYiir+5xmVgYFKEGzftv92T0fl1mWufb9B3ZE6DTfdZXsW+0vVXGvjUPHmI+CF6AWUMlLxHRs8r25",
-	"xkMjjEoQkjNkjsx2UICxknFXKM69RqPi+dXds3j+naxnvvr4Hr0aMBEqEeFZZT5LcrgQdEaz6d8h1/rx",
-	"19kgtzrpzzB7fE9Gj8iubVYnfV+G1CUPOVR27Qmaa0+f7nQEdqQe9vxJnPa1o+DAp3Fw3bOQ3yJ3kJpX",
-	"fU9J9713XKD1goP5iwUVky5xFStqch1/RlIvfHu3/f8AAAD//w==",
+	"7F17b9w4kv8qhO6AucXJbucxe1j7L082mfFOZhLY3g0OGQOhpepuTkuklqRa6TX6ux/4kqgW1VLbamcO",
+	"2H8CO6LIYlWxHr8qyg9RwvKCUaBSROcPUYE5zkEC17/huQSufkhBJJwUkjAanUcfaLZBsFbvoIrIJcJo",
+	"wQFL4IikURwRNeifJfBNFEcU5xCd26niSCRLyLGac854jmV0HhEq//w6iiO5KcD8Cgvg0XYbR7goOFvj",
+	"7CpVb+h5CyyX3rTNgDji8M+ScEijc8lL8NeyUwvJCV3omZOSCxbY2+0S0BcKX+UXxOZILgEVeAHoHuaM",
+	"Q8/e7Fz7F8xITmS9i50ZzEN/ghTmuMxkdP7i7CyOcvyV5GUenX+vfyPU/PYiyDSJxaqXYfbhIczaqsGi",
+	"YFSA1oofcLISEi/gLeeGhQmjEqjeHS6KjCRYcXP2u1AsffCm/k8O8+g8+o9Zo3Uz81TMdqbV67ZlU4/4",
+	"TiBQg9A9SzfRNo4+cnafQb6HlsKM+O/DaHLzBoi5fvcG/eX19/+jWW7Hq+kuEzPgISo4K4BLYrjWenuX",
+	"yXH09YTxVB22l9s4gq84LzLzHpGQiyE6zaJvzWuKIXZ6zDne+LO/2sYRSfcS8GLrKwPOsg/z6PzzmPVv",
+	"zFvbO2+210Z9nK59jrSFsPPf1YSy+98hkYry9lYOY2PDuu7B/t/LX947ayVZcZLBGjKUESHVQRcSCtHY",
+	"IO/c+rT7MzZL9e/ipmZjexOEFqUckuk1rtRMrJRjB29DhFgD2SXCmE5r6Wst6zC0pUnKcGZMQHopg4MT",
+	"7Qb6nqaQEEEYPUCvLfV/tW+GCErJAoQMeClrvjNMEaYpWuOsBIHkEkuEOSC7/7QrdSXagnAQPfsIHSCt",
+	"KVj0aKVSIhDWmQafGhXb3cNPrEI5phuUkvkcOFCJCmBFBigvhXRbCPjOOBISS30MgCpX8TkqgKbmqHs7",
+	"56AURf+YYJpAlkHqKbRnHRbspEO4OjVhpcFiFX4AeZFZwroPiczCT6rlJuxVO5ZFr2wpczPWOuILwqMl",
+	"9s6CN6Xjoa/WvhLf7TlutcJ2j50IBx2OBMRhbpU0zYmUkCo1zkNaisPqeb8Jn02W59Yxdp6tgackkb66",
+	"NLpldGSsVuwI5V65H6z46tbQdO/j3XtijvOOzXT24iDDETIYKroboU16mSCdpWRqyQxkwEHp+MMsgNOU",
+	"KAnj7GNrSJ+NbZaQbAV0mEYzLK7XDFHbjdba9EL4v3MQAi/Cp9GEkkPE6VFxPVGINnsaQ6vLJQtb2ZJn",
+	"4bUDs5ugtTu9OteleMNSfxt+CO3vwxvc3cPOWMPMZmMeEaH9v3Em99bayxCZ/qE82EYH9xKmhWWZdgU/",
+	"wyZgtdKUgwiYrr9fv3eJ0j90wnKwN12y6paFbaIyWZimAkmG9HuByXNW9hg1nfiEHvS6rYrjoiB0ceuO",
+	"305EUQAViNEEEKGS6UByBdRY6xxvEAec2pxR51xDwtA+qr2o21Ds8jbHeZ+Njml75TiFGW0pRceUjraY",
+	"bxg1lvBKmiStYzLNYzEyJu4NwAQreQLXaoJRE7k3bvVUowIMf5GdCWJ/J3v5cA1CJ/cd6fRuzA4fkwOE",
+	"SFavj6BIPF1h2jucQGemo0lr3xMoMlFg2FYHJdcVRmheFSumJvoPZWg46zFiB8X3j/MXNQVuvSD9fHNd",
+	"hhAPwiGRjG/eGEhmvMT+XmQMp5C+IwE0Q+0dEg5SPDHG6qYi9mGbNb8LRk+vcfWLDWRUuKxTyYNf3I3e",
+	"mvzDThgHeNbP8feEBmIbDYmND+d2sKEm5NgLUCnXdTUEI+1stz8Q3E0Z1A76t91nOx+vbp+4yrNoUNt2",
+	"Np6xxehpPSntmfVFC+MZB7dpS3/XER0UPbml07TvhAG6DA4ml0A4IqnQ8IgK15UGjtqadZ99e+qAfopt",
+	"IeWut+7ID4n97XwOSUDgOBkEUzXcKYFjN7LLmxVsVACLUcZY8Z1Aav9RPKz+gxhqxcosAOncgNp7AkYI",
+	"rJRWDqLUGz5Hv1m4QQeSHAomiOIZwkkOM7FkxW+RL6b9gN0+odj407LRERyUwNoCB2FT80ilfb0fMPRG",
+	"/rmO+YaKRjsyIEJ562tI2Bo4vm+hS/eMZYDprmyb6slerZI2YnTe12i4hQUMP5tkTfFdkzDaEXurfR+M",
+	"6bo7i5vajhaMXcfncUi27xjPP1rX8PiKxaEFg6AF68H/9jkVB/DtKSj8yHGxDOAe6eKAAoue5G26CIYj",
+	"8BWSsrciUWCOswyyENTQ73B9gz6ewht1pAMUPgaP3eW0AVa9oMWS7u/f262jP7ac7hWN5mpA+SQm4ch3",
+	"zll+KAAv2fAO9bx6aD1VL9E31gOM80hKR2jaWxfpyfpWhKYtRNYZ6kU7Eh8A6XvQujiiAOmBxR8hMe+v",
+	"73RSElZoRKPgLAEhDJEOOVV2ao6JMY9iRYrisVUIydjqFzG2paBjSS1OWXNXs73B/g2XQorwE+BMLvfB",
+	"dl2ACXNK6CIQpn3SiD9FaiIsGUdLrGGvFWXVeHd/AN53RYtSakxY7AGFRwSBUM/x6NCxDQWPw21qaPdR",
+	"ZdH3gEPA8CMP8KPKhepw9M54QNV3qLrYOZVqk7qwY8g24cmarb5Z5W+4jlcfzp76nTusNU99mdz1yX8K",
+	"hNQo0hGqTL9CdSnVFgMkToB/bMNL+nXL8NRznAmIOwhuXVvM8df3QBfKML48OzuL+9sAjlBtrKfu4WhP",
+	"nWVKOMmCz90S66SYkUGf7ZyhzX50jXx9PShjo3sVmCu/+ldImPZM4glRvkrkCg4CqKxT8kdO9fLgCLnO",
+	"dPYkyd+PTEPiqCTnrKjx6UenwH35TC8a8pHDmkD1TVGwqXKnHc0ADfSMn9gCQwPi/Ddkd1zIrpHbvlTP",
+	"qW15qGsJKnSXX3OSgUD3IEhqkDMvOvhj1hzae7hE1ZJlDdkXSC6JQIyjtsk/sFKx45V213SPTQlbr0io",
+	"kDjLtHlWSUio5j6NL9vnvZp+3tGwgCacJuFc17b/PjlN6eR2HpTT374mR5WXG9vfm7Qpqs4fhoR+Uy4W",
+	"IMJtyCOaf4f938uRlc2GkECOyZuK8yiJeLsaSnvd1CGawiHgOBzaQ6x/2IxErPeyOsNC/gSYy3vA0ixO",
+	"yywzSLXpy++Ngk/EihQnJgbB2UnBlCry2oq2fKAoIHlyrDVYGXwV7vVWa3tood9Mubv/PoGFMzWVI47X",
+	"Hy34EDbKJM5u3VQDiJFZsvVSkGZrV6fIMN1cN2WeY/6UNpzdmQINB+QfwEUfBDLUe990YgcQEg8id0mf",
+	"UMk8lUT3F6R4MQGmySra22Q934+yT2/QufbYDl9seOv1I/vQeX/M34pNumU4LODPr9809156O+F2brCA",
+	"8vJr0N117ZBzzrLUYCx7N2hb1NoEhDbg5xbD9Ncw7v1Gwr5a7Ktas8bV9sIdgfvqS3aH3iLD2zXBYsmJ",
+	"3Ojk2+4SMDeqaX565zb5t0+3roClSTfj6lmXUhbm/hGh80Cf5HVJBaqbfJFgc1lh3khTICxQWuoaIaoY",
+	"X80zVolT9GWGCzITCZ4bYX9BxJtHpR31I3T58erCvrAgWVrhzWz94gtasiwVqFKhY0NApn46VbadJGAh",
+	"Wnv37LLAyRJOXp6eRbaPV+9OnM9mVVWdYv34lPHFzL4rZu+v3rz99eatfqc5kdGPhgrTVW7sVfTCgaq4",
+	"INF59Or07PSVbaPUAtghf4aTxHa0LkCrnYHeCaNXaXQeKdN9aYbErWuRn8NX+Bxg2b3fWJYkjcbCWeHJ",
+	"Hb7ZzD4dmKvWDPmfZs8zcz1xxEB7E1IFD60rgy/Pzia7J9hAt4Fbeb9CBUKiOeFCGpdlr1GG56yJ9G76",
+	"xZFw/tFUZSos0IJjqq9iGFOZ4CwDrpNwoKm4QDjLzBhlOznCZUok4yZNx2lOqA4a8ELpT2SVMNIhVgE8",
+	"J8LqsCALCukJoZqOjsbabrwBpa1H/ZH1dvLbSP/f1Lh12+X4mtxcMcKZcOl+o8hiBanWXMZ1J3uqe1KN",
+	"Xpv2/vw5FHv20Fzo3vZq+Y9QK3n0DBIKScdnp4HmiBSouRv2dIFdUuR13w5z2A0+54BT13finf0Blfcu",
+	"0m/vRoto5tdynrBgHBVMBCRtWqNbwtb1vx9s59kkcvbLXtt2AKhS8O0RVcy1fgc07A0rlcdRknx59vI5",
+	"VrzFK6AXiEiUqLVVZKcvtwACuiAU0AKk7kkgUxgkI1RQBseW/A7ScmOggtYk5ZsTbhvSg1rlYdHH0Shv",
+	"gWdWqHZ1KCDkT87y85Ii3fGJBN7EqOJEQowWKh9Utj1lLtapGM/SKTwQ3yDcIM6u+1XZTVtAiPXKAm9M",
+	"TgE4Werih6UzZaNUxIk/pBoavpk9mEbJ7Swx15sON16207LfcNmLUz/DRhzTRbUve/X4qRVsRGy4iQXC",
+	"yF04s7fXlFs3V/cmkDFemeqLWtPeYkaKWbqdKSfKol3oLNTeo8Nq5CixqlnOncBGyHbh2j77QohbLFam",
+	"N3RUnGzD4uA3WjQIr3IwG9zaX1Mm9QVYnmMyPo49ZtBp9qubP+CrnK1peqr5tCb/ak8SuF7rXnD72Ts+",
+	"qIhGJNPEsqYoqhv3lcRjYzLkEjaowkQqrTbmZMkqNMfcPMIcxivb4wKp2jSEVNRhMnsTuNt61BE1oYVQ",
+	"B+R1w7jKd+83SE0yjcwaSEpbhgRTdK8d0WNTiAaimp3eOwRqhku5VNz+vVqJU8eVILc/VPTYFtp0IHbY",
+	"e4n+dvPhV/QJ7tHPsEE30MYNo/PPd7vcK8r7jCTGsrK503cikAC+JgkgxSA/G2u4Y7iJ6ebEGDVbWtph",
+	"sFkgzN0KsuxkRVlFZw2jm7d1OJ9tTto3ecOu8VKN9G53HicE8xZ45hCsc6U2IP4PFOpkUTtg7Z2JvZ86",
+	"+qh1PpnVxq5ALoFr8yhQDmAz/poxxno2yG0jTlSwjCSbJ+hS4rP/MfqUg8Qplrj37H5sBv/ixj7/Ofao",
+	"0N6GlxmI6WSoz31oCRdb7ZGetq+iALxCbP4EUe63u+uXM9OcO4SkN4f9CRI64GNogTrpHidH0mmFZnli",
+	"gbba7ymRlAL2SONA1nufopk9qNSYpMC3swf3XYLtHjvsf8YmHAK3Px3opj/sS4vBqRx5B011dxxP0eLD",
+	"M/sKv0EmFCVIlDOhc6glKwWm6QXKGQelR99JFTyJJavodKrr0WPgXvVvjuYEsjSuWxBRwiE1hfsGSdYD",
+	"bb/YJLo9COPY7w4cRyvs5M+NB/o33A9Fb7R3WJC17gF7PSFV/lWhntTOikD3K3qRfqOo+tM4/6XvCv0p",
+	"dsPsJ/kwV8/npTC2eKcXwVBh3xV/mtBODwJSFwgbAEpr+RyTTCAiNIGYigq4+xDpWKXvYFNtla8bmvpz",
+	"Q9t/NAKwaBrV4pAHHbxI1l/R021c003Z/fht/YHbs+AF7zENcL2rsflcwOjl9DRtdcciOf+tPDt7lWiz",
+	"qH/UMLYa1n3S881g03DyKDYeEyCqm+0GKpIxKmkGQiC9D0gRU7lGRcxdqOniKJO87JYr3be2HuFregFb",
+	"fVpuTTF853R1zZ3AuflyRO0S9f84K6iMsDETmlkGAcULTOiF/QQt1fxyL8To9dlfTp2mLAEb3bCqcpVC",
+	"XjAJNNmc/Azt49y+baU/De1+fxE/VwTlLlaNcpYvpku0ve8xhYKnJIFC481EoopkmUaavp1r/CO7wuuS",
+	"eq5w7LEa8mQ1GD8Ew0dHtmh9opG2JXgaJl4i942EMcybEmLex/uZ6aQ5Ro1LT3xs+bW/kRk652KlDrmt",
+	"M2lXscQC6fvaSEi80R2QRCIyITBzqQy6XZEhIVlxkNytTEYdnpn5Swv9QBjLtBDeru39rAP7MPQfZnhy",
+	"UDHuwp7+jtAIYOZDltahxgWCvJAbROZIeU1CF2iJC33Re9pYg8JX6f6sRV1YutDlJIHKQgn61RkSkDCa",
+	"mvSYUfjDHXezAckB570qc6MfP4fS6KqhJumkoemAsuEN8DXwEwHUieZCd1wiTYEFtN03l8yIaZViVx+U",
+	"LdGlRKODT8BVn00jOEh72WNa+3+t5q3N/1HCSvcFhG33r5D8O5LsiSTtRdVvHEoGfLFLgNT/EolynAIi",
+	"AuGUKebaCn6FBSppyqh+psfo92Kve1X/9Ya6Y1U/PtAMqwPR53wdWD970PerC5zAdvawIjTdmv/aNqfk",
+	"pJFtb3xr59v9IMMYxL0mYALI3X7W6KnT2NtMB6L2x+p22+Fp4NxcSaH/gpOIrcrraLAy95GmdRUaATeO",
+	"4sBEahALtxMSujiBrxKoGCy43dZvvG1eeP766DuSKQX3v15Qi4GmyP2howv1TJ1qDogytMjYPc7QvKS2",
+	"jMa4TZAnlpilbqdKt8RraD4lwAS4L9xnmC5KvHisXJf6g2H/6pWb/aDYEaVkVwieE5QyEMNdKOZbbigj",
+	"a/BrPfVOAmzwG0tykJwk/br7i30+LrIsMmX7D+xEU2G+7ebbt9tfy/xeKYfyMR85y0EuoRQXiCrf5O5E",
+	"aAuNMCqAC0aRLpntoABjOWOvrg10LNn7bc9/ktXKlx+v0KsBFSECpSwp9eegDmeCimg2/SfkWj3+Ngfk",
+	"VgX9CaaP74XrYdm1ieqE64cTKuVJD+Vde4HmuunnO+WB7VQPe/6gXvu6p1fwaQxctxbyKXD3s3nV9fJ1",
+	"33vHOKqWDPTfOyqpsIGr7mPzaiT1xrd32/8LAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -27,6 +27,8 @@ type taskStore interface {
 	Tasks(ctx context.Context, f store.TaskFilter) (tasks []store.Task, total int, err error)
 	RequestCancel(ctx context.Context, task string, attempt int, by string) error
 	Retry(ctx context.Context, n store.NewAttempt, prepare func(context.Context) error) error
+	// Creators gives who created tasks, by id; tasks that are not there are left out.
+	Creators(ctx context.Context, tasks []string) (map[string]string, error)
 }
 
 // template finds a template by a reference as clients write it, as the caller gets it: one that they may not see is

@@ -21,6 +21,7 @@ const (
 	Gone            Kind = "Gone"            // it was there once and was consumed
 	RateLimited     Kind = "RateLimited"     // too much was asked for; RetryAfter says when to come back
 	Unavailable     Kind = "Unavailable"     // the other side does not answer; the same call may work later
+	Unsupported     Kind = "Unsupported"     // the protocol has it and we don't
 	Internal        Kind = "Internal"        // a mistake of ours; the log has the cause
 )
 

@@ -21,6 +21,8 @@ func (k Kind) Status() int {
 		return http.StatusTooManyRequests
 	case Unavailable:
 		return http.StatusServiceUnavailable
+	case Unsupported:
+		return http.StatusNotImplemented
 	default:
 		return http.StatusInternalServerError
 	}
@@ -43,6 +45,8 @@ func (k Kind) BackstageName() string {
 		return "ServiceUnavailableError"
 	case RateLimited:
 		return "TooManyRequestsError"
+	case Unsupported:
+		return "NotImplementedError"
 	default:
 		return "Error"
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -48,7 +49,10 @@ type statementClaims struct {
 }
 
 // Signer proves that the API checked who decides. Only the API holds one.
-type Signer struct{ signer jose.Signer }
+type Signer struct {
+	signer jose.Signer
+	public jose.JSONWebKey
+}
 
 // NewSigner makes a signer of an Ed25519 key.
 func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
@@ -65,7 +69,12 @@ func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{signer}, nil
+	return &Signer{signer, jose.JSONWebKey{Key: key.Public(), KeyID: public, Algorithm: string(jose.EdDSA), Use: "sig"}}, nil
+}
+
+// JWKS is the public half of the key, with which anybody can check statements, as a JSON Web Key Set.
+func (s *Signer) JWKS() (json.RawMessage, error) {
+	return json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{s.public}})
 }
 
 // Sign gives the statement as a compact JWS.

@@ -148,6 +148,24 @@ func (s *Store) Task(ctx context.Context, id string) (t Task, err error) {
 	return t, err
 }
 
+// Creators gives who created tasks, by their ids. Those that are not there are left out.
+func (s *Store) Creators(ctx context.Context, tasks []string) (creators map[string]string, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `select id::text, created_by from tasks where id = any($1::text[]::uuid[])`, tasks)
+		if err != nil {
+			return err
+		}
+		creators = map[string]string{}
+		var id, by string
+		_, err = pgx.ForEachRow(rows, []any{&id, &by}, func() error {
+			creators[id] = by
+			return nil
+		})
+		return err
+	})
+	return creators, err
+}
+
 // TaskOrder is one of the orders that a list of tasks can have.
 type TaskOrder struct {
 	By   TaskField
