@@ -81,7 +81,7 @@ func (s *Server) creators(ctx context.Context, items []conditionItem) (map[strin
 			return nil, fault.New(fault.Unsupported, "This plugin does not expose any permission rule or can't evaluate the conditions request for %s", item.about)
 		}
 	}
-	known := slices.DeleteFunc(slices.Clone(tasks), func(id string) bool { return uuid.Validate(id) != nil })
+	known := slices.DeleteFunc(slices.Clone(tasks), func(id string) bool { return len(id) != 36 || uuid.Validate(id) != nil })
 	creators, err := s.Store.Creators(ctx, known)
 	if err != nil {
 		return nil, err

@@ -109,7 +109,8 @@ func (s *Server) forget(ctx context.Context, task string) {
 
 // newTask puts together what is promised by accepting the request.
 func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTask) (store.NewTask, error) {
-	user, err := s.person(ctx, callerOf(ctx).Ref)
+	caller := callerOf(ctx)
+	user, err := s.person(ctx, caller)
 	if err != nil {
 		return store.NewTask{}, err
 	}
@@ -130,7 +131,11 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 	if err := json.Unmarshal(rawRun, &read); err != nil {
 		return store.NewTask{}, err
 	}
-	spec, err := json.Marshal(specOf(v, body.Values, user))
+	shown := user
+	if caller.Kind == identity.Service {
+		shown = plan.Person{} // as in Backstage: a program is no user
+	}
+	spec, err := json.Marshal(specOf(v, body.Values, shown))
 	if err != nil {
 		return store.NewTask{}, err
 	}
@@ -140,17 +145,17 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 	}, nil
 }
 
-func (s *Server) person(ctx context.Context, ref string) (plan.Person, error) {
-	person := plan.Person{Ref: ref}
-	if s.Entities == nil {
+func (s *Server) person(ctx context.Context, caller identity.Principal) (plan.Person, error) {
+	person := plan.Person{Ref: caller.Ref}
+	if s.Entities == nil || caller.Kind != identity.User {
 		return person, nil
 	}
-	parsed, err := plan.ParseEntityRef(ref, "user")
+	parsed, err := plan.ParseEntityRef(caller.Ref, "user")
 	if err != nil {
 		return person, fault.Wrap(fault.Invalid, err, "%s", err)
 	}
 	if person.Entity, err = s.Entities.Entity(ctx, parsed); errors.Is(err, fault.NotFound) {
-		return plan.Person{Ref: ref}, nil
+		return plan.Person{Ref: caller.Ref}, nil
 	}
 	return person, err
 }

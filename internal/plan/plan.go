@@ -205,7 +205,7 @@ type Run struct {
 
 // Person is who asks: the entity ref and, when the catalog knows them, the entity.
 type Person struct {
-	Ref    string          `json:"ref"`
+	Ref    string          `json:"ref,omitempty"`
 	Entity json.RawMessage `json:"entity,omitempty"`
 }
 

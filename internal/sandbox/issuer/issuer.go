@@ -121,6 +121,15 @@ func (i *Issuer) keys() (jose.JSONWebKeySet, error) {
 	return set, nil
 }
 
+// SigningKey is the newest private key, for tokens that Token doesn't make.
+func (i *Issuer) SigningKey() (jose.JSONWebKey, error) {
+	set, err := i.keys()
+	if err != nil {
+		return jose.JSONWebKey{}, err
+	}
+	return set.Keys[0], nil
+}
+
 // Token signs a user token.
 func (i *Issuer) Token(c Claims) (string, error) {
 	if c.Sub == "" {
