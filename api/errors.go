@@ -55,6 +55,8 @@ func (s *Server) fail(err error, c echo.Context) {
 	f := faultOf(err)
 	status := f.Kind.Status()
 	switch {
+	case status == http.StatusUnauthorized && f.Cause != nil:
+		s.Log.Info("a token was refused", "request", requestID(c), "cause", f.Cause)
 	case status == http.StatusInternalServerError:
 		s.Log.Error("a request failed", "request", requestID(c), "route", c.Path(), "error", err, "cause", f.Cause)
 	case status > http.StatusInternalServerError:

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 	"github.com/gildway/gildway/templates"
@@ -15,12 +14,11 @@ import (
 
 func (h handlers) ListTemplates(ctx context.Context, _ ListTemplatesRequestObject) (ListTemplatesResponseObject, error) {
 	caller := callerOf(ctx)
-	if err := h.learnGroups(ctx, &caller); err != nil {
-		return nil, err
-	}
 	list := ListTemplates200JSONResponse{Items: []TemplateSummary{}}
 	for _, v := range h.Templates.List() {
-		if !h.Policy.Allows(caller, identity.See, resourceOf(v)) {
+		if seen, err := h.sees(ctx, &caller, v); err != nil {
+			return nil, err
+		} else if !seen {
 			continue
 		}
 		t := v.Template

@@ -117,7 +117,8 @@ func TestService_RunsWhatThePolicyGivesIt_AndNoMoreThanItsToken(t *testing.T) {
 		return s
 	}
 	const full, reading, other = "the-whole-of-what-ci-may", "reading-of-what-ci-may-do", "a-token-that-is-not-known"
-	_, trusted := newBackstage(t, token(full), token(reading, identity.Read))
+	const running = "running-of-what-ci-may-do"
+	_, trusted := newBackstage(t, token(full), token(reading, identity.Read), token(running, identity.Run))
 	w := newWorld(t, trusted, func(s *Server) {
 		s.Policy = policy(identity.Rule{Who: []string{"service:default/ci"}, May: []identity.Action{identity.Run}, Parts: []string{"*"}})
 	})
@@ -128,6 +129,8 @@ func TestService_RunsWhatThePolicyGivesIt_AndNoMoreThanItsToken(t *testing.T) {
 	require.Equal(t, http.StatusCreated, made.status, made.text)
 	id := made.json(t)["id"].(string)
 	require.Equal(t, http.StatusForbidden, run(reading).status)
+	require.Equal(t, http.StatusCreated, run(running).status)
+	require.Equal(t, http.StatusForbidden, w.call(http.MethodGet, "/api/scaffolder/v2/tasks/"+id, nil, "Authorization", "Bearer "+running).status)
 	require.Equal(t, http.StatusUnauthorized, run(other).status)
 	for _, token := range []string{full, reading} {
 		got := w.call(http.MethodGet, "/api/scaffolder/v2/tasks/"+id, nil, "Authorization", "Bearer "+token)

@@ -47,7 +47,7 @@ func TestAuth_Everything_BecomesTrust(t *testing.T) {
 	require.Equal(t, []string{"acme.com"}, trust.Issuers[1].EmailDomains)
 	require.Equal(t, []string{"permission"}, trust.Plugins.Accept)
 	require.Equal(t, "service:default/ci", trust.Services[0].Subject)
-	require.Equal(t, []identity.Action{identity.Run, identity.Read}, trust.Services[0].Only)
+	require.Equal(t, []identity.Action{identity.Run, identity.Read, identity.See}, trust.Services[0].Only)
 	require.Equal(t, "service:default/nightly", trust.Services[1].Subject)
 	_, err = identity.NewVerifier(http.DefaultClient, trust)
 	require.NoError(t, err)
@@ -112,4 +112,27 @@ func TestAuth_Policy_AllItsProblems(t *testing.T) {
 	policy, err = Auth{}.Rules()
 	require.NoError(t, err)
 	require.True(t, policy.AllowsSome(person, identity.Run))
+}
+
+func TestAuth_ExampleOfTheDocs_IsGood(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/security.md")
+	require.NoError(t, err)
+	example := func(head string) string {
+		_, rest, found := strings.Cut(string(raw), "```yaml\n# "+head+"\n")
+		require.True(t, found, head)
+		text, _, _ := strings.Cut(rest, "```")
+		return text
+	}
+	c, err := load(t, withAuth(strings.TrimPrefix(example("auth of server.yaml"), "auth:\n")), Server)
+	require.NoError(t, err)
+	trust, err := c.Auth.Trust(func(string, string, string) (secrets.Secret, error) {
+		return secrets.New("a-token-that-nobody-guesses"), nil
+	})
+	require.NoError(t, err)
+	_, err = identity.NewVerifier(http.DefaultClient, trust)
+	require.NoError(t, err)
+	rules, problems := identity.ParseRules("policy.yaml", []byte(example("policy.yaml")))
+	require.Empty(t, problems)
+	require.Len(t, rules, 5)
 }

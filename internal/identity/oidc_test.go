@@ -142,7 +142,7 @@ func TestVerifier_ServiceToken_ByItsHashAlone(t *testing.T) {
 	require.NoError(t, err)
 	p, err := v.Verify(t.Context(), text)
 	require.NoError(t, err)
-	require.Equal(t, Principal{Ref: "service:default/ci", Kind: Service, Only: []Action{Run}}, p)
+	require.Equal(t, Principal{Ref: "service:default/ci", Kind: Service, Only: []Action{Run, See}}, p)
 	for _, wrong := range []string{sum, text + "x", text[1:], strings.ToUpper(text), ""} {
 		_, err := v.Verify(t.Context(), wrong)
 		require.ErrorIs(t, err, fault.Unauthenticated)

@@ -78,12 +78,18 @@ func NewPolicy(admin, auditor []string, rules []Rule) Policy {
 		{Who: admin, May: []Action{See, Run, DryRun, Read, Cancel, Retry, Audit, Manage}, Parts: []string{"*"}},
 	}
 	p := Policy{admin: admin, auditor: auditor, rules: append(builtin, rules...)}
-	for i, r := range p.rules {
-		if slices.Contains(r.May, Run) || slices.Contains(r.May, DryRun) { // which nobody could who doesn't see it
-			p.rules[i].May = append(slices.Clone(r.May), See)
-		}
+	for i := range p.rules {
+		p.rules[i].May = withSight(p.rules[i].May)
 	}
 	return p
+}
+
+// withSight adds seeing a template to running it, which nobody could who doesn't see it.
+func withSight(may []Action) []Action {
+	if slices.Contains(may, Run) || slices.Contains(may, DryRun) {
+		return append(slices.Clone(may), See)
+	}
+	return may
 }
 
 // OpenToEveryone are the rules where no policy file is: everybody sees and runs every template, whole.

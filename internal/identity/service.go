@@ -20,7 +20,7 @@ type ServiceToken struct {
 
 // NewServiceToken takes the SHA-256 of the token, in hex: printf %s "$TOKEN" | sha256sum.
 func NewServiceToken(subject, sum string, only []Action) (ServiceToken, error) {
-	t := ServiceToken{Subject: subject, Only: only}
+	t := ServiceToken{Subject: subject, Only: withSight(only)}
 	raw, err := hex.DecodeString(sum)
 	if err != nil || len(raw) != sha256.Size {
 		return t, fmt.Errorf("the token of %s must be given as a SHA-256 sum: 64 hex digits", subject)
