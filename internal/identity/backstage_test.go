@@ -294,6 +294,17 @@ func TestVerifier_NoOwnershipInTheToken_UserinfoAskedOnce(t *testing.T) {
 	require.EqualValues(t, 1, b.userinfo.Load(), "the token says it")
 }
 
+func TestVerifier_BackstageBehindAnotherAddress_UserinfoAskedWhereTheKeysAre(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t)
+	b.owns = []string{"group:default/payments"}
+	v, err := NewVerifier(b.Client(), Trust{Issuers: []Issuer{{URL: "https://portal.example/api/auth", JWKS: b.issuer() + "/.well-known/jwks.json", Audience: "backstage"}}})
+	require.NoError(t, err)
+	p, err := v.Verify(t.Context(), b.userToken(t, set("iss", "https://portal.example/api/auth")))
+	require.NoError(t, err)
+	require.Equal(t, b.owns, p.Groups)
+}
+
 func TestVerifier_UserinfoCantBeHad_GroupsAreNotKnown(t *testing.T) {
 	t.Parallel()
 	b := newBackend(t)

@@ -47,7 +47,7 @@ func (i *Issuer) complete() error {
 	}
 	switch i.Type {
 	case Backstage:
-		def(&i.JWKS, strings.TrimSuffix(i.URL, "/")+"/.well-known/jwks.json")
+		def(&i.JWKS, strings.TrimSuffix(i.URL, "/")+backstageKeys)
 	case OIDC:
 		def(&i.UserClaim, "sub")
 		def(&i.UserRef, "user:default/{value}")
@@ -60,6 +60,18 @@ func (i *Issuer) complete() error {
 		return fmt.Errorf("issuer %q is of an unknown type %q", i.URL, i.Type)
 	}
 	return nil
+}
+
+// backstageKeys is where a Backstage auth backend has its keys.
+const backstageKeys = "/.well-known/jwks.json"
+
+// authBase is where a Backstage auth backend can be reached: there where its keys are, which need not be the public
+// address that its tokens name.
+func (i *Issuer) authBase() string {
+	if base, ok := strings.CutSuffix(i.JWKS, backstageKeys); ok {
+		return base
+	}
+	return strings.TrimSuffix(i.URL, "/")
 }
 
 // CheckRefTemplate reports a template that could not give a ref of one of the kinds. {value} stands for

@@ -86,7 +86,7 @@ func NewVerifier(client *http.Client, trust Trust) (*Verifier, error) {
 			t.keys = discoveredKeySet(client, i.URL)
 		}
 		if i.Type == Backstage {
-			t.userinfo = newUserinfo(client, i.URL)
+			t.userinfo = newUserinfo(client, i.authBase())
 		}
 		v.issuers[i.URL] = t
 	}

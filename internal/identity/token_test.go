@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -176,6 +177,43 @@ func TestVerifier_RotatedKey_FetchedOncePerWhile(t *testing.T) {
 	now = now.Add(keysLive + time.Second)
 	v.now = func() time.Time { return now.Add(-keysLive) } // the tokens' own life is not what is tested
 	require.NoError(t, check(old))
+}
+
+func TestVerifier_IssuerAway_KnownKeysStayInUse(t *testing.T) {
+	t.Parallel()
+	key := newKey(t, "k1")
+	a := newAuthority(t, key)
+	v, err := NewVerifier(a.Client(), trusting(a.URL))
+	require.NoError(t, err)
+	check := func(key jose.JSONWebKey) error {
+		_, err := v.Verify(t.Context(), sign(t, key, jose.ES256, userTokenType, claimsOf(a.URL)))
+		return err
+	}
+	require.NoError(t, check(key))
+	a.Close()
+	v.now = func() time.Time { return time.Now().Add(refreshEvery) }
+	require.NoError(t, check(key))
+	require.ErrorIs(t, check(newKey(t, "k2")), fault.Unavailable, "it may be a new one")
+	require.NoError(t, check(key))
+}
+
+func TestVerifier_WithdrawnKey_EndsAfterAnHour(t *testing.T) {
+	t.Parallel()
+	withdrawn, fresh := newKey(t, "old"), newKey(t, "fresh")
+	a := newAuthority(t, withdrawn)
+	v, err := NewVerifier(a.Client(), trusting(a.URL))
+	require.NoError(t, err)
+	var later time.Duration
+	v.now = func() time.Time { return time.Now().Add(later) }
+	check := func() error {
+		_, err := v.Verify(t.Context(), sign(t, withdrawn, jose.ES256, userTokenType, claimsOf(a.URL, set("exp", time.Now().Add(9*time.Hour).Unix()))))
+		return err
+	}
+	require.NoError(t, check())
+	a.publish(fresh)
+	require.NoError(t, check(), "nobody is asked at each request")
+	later = keysLive + time.Second
+	require.Eventually(t, func() bool { return errors.Is(check(), fault.Unauthenticated) }, 10*time.Second, time.Millisecond, "it is asked behind the first")
 }
 
 func TestVerifier_IssuerDown_Unavailable(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -35,8 +34,8 @@ type ownershipAnswer struct {
 	until time.Time
 }
 
-func newUserinfo(client *http.Client, issuer string) *userinfo {
-	return &userinfo{client: client, url: strings.TrimSuffix(issuer, "/") + "/v1/userinfo", answers: map[[sha256.Size]byte]*ownershipAnswer{}}
+func newUserinfo(client *http.Client, authBase string) *userinfo {
+	return &userinfo{client: client, url: authBase + "/v1/userinfo", answers: map[[sha256.Size]byte]*ownershipAnswer{}}
 }
 
 // ownership gives the refs, or nil if they can't be had: then the directory has to be asked. An answer counts
