@@ -264,3 +264,27 @@ spec:
 	require.Equal(t, fault.Denied.Status(), got.status, got.text)
 	require.Equal(t, http.StatusCreated, w.as(adam, http.MethodPost, "/api/scaffolder/v2/tasks", map[string]any{"templateRef": "graph", "values": map[string]any{}}).status)
 }
+
+func TestPolicy_WhoMayNotRunATemplateAnyMore_MayNotRetry(t *testing.T) {
+	t.Parallel()
+	w := ruled(t, `
+rules:
+  - {who: [everyone], may: [see]}
+  - {who: [owner-of-template], may: [run, retry]}
+`)
+	retry := func(who, by, template string) int {
+		id := newID()
+		_, err := w.store.CreateTask(t.Context(), store.NewTask{
+			ID: id, TemplateRef: "template:default/" + template, Owner: "group:default/leads", CreatedBy: by, Spec: []byte("{}"), Run: []byte("{}"), Digest: "d",
+		})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusConflict, w.as(adam, http.MethodPost, "/api/scaffolder/v2/tasks/"+id+"/retry", nil).status, "it has not ended")
+		require.NoError(t, w.store.Complete(t.Context(), id, 0, store.StatusFailed, "", nil, nil))
+		return w.as(who, http.MethodPost, "/api/scaffolder/v2/tasks/"+id+"/retry", nil).status
+	}
+	require.Equal(t, http.StatusForbidden, retry(eve, eve, "public"))
+	require.Equal(t, http.StatusForbidden, retry(eve, rosa, "public"))
+	require.Equal(t, http.StatusForbidden, retry(ben, rosa, "public"), "he owns the run's template as it was, and not as it is")
+	require.Equal(t, http.StatusCreated, retry(adam, rosa, "public"))
+	require.Equal(t, http.StatusNotFound, retry(adam, rosa, "withdrawn"))
+}
