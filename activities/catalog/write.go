@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"io/fs"
+	"strconv"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/expr"
@@ -60,6 +61,11 @@ func marked(entity *expr.Object, template string) (*expr.Object, error) {
 		}
 		before, _ := metadata.Get("annotations")
 		annotations, _ := before.(*expr.Object)
+		if list, isList := before.([]any); isList { // spread as JavaScript does
+			for i, v := range list {
+				annotations = annotations.With(strconv.Itoa(i), v)
+			}
+		}
 		metadata = metadata.With("annotations", annotations.With(sourceTemplate, template))
 	}
 	if metadata == nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"strings"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -62,7 +61,7 @@ func Plain(o Options) activities.Action {
 
 func (o Options) plain(ctx context.Context, call *activities.Call, in PlainInput) error {
 	call.Log("Fetching plain content from remote URL")
-	target, err := within(call, in.TargetPath)
+	target, err := call.Path(in.TargetPath)
 	if err != nil {
 		return err
 	}
@@ -110,7 +109,7 @@ func PlainFile(o Options) activities.Action {
 		Workspace: plan.Writes, PathInputs: targetFile, WhyNoUndo: whyNoUndo, RunsDry: true,
 		Do: func(ctx context.Context, call *activities.Call, in PlainFileInput) (Nothing, error) {
 			call.Log("Fetching plain content from remote URL")
-			target, err := within(call, in.TargetPath)
+			target, err := call.Path(in.TargetPath)
 			if err != nil {
 				return Nothing{}, err
 			}
@@ -121,24 +120,6 @@ func PlainFile(o Options) activities.Action {
 			return Nothing{}, call.Files.WriteFile(target, f.content, f.mode)
 		},
 	})
-}
-
-// within checks a path in the workspace and gives it relative to it; nothing means all of it. An absolute one counts if it begins as outputs
-// show the workspace.
-func within(call *activities.Call, target string) (string, error) {
-	if path.IsAbs(target) {
-		root := strings.TrimSuffix(call.Root, "/")
-		below, ok := strings.CutPrefix(path.Clean(target), root)
-		if root == "" || !ok || below != "" && below[0] != '/' {
-			return "", outside()
-		}
-		target = strings.TrimPrefix(below, "/")
-	}
-	clean := path.Clean(target) // "" becomes "."
-	if strings.HasPrefix(clean, "..") {
-		return "", outside()
-	}
-	return clean, nil
 }
 
 // there reports whether a name leads to anything. A link counts by what it leads to.

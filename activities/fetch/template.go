@@ -69,7 +69,7 @@ func Template(o Options) activities.Action {
 }
 
 func (o Options) template(ctx context.Context, call *activities.Call, in TemplateInput) error {
-	target, err := within(call, in.TargetPath)
+	target, err := call.Path(in.TargetPath)
 	if err != nil {
 		return err
 	}
@@ -141,9 +141,9 @@ func (t skeleton) entry(ctx context.Context, f found) error {
 	location, contents := f.location(), !t.verbatim.match(f)
 	named := location
 	if t.extension != "" {
-		contents = !f.IsDir() && extensionOf(f.Name()) == t.extension
-		if contents {
-			named = strings.TrimSuffix(named, t.extension)
+		contents = extensionOf(f.Name()) == t.extension
+		if contents { // of a folder Backstage cuts the slash with it, and leaves the dot
+			named = named[:len(named)-len(t.extension)]
 		}
 	}
 	to, err := t.render(ctx, location, named)

@@ -48,7 +48,7 @@ func TemplateFile(o Options) activities.Action {
 }
 
 func (o Options) templateFile(ctx context.Context, call *activities.Call, in TemplateFileInput) error {
-	target, err := within(call, in.TargetPath)
+	target, err := call.Path(in.TargetPath)
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/glob"
 )
 
@@ -22,7 +24,8 @@ func remove(ctx context.Context, call *activities.Call, in DeleteInput) (Nothing
 			return Nothing{}, err
 		}
 		for _, name := range names {
-			if err := call.Files.Remove(name); err != nil {
+			// One that is gone was deleted under another name.
+			if err := call.Files.Remove(name); err != nil && !errors.Is(err, fault.NotFound) {
 				call.LogAt(activities.LogError, "Failed to delete file", nil)
 				return Nothing{}, err
 			}
@@ -32,9 +35,8 @@ func remove(ctx context.Context, call *activities.Call, in DeleteInput) (Nothing
 	return Nothing{}, nil
 }
 
-// matches gives the files that a pattern selects, in order. Links to files are files. A link to a folder is
-// followed where the pattern names it, and not where it merely lies in a folder that is gone through: what is
-// behind it has a name of its own.
+// matches gives the files that a pattern selects, in order. Links are followed, as globby does, though not back
+// into a folder that the way there leads through: what is in it has a shorter name.
 func matches(ctx context.Context, files fs.FS, pattern string) ([]string, error) {
 	if info, err := fs.Stat(files, pattern); err == nil && info.IsDir() {
 		pattern = path.Join(pattern, "**")
@@ -43,22 +45,51 @@ func matches(ctx context.Context, files fs.FS, pattern string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	err = fs.WalkDir(files, plainPart(pattern), func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid): // nothing can be there
-			return nil
-		case err != nil:
-			return err
-		case d.IsDir() || !selected.Match(name):
-			return ctx.Err()
-		}
-		if info, err := fs.Stat(files, name); err == nil && !info.IsDir() {
-			names = append(names, name)
+	s := search{files: files, selected: selected}
+	err = s.look(ctx, plainPart(pattern), nil)
+	return s.names, err
+}
+
+type search struct {
+	files    fs.FS
+	selected glob.Pattern
+	names    []string
+	seen     int
+}
+
+func (s *search) look(ctx context.Context, name string, through []any) error {
+	info, err := fs.Stat(s.files, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid): // nothing can be there
+		return nil
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return fault.Wrap(fault.Unavailable, ctx.Err(), "there was no time to look for all files")
+	}
+	if s.seen++; s.seen > maxListed {
+		return fault.New(fault.Invalid, "fs:delete looks at %d files and folders at most, and links lead to more", maxListed)
+	}
+	if !info.IsDir() {
+		if s.selected.Match(name) {
+			s.names = append(s.names, name)
 		}
 		return nil
-	})
-	return names, err
+	}
+	if slices.Contains(through, info.Sys()) {
+		return nil
+	}
+	entries, err := fs.ReadDir(s.files, name)
+	if err != nil {
+		return err
+	}
+	through = append(through, info.Sys())
+	for _, e := range entries {
+		if err := s.look(ctx, path.Join(name, e.Name()), through); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plainPart is the longest path at the front of a pattern that stands for nothing but itself.
