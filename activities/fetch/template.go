@@ -155,7 +155,7 @@ func (t skeleton) entry(ctx context.Context, f found) error {
 		return nil
 	}
 	clean := path.Clean(to)
-	if clean == ".." || strings.HasPrefix(clean, "../") || strings.Contains(clean, `\`) {
+	if strings.HasPrefix(clean, "..") || strings.Contains(clean, `\`) {
 		return fault.New(fault.Denied, "the name of %s renders to %q, which leaves the target folder", location, to)
 	}
 	to = path.Join(t.target, clean)
