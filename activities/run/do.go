@@ -188,7 +188,7 @@ func (r *Runner) prepare(ctx context.Context, action activities.Action, in activ
 		return nil, err
 	}
 	c := &calling{runner: r, in: in, prefix: prefix, said: map[string]int{}}
-	if c.input, c.hide, err = r.reveal(ctx, in); err != nil {
+	if c.input, c.hide, err = r.reveal(ctx, in, prefix != ""); err != nil {
 		return nil, err
 	}
 	c.call = &activities.Call{

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
 )
 
 // What a step remembers lasts through a retry of its task, unless the step was undone in between.
@@ -70,4 +71,25 @@ type askedFor []string
 func (a *askedFor) Get(_ context.Context, task string) (map[string]string, error) {
 	*a = append(*a, task)
 	return map[string]string{}, nil
+}
+
+// A lease outlives its run, whose secrets end with it.
+func TestUndo_SecretsAreGone_IsUndoneWithoutThem(t *testing.T) {
+	t.Parallel()
+	var seen thing
+	b := newBench(t, forgotten{}, maker(echo, func(s *activities.Spec[thing, thing]) {
+		s.Undo = func(_ context.Context, _ *activities.Call, in, _ thing, _ string) error { seen = in; return nil }
+	}))
+	in := invocation(`{"name":{"$gildway:secret":{"source":"${{ secrets.PASS }}"}}}`)
+	in.Run.Secrets = true
+	_, err := b.Do(t.Context(), "test:make", in)
+	require.Equal(t, fault.NotFound, fault.Unseal(err).Kind, "what needs them is not done without them")
+	require.NoError(t, b.Undo(t.Context(), "test:make", activities.UndoInvocation{Invocation: in, Why: "the lease ended"}))
+	require.Equal(t, thing{}, seen)
+}
+
+type forgotten struct{}
+
+func (forgotten) Get(context.Context, string) (map[string]string, error) {
+	return nil, fault.New(fault.NotFound, "the secrets of this run are no longer kept")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/gildway/gildway/activities"
@@ -117,12 +118,17 @@ func escape(v any) any {
 }
 
 // reveal evaluates the expressions that were held back for their secrets, and says what must not be shown of a call.
-func (r *Runner) reveal(ctx context.Context, in activities.Invocation) (json.RawMessage, redactor, error) {
+// An undo can come when the run has ended, and its secrets with it; then it sees none.
+func (r *Runner) reveal(ctx context.Context, in activities.Invocation, undo bool) (json.RawMessage, redactor, error) {
 	marked := bytes.Contains(in.Input, []byte(markPrefix))
 	secrets := &expr.Object{}
 	if marked || in.Run.Secrets {
 		var err error
-		if secrets, err = r.secretsOf(ctx, in.Run); err != nil {
+		secrets, err = r.secretsOf(ctx, in.Run)
+		if undo && errors.Is(err, fault.NotFound) {
+			secrets, err = &expr.Object{}, nil
+		}
+		if err != nil {
 			return nil, redactor{}, err
 		}
 	}
