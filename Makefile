@@ -30,6 +30,7 @@ dev: build ## the local stack, in the foreground, until Ctrl-C
 
 test: build ## unit, integration (real Temporal, Vault, Postgres) and end-to-end tests
 	@$(BIN) dev prepare
+	@command -v npm >/dev/null || { echo "installing Node, for the tests with Backstage's own client"; apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; }
 	@$(GO) test -timeout 20m ./...
 	@for target in FuzzParse FuzzEvaluate; do $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s ./internal/expr || exit 1; done
 

@@ -11,6 +11,13 @@ import (
 	"github.com/gildway/gildway/internal/store"
 )
 
+// What differs from the recordings on purpose, beside ids, dates and stack traces. Each is allowed for where it is compared:
+//   - The order of a step's own log lines: Backstage doesn't keep it (ordered).
+//   - What an action's and a filter's schemas say to people: the recordings leave it out, ours is our own (blanked, plain).
+//   - A long poll is answered at the first event; Backstage looks once a second and gives what has come together (longPoll).
+//   - Actions that are not here, and schemas that are others: see ourOwn and notHere.
+//   - Our working folder reads /workspaces (workdir).
+//
 // Everything that was recorded of a Backstage 4.2 is asked again, in the order and the state of then, and answered
 // alike but for ids, dates and stack traces. See also TestDryRun_Recordings_AreReproduced.
 func TestRecordings_TheWholeSession_IsAnsweredAlike(t *testing.T) {

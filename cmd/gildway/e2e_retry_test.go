@@ -4,11 +4,13 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gildway/gildway/internal/client"
@@ -116,6 +118,31 @@ func TestRetry_CancelledAtItsGate_AsksAgain(t *testing.T) {
 		}
 		return active == 2
 	})
+}
+
+// A starter dies after it has started an attempt and before it has noted that: the next one notes it and starts nothing.
+func TestRetry_StartedAndNotNoted_RunsOnce(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	r := s.newcomer(t, "nell").submitAccess(t, manyTokens)
+	r.gate(t)
+	require.NoError(t, r.by.CancelTask(t.Context(), r.id))
+	r.follow(t)
+	r.retry(t)
+	r.gate(t)
+	db, err := pgx.Connect(t.Context(), s.endpoints.Postgres)
+	require.NoError(t, err)
+	defer db.Close(context.WithoutCancel(t.Context()))
+	_, err = db.Exec(t.Context(), `update tasks set started_at = null where id = $1`, r.id)
+	require.NoError(t, err)
+	eventually(t, "the attempt to be noted as started", func() bool {
+		var noted bool
+		require.NoError(t, db.QueryRow(t.Context(), `select started_at is not null from tasks where id = $1`, r.id).Scan(&noted))
+		return noted
+	})
+	require.Len(t, s.search(t, "WorkflowId = '"+r.id+"'", 2), 2, "executions")
+	r.approve(t)
+	r.completes(t)
 }
 
 func TestRetry_TwoAtOnce_OneIsRefused(t *testing.T) {
