@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,4 +128,46 @@ func TestRetryTask_TemplateGone_NotFound(t *testing.T) {
 	got := w.as(rosa, http.MethodPost, retryPath(id), "{}")
 	require.Equal(t, http.StatusNotFound, got.status)
 	require.Contains(t, got.text, "Template template:default/gone not found")
+}
+
+// A task that can be started over keeps its streams open past its end, and they go on with the next attempt.
+func TestRetryTask_StartOver_StreamGoesOnWithTheNewAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := newID()
+	run, err := json.Marshal(plan.Run{Task: id})
+	require.NoError(t, err)
+	_, err = w.store.CreateTask(t.Context(), store.NewTask{
+		ID: id, TemplateRef: "template:default/noop", TemplateDigest: "sha256:0", Run: run, Digest: "d", CreatedBy: rosa,
+		Spec: json.RawMessage(`{"EXPERIMENTAL_recovery":{"EXPERIMENTAL_strategy":"startOver"}}`),
+	})
+	require.NoError(t, err)
+	require.NoError(t, w.store.Log(t.Context(), id, "1", "", "", "first"))
+	w.fail(id, 0)
+
+	lines := bufio.NewScanner(w.stream(rosa, id, "").Body)
+	next := func() string {
+		for lines.Scan() {
+			if kind, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				return kind
+			}
+		}
+		return "the end"
+	}
+	require.Equal(t, "log", next())
+	require.Equal(t, "completion", next())
+	require.Equal(t, http.StatusCreated, w.as(rosa, http.MethodPost, retryPath(id), "{}").status)
+	require.NoError(t, w.store.Log(t.Context(), id, "1@1", "", "", "again"))
+	require.Equal(t, "recovered", next())
+	require.Equal(t, "log", next())
+
+	// Who comes now sees the new attempt alone.
+	var events []struct {
+		Type string
+		Body struct{ RecoverStrategy, Message string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(w.as(rosa, http.MethodGet, "/api/scaffolder/v2/tasks/"+id+"/events", nil).text), &events))
+	require.Len(t, events, 2)
+	require.Equal(t, "startOver", events[0].Body.RecoverStrategy)
+	require.Equal(t, "again", events[1].Body.Message)
 }
