@@ -26,7 +26,8 @@ const (
 )
 
 func (h handlers) PermissionsMetadata(context.Context, PermissionsMetadataRequestObject) (PermissionsMetadataResponseObject, error) {
-	return document(permissionsMetadata), nil
+	compact, err := plainJSON(json.RawMessage(permissionsMetadata))
+	return document(compact), err
 }
 
 func (d document) VisitPermissionsMetadataResponse(w http.ResponseWriter) error { return d.write(w) }

@@ -115,6 +115,7 @@ func TestPermissionEndpoints_AnswerAsBackstageDoes(t *testing.T) {
 			}
 			got := w.call(c.Request.Method, c.Request.Path, body, "Authorization", "Bearer "+token)
 			require.Equal(t, c.Response.Status, got.status, got.text)
+			require.Equal(t, backstageJSON, got.header.Get("Content-Type"))
 			want := string(c.Response.Body)
 			switch {
 			case c.Name == "metadata":
