@@ -30,6 +30,7 @@ import (
 	"github.com/gildway/gildway/internal/secrets"
 	"github.com/gildway/gildway/internal/store"
 	"github.com/gildway/gildway/internal/store/pgtest"
+	"github.com/gildway/gildway/internal/templatesource"
 	"github.com/gildway/gildway/templates"
 )
 
@@ -230,7 +231,7 @@ spec:
 	versions, problems := templates.LoadFS(files, func(string) string { return "file:///templates/noop/template.yaml" }, actions)
 	require.Empty(t, problems)
 	require.Len(t, versions, 1)
-	return fakeLibrary{versions[0]}
+	return versions
 }
 
 func testActions() []plan.Action {
@@ -243,10 +244,26 @@ func testActions() []plan.Action {
 	}
 }
 
-type fakeLibrary struct{ only *templates.Version }
+// fakeLibrary are templates that come from nowhere and stay as they are.
+type fakeLibrary []*templates.Version
 
-func (f fakeLibrary) Get(ref string) (*templates.Version, bool) { return f.only, ref == f.only.Ref }
-func (f fakeLibrary) List() []*templates.Version                { return []*templates.Version{f.only} }
+func (f fakeLibrary) Get(ref string) (*templates.Version, bool) {
+	at := slices.IndexFunc(f, func(v *templates.Version) bool { return v.Ref == ref })
+	if at < 0 {
+		return nil, false
+	}
+	return f[at], true
+}
+
+func (f fakeLibrary) Refresh(context.Context) error { return nil }
+
+func (f fakeLibrary) View() *templatesource.View {
+	view := &templatesource.View{Sources: []templatesource.SourceState{{Name: "golden", Templates: len(f)}}}
+	for _, v := range f {
+		view.Entries = append(view.Entries, templatesource.Entry{Source: "golden", Place: v.Name + "/template.yaml", Ref: v.Ref, Version: v, Current: true})
+	}
+	return view
+}
 
 // fakeEngine remembers what it was asked and answers what it was told to.
 type fakeEngine struct {

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,25 +10,6 @@ import (
 	"github.com/gildway/gildway/internal/store"
 	"github.com/gildway/gildway/templates"
 )
-
-func (h handlers) ListTemplates(ctx context.Context, _ ListTemplatesRequestObject) (ListTemplatesResponseObject, error) {
-	caller := callerOf(ctx)
-	list := ListTemplates200JSONResponse{Items: []TemplateSummary{}}
-	for _, v := range h.Templates.List() {
-		if seen, err := h.sees(ctx, &caller, v); err != nil {
-			return nil, err
-		} else if !seen {
-			continue
-		}
-		t := v.Template
-		list.Items = append(list.Items, TemplateSummary{
-			Ref: v.Ref, Name: v.Name, Title: t.Title, Description: t.Description, Owner: t.Owner, Type: t.Type,
-			ApiVersion: t.APIVersion, Digest: v.Digest, Execution: string(v.Plan.Execution), Steps: len(v.Plan.Steps),
-		})
-	}
-	slices.SortFunc(list.Items, func(a, b TemplateSummary) int { return strings.Compare(a.Ref, b.Ref) })
-	return list, nil
-}
 
 func (h handlers) GetTaskGraph(ctx context.Context, r GetTaskGraphRequestObject) (GetTaskGraphResponseObject, error) {
 	task := askedIn(ctx).task

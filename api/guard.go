@@ -34,17 +34,18 @@ type enforcer func(s *Server, c echo.Context, a *asked) error
 
 // permissions are all that the document may ask for. What is not here can't be served.
 var permissions = map[string]enforcer{
-	"public":          nil,
-	"signed-in":       func(*Server, echo.Context, *asked) error { return nil },
-	"run":             onSome(identity.Run),
-	"dry-run":         onSome(identity.DryRun),
-	"task:read":       onTask(identity.Read),
-	"task:cancel":     onTask(identity.Cancel),
-	"task:retry":      onTask(identity.Retry),
-	"task:collect":    onTask(identity.Collect),
-	"approval:read":   (*Server).mayReadApproval,
-	"approval:decide": (*Server).mayDecide,
-	"conditions":      (*Server).mayApplyConditions,
+	"public":           nil,
+	"signed-in":        func(*Server, echo.Context, *asked) error { return nil },
+	"run":              onSome(identity.Run),
+	"dry-run":          onSome(identity.DryRun),
+	"task:read":        onTask(identity.Read),
+	"task:cancel":      onTask(identity.Cancel),
+	"task:retry":       onTask(identity.Retry),
+	"task:collect":     onTask(identity.Collect),
+	"approval:read":    (*Server).mayReadApproval,
+	"approval:decide":  (*Server).mayDecide,
+	"conditions":       (*Server).mayApplyConditions,
+	"templates:manage": onSome(identity.Manage),
 }
 
 // guard authenticates, asks for the operation's permission, and checks the request against the

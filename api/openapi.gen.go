@@ -385,23 +385,154 @@ type TaskList struct {
 	TotalTasks int    `json:"totalTasks"`
 }
 
+// TemplateDetail defines model for TemplateDetail.
+type TemplateDetail struct {
+	ApiVersion string `json:"apiVersion,omitempty"`
+
+	// BaseUrl Where the version that is run lies
+	BaseUrl     string `json:"baseUrl,omitempty"`
+	Description string `json:"description,omitempty"`
+
+	// Digest Of the version that is run
+	Digest    string `json:"digest,omitempty"`
+	Execution string `json:"execution,omitempty"`
+	Name      string `json:"name"`
+	Owner     string `json:"owner,omitempty"`
+
+	// Place Where in the source
+	Place string `json:"place"`
+
+	// Problems For the template's owners, auditors and those who manage templates; empty for others
+	Problems []TemplateProblem `json:"problems"`
+	Ref      string            `json:"ref"`
+
+	// RefreshedAt When the source was last read
+	RefreshedAt string `json:"refreshedAt,omitempty"`
+
+	// Refusals How many problems keep out what the source has
+	Refusals int    `json:"refusals"`
+	Source   string `json:"source"`
+
+	// State current: what the source has can be run. outdated: it can't, and an older version is run. refused: it can't, and there is no older version.
+	State    string `json:"state"`
+	Steps    int    `json:"steps,omitempty"`
+	Title    string `json:"title,omitempty"`
+	Type     string `json:"type,omitempty"`
+	Warnings int    `json:"warnings"`
+}
+
+// TemplateGraph defines model for TemplateGraph.
+type TemplateGraph struct {
+	Digest    string         `json:"digest"`
+	Edges     []GraphEdge    `json:"edges"`
+	Execution string         `json:"execution"`
+	Parallel  int            `json:"parallel"`
+	Steps     []TemplateStep `json:"steps"`
+	Template  string         `json:"template"`
+}
+
 // TemplateList defines model for TemplateList.
 type TemplateList struct {
 	Items []TemplateSummary `json:"items"`
+	Next  string            `json:"next,omitempty"`
+}
+
+// TemplateProblem defines model for TemplateProblem.
+type TemplateProblem struct {
+	Column int    `json:"column,omitempty"`
+	File   string `json:"file,omitempty"`
+
+	// Fix What to write instead
+	Fix     string `json:"fix,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Message string `json:"message"`
+
+	// Path The place in the document, e.g. spec.steps[2].input.url
+	Path     string `json:"path,omitempty"`
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+}
+
+// TemplateSourceList defines model for TemplateSourceList.
+type TemplateSourceList struct {
+	Items []TemplateSourceState `json:"items"`
+}
+
+// TemplateSourceState defines model for TemplateSourceState.
+type TemplateSourceState struct {
+	Name     string            `json:"name"`
+	Problems []TemplateProblem `json:"problems"`
+
+	// ReadAt The last time that it could be read
+	ReadAt string `json:"readAt,omitempty"`
+
+	// Templates How many of its templates can be run
+	Templates int `json:"templates"`
+}
+
+// TemplateStep defines model for TemplateStep.
+type TemplateStep struct {
+	Action string   `json:"action"`
+	Branch string   `json:"branch,omitempty"`
+	Id     string   `json:"id"`
+	Kind   string   `json:"kind"`
+	Line   int      `json:"line,omitempty"`
+	Name   string   `json:"name"`
+	Needs  []string `json:"needs"`
+
+	// Switch The switch that the step is in a branch of
+	Switch string `json:"switch,omitempty"`
 }
 
 // TemplateSummary defines model for TemplateSummary.
 type TemplateSummary struct {
-	ApiVersion  string `json:"apiVersion"`
+	ApiVersion  string `json:"apiVersion,omitempty"`
 	Description string `json:"description,omitempty"`
+
+	// Digest Of the version that is run
+	Digest    string `json:"digest,omitempty"`
+	Execution string `json:"execution,omitempty"`
+	Name      string `json:"name"`
+	Owner     string `json:"owner,omitempty"`
+	Ref       string `json:"ref"`
+
+	// RefreshedAt When the source was last read
+	RefreshedAt string `json:"refreshedAt,omitempty"`
+
+	// Refusals How many problems keep out what the source has
+	Refusals int    `json:"refusals"`
+	Source   string `json:"source"`
+
+	// State current: what the source has can be run. outdated: it can't, and an older version is run. refused: it can't, and there is no older version.
+	State    string `json:"state"`
+	Steps    int    `json:"steps,omitempty"`
+	Title    string `json:"title,omitempty"`
+	Type     string `json:"type,omitempty"`
+	Warnings int    `json:"warnings"`
+}
+
+// TemplateVersion defines model for TemplateVersion.
+type TemplateVersion struct {
+	// Author Of that commit
+	Author      string `json:"author,omitempty"`
+	CommittedAt string `json:"committedAt,omitempty"`
+	Current     bool   `json:"current"`
 	Digest      string `json:"digest"`
-	Execution   string `json:"execution"`
-	Name        string `json:"name"`
-	Owner       string `json:"owner,omitempty"`
-	Ref         string `json:"ref"`
-	Steps       int    `json:"steps"`
-	Title       string `json:"title,omitempty"`
-	Type        string `json:"type,omitempty"`
+
+	// LoadedAt When it was first seen
+	LoadedAt string `json:"loadedAt"`
+
+	// Revision The commit that it was first seen at
+	Revision string `json:"revision,omitempty"`
+
+	// Source The source that had it first
+	Source string `json:"source,omitempty"`
+}
+
+// TemplateVersionList defines model for TemplateVersionList.
+type TemplateVersionList struct {
+	Items []TemplateVersion `json:"items"`
+	Next  string            `json:"next,omitempty"`
 }
 
 // UploadedFile defines model for UploadedFile.
@@ -434,6 +565,12 @@ type Limit = int
 // TaskId defines model for taskId.
 type TaskId = string
 
+// TemplateName defines model for templateName.
+type TemplateName = string
+
+// TemplateNamespace defines model for templateNamespace.
+type TemplateNamespace = string
+
 // ListAccessParams defines parameters for ListAccess.
 type ListAccessParams struct {
 	Task  string `form:"task,omitempty" json:"task,omitempty"`
@@ -457,6 +594,30 @@ type ListApprovalsParams struct {
 // GetTaskGraphParams defines parameters for GetTaskGraph.
 type GetTaskGraphParams struct {
 	Format string `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// ListTemplatesParams defines parameters for ListTemplates.
+type ListTemplatesParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetTemplateGraphParams defines parameters for GetTemplateGraph.
+type GetTemplateGraphParams struct {
+	Format string `form:"format,omitempty" json:"format,omitempty"`
+
+	// Version Digest of a version; the current one without it
+	Version string `form:"version,omitempty" json:"version,omitempty"`
+}
+
+// ListTemplateVersionsParams defines parameters for ListTemplateVersions.
+type ListTemplateVersionsParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListTasksParams defines parameters for ListTasks.
@@ -532,9 +693,24 @@ type ServerInterface interface {
 	// GetTaskGraph The steps of a task, what they wait for, and how far they are
 	// (GET /api/gildway/v1/tasks/{taskId}/graph)
 	GetTaskGraph(ctx echo.Context, taskId TaskId, params GetTaskGraphParams) error
-	// ListTemplates The templates that can be run
+	// ListTemplateSources Where templates come from, and what is wrong there that belongs to no template
+	// (GET /api/gildway/v1/template-sources)
+	ListTemplateSources(ctx echo.Context) error
+	// ListTemplates The templates that the sources have, those that can't be run too
 	// (GET /api/gildway/v1/templates)
-	ListTemplates(ctx echo.Context) error
+	ListTemplates(ctx echo.Context, params ListTemplatesParams) error
+	// RefreshTemplates Read all sources of templates now; answers when they have been read
+	// (POST /api/gildway/v1/templates/refresh)
+	RefreshTemplates(ctx echo.Context) error
+	// GetTemplate A template and everything that is wrong with it
+	// (GET /api/gildway/v1/templates/{namespace}/{name})
+	GetTemplate(ctx echo.Context, namespace TemplateNamespace, name TemplateName) error
+	// GetTemplateGraph The steps of a template, what they wait for and why
+	// (GET /api/gildway/v1/templates/{namespace}/{name}/graph)
+	GetTemplateGraph(ctx echo.Context, namespace TemplateNamespace, name TemplateName, params GetTemplateGraphParams) error
+	// ListTemplateVersions All versions of a template that ever could be run
+	// (GET /api/gildway/v1/templates/{namespace}/{name}/versions)
+	ListTemplateVersions(ctx echo.Context, namespace TemplateNamespace, name TemplateName, params ListTemplateVersionsParams) error
 	// OwnKeys The public keys of what this service signs
 	// (GET /api/scaffolder/.backstage/auth/v1/jwks.json)
 	OwnKeys(ctx echo.Context) error
@@ -759,12 +935,150 @@ func (w *ServerInterfaceWrapper) GetTaskGraph(ctx echo.Context) error {
 	return err
 }
 
+// ListTemplateSources converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTemplateSources(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTemplateSources(ctx)
+	return err
+}
+
 // ListTemplates converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTemplates(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTemplatesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListTemplates(ctx)
+	err = w.Handler.ListTemplates(ctx, params)
+	return err
+}
+
+// RefreshTemplates converts echo context to params.
+func (w *ServerInterfaceWrapper) RefreshTemplates(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RefreshTemplates(ctx)
+	return err
+}
+
+// GetTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "namespace" -------------
+	var namespace TemplateNamespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", ctx.Param("namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter namespace: %s", err))
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name TemplateName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTemplate(ctx, namespace, name)
+	return err
+}
+
+// GetTemplateGraph converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTemplateGraph(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "namespace" -------------
+	var namespace TemplateNamespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", ctx.Param("namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter namespace: %s", err))
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name TemplateName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTemplateGraphParams
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
+	// ------------- Optional query parameter "version" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "version", ctx.QueryParams(), &params.Version, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTemplateGraph(ctx, namespace, name, params)
+	return err
+}
+
+// ListTemplateVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTemplateVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "namespace" -------------
+	var namespace TemplateNamespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", ctx.Param("namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter namespace: %s", err))
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name TemplateName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTemplateVersionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTemplateVersions(ctx, namespace, name, params)
 	return err
 }
 
@@ -1150,6 +1464,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/scaffolder/.well-known/backstage/permissions/apply-conditions", wrapper.ApplyConditions, options.OperationMiddlewares["applyConditions"]...)
 	router.GET(options.BaseURL+"/api/scaffolder/.backstage/auth/v1/jwks.json", wrapper.OwnKeys, options.OperationMiddlewares["ownKeys"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/templates/refresh", wrapper.RefreshTemplates, options.OperationMiddlewares["refreshTemplates"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/templates/:namespace/:name", wrapper.GetTemplate, options.OperationMiddlewares["getTemplate"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/templates/:namespace/:name/versions", wrapper.ListTemplateVersions, options.OperationMiddlewares["listTemplateVersions"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/templates/:namespace/:name/graph", wrapper.GetTemplateGraph, options.OperationMiddlewares["getTemplateGraph"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/template-sources", wrapper.ListTemplateSources, options.OperationMiddlewares["listTemplateSources"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/dry-run", wrapper.PreviewRun, options.OperationMiddlewares["previewRun"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/collect", wrapper.CollectKeys, options.OperationMiddlewares["collectKeys"]...)
@@ -1497,7 +1816,46 @@ func (response GetTaskGraphdefaultApplicationProblemPlusJSONResponse) VisitGetTa
 	return err
 }
 
+type ListTemplateSourcesRequestObject struct {
+}
+
+type ListTemplateSourcesResponseObject interface {
+	VisitListTemplateSourcesResponse(w http.ResponseWriter) error
+}
+
+type ListTemplateSources200JSONResponse TemplateSourceList
+
+func (response ListTemplateSources200JSONResponse) VisitListTemplateSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateSourcesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTemplateSourcesdefaultApplicationProblemPlusJSONResponse) VisitListTemplateSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTemplatesRequestObject struct {
+	Params ListTemplatesParams
 }
 
 type ListTemplatesResponseObject interface {
@@ -1524,6 +1882,206 @@ type ListTemplatesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListTemplatesdefaultApplicationProblemPlusJSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefreshTemplatesRequestObject struct {
+}
+
+type RefreshTemplatesResponseObject interface {
+	VisitRefreshTemplatesResponse(w http.ResponseWriter) error
+}
+
+type RefreshTemplates200JSONResponse TemplateSourceList
+
+func (response RefreshTemplates200JSONResponse) VisitRefreshTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefreshTemplatesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RefreshTemplatesdefaultApplicationProblemPlusJSONResponse) VisitRefreshTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateRequestObject struct {
+	Namespace TemplateNamespace `json:"namespace"`
+	Name      TemplateName      `json:"name"`
+}
+
+type GetTemplateResponseObject interface {
+	VisitGetTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetTemplate200JSONResponse TemplateDetail
+
+func (response GetTemplate200JSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTemplatedefaultApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateGraphRequestObject struct {
+	Namespace TemplateNamespace `json:"namespace"`
+	Name      TemplateName      `json:"name"`
+	Params    GetTemplateGraphParams
+}
+
+type GetTemplateGraphResponseObject interface {
+	VisitGetTemplateGraphResponse(w http.ResponseWriter) error
+}
+
+type GetTemplateGraph200JSONResponse TemplateGraph
+
+func (response GetTemplateGraph200JSONResponse) VisitGetTemplateGraphResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateGraph200TextvndGraphvizResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetTemplateGraph200TextvndGraphvizResponse) VisitGetTemplateGraphResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/vnd.graphviz")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetTemplateGraph200TextvndMermaidResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetTemplateGraph200TextvndMermaidResponse) VisitGetTemplateGraphResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/vnd.mermaid")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetTemplateGraphdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTemplateGraphdefaultApplicationProblemPlusJSONResponse) VisitGetTemplateGraphResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersionsRequestObject struct {
+	Namespace TemplateNamespace `json:"namespace"`
+	Name      TemplateName      `json:"name"`
+	Params    ListTemplateVersionsParams
+}
+
+type ListTemplateVersionsResponseObject interface {
+	VisitListTemplateVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListTemplateVersions200JSONResponse TemplateVersionList
+
+func (response ListTemplateVersions200JSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTemplateVersionsdefaultApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2299,9 +2857,24 @@ type StrictServerInterface interface {
 	// GetTaskGraph The steps of a task, what they wait for, and how far they are
 	// (GET /api/gildway/v1/tasks/{taskId}/graph)
 	GetTaskGraph(ctx context.Context, request GetTaskGraphRequestObject) (GetTaskGraphResponseObject, error)
-	// ListTemplates The templates that can be run
+	// ListTemplateSources Where templates come from, and what is wrong there that belongs to no template
+	// (GET /api/gildway/v1/template-sources)
+	ListTemplateSources(ctx context.Context, request ListTemplateSourcesRequestObject) (ListTemplateSourcesResponseObject, error)
+	// ListTemplates The templates that the sources have, those that can't be run too
 	// (GET /api/gildway/v1/templates)
 	ListTemplates(ctx context.Context, request ListTemplatesRequestObject) (ListTemplatesResponseObject, error)
+	// RefreshTemplates Read all sources of templates now; answers when they have been read
+	// (POST /api/gildway/v1/templates/refresh)
+	RefreshTemplates(ctx context.Context, request RefreshTemplatesRequestObject) (RefreshTemplatesResponseObject, error)
+	// GetTemplate A template and everything that is wrong with it
+	// (GET /api/gildway/v1/templates/{namespace}/{name})
+	GetTemplate(ctx context.Context, request GetTemplateRequestObject) (GetTemplateResponseObject, error)
+	// GetTemplateGraph The steps of a template, what they wait for and why
+	// (GET /api/gildway/v1/templates/{namespace}/{name}/graph)
+	GetTemplateGraph(ctx context.Context, request GetTemplateGraphRequestObject) (GetTemplateGraphResponseObject, error)
+	// ListTemplateVersions All versions of a template that ever could be run
+	// (GET /api/gildway/v1/templates/{namespace}/{name}/versions)
+	ListTemplateVersions(ctx context.Context, request ListTemplateVersionsRequestObject) (ListTemplateVersionsResponseObject, error)
 	// OwnKeys The public keys of what this service signs
 	// (GET /api/scaffolder/.backstage/auth/v1/jwks.json)
 	OwnKeys(ctx context.Context, request OwnKeysRequestObject) (OwnKeysResponseObject, error)
@@ -2593,9 +3166,34 @@ func (sh *strictHandler) GetTaskGraph(ctx echo.Context, taskId TaskId, params Ge
 	return nil
 }
 
+// ListTemplateSources operation middleware
+func (sh *strictHandler) ListTemplateSources(ctx echo.Context) error {
+	var request ListTemplateSourcesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTemplateSources(ctx.Request().Context(), request.(ListTemplateSourcesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTemplateSources")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTemplateSourcesResponseObject); ok {
+		return validResponse.VisitListTemplateSourcesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListTemplates operation middleware
-func (sh *strictHandler) ListTemplates(ctx echo.Context) error {
+func (sh *strictHandler) ListTemplates(ctx echo.Context, params ListTemplatesParams) error {
 	var request ListTemplatesRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListTemplates(ctx.Request().Context(), request.(ListTemplatesRequestObject))
@@ -2610,6 +3208,109 @@ func (sh *strictHandler) ListTemplates(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListTemplatesResponseObject); ok {
 		return validResponse.VisitListTemplatesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RefreshTemplates operation middleware
+func (sh *strictHandler) RefreshTemplates(ctx echo.Context) error {
+	var request RefreshTemplatesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefreshTemplates(ctx.Request().Context(), request.(RefreshTemplatesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefreshTemplates")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RefreshTemplatesResponseObject); ok {
+		return validResponse.VisitRefreshTemplatesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTemplate operation middleware
+func (sh *strictHandler) GetTemplate(ctx echo.Context, namespace TemplateNamespace, name TemplateName) error {
+	var request GetTemplateRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTemplate(ctx.Request().Context(), request.(GetTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTemplateResponseObject); ok {
+		return validResponse.VisitGetTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTemplateGraph operation middleware
+func (sh *strictHandler) GetTemplateGraph(ctx echo.Context, namespace TemplateNamespace, name TemplateName, params GetTemplateGraphParams) error {
+	var request GetTemplateGraphRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTemplateGraph(ctx.Request().Context(), request.(GetTemplateGraphRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTemplateGraph")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTemplateGraphResponseObject); ok {
+		return validResponse.VisitGetTemplateGraphResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTemplateVersions operation middleware
+func (sh *strictHandler) ListTemplateVersions(ctx echo.Context, namespace TemplateNamespace, name TemplateName, params ListTemplateVersionsParams) error {
+	var request ListTemplateVersionsRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTemplateVersions(ctx.Request().Context(), request.(ListTemplateVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTemplateVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTemplateVersionsResponseObject); ok {
+		return validResponse.VisitListTemplateVersionsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -3199,90 +3900,106 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F17b9w4kv8qhO6AucXJbucxe1j7L082mfFOZhLY3g0OGQOhpepuTkuklqRa6TX6ux/4kqgW1VLbamcO",
-	"2H8CO6LIYlWxHr8qyg9RwvKCUaBSROcPUYE5zkEC17/huQSufkhBJJwUkjAanUcfaLZBsFbvoIrIJcJo",
-	"wQFL4IikURwRNeifJfBNFEcU5xCd26niSCRLyLGac854jmV0HhEq//w6iiO5KcD8Cgvg0XYbR7goOFvj",
-	"7CpVb+h5CyyX3rTNgDji8M+ScEijc8lL8NeyUwvJCV3omZOSCxbY2+0S0BcKX+UXxOZILgEVeAHoHuaM",
-	"Q8/e7Fz7F8xITmS9i50ZzEN/ghTmuMxkdP7i7CyOcvyV5GUenX+vfyPU/PYiyDSJxaqXYfbhIczaqsGi",
-	"YFSA1oofcLISEi/gLeeGhQmjEqjeHS6KjCRYcXP2u1AsffCm/k8O8+g8+o9Zo3Uz81TMdqbV67ZlU4/4",
-	"TiBQg9A9SzfRNo4+cnafQb6HlsKM+O/DaHLzBoi5fvcG/eX19/+jWW7Hq+kuEzPgISo4K4BLYrjWenuX",
-	"yXH09YTxVB22l9s4gq84LzLzHpGQiyE6zaJvzWuKIXZ6zDne+LO/2sYRSfcS8GLrKwPOsg/z6PzzmPVv",
-	"zFvbO2+210Z9nK59jrSFsPPf1YSy+98hkYry9lYOY2PDuu7B/t/LX947ayVZcZLBGjKUESHVQRcSCtHY",
-	"IO/c+rT7MzZL9e/ipmZjexOEFqUckuk1rtRMrJRjB29DhFgD2SXCmE5r6Wst6zC0pUnKcGZMQHopg4MT",
-	"7Qb6nqaQEEEYPUCvLfV/tW+GCErJAoQMeClrvjNMEaYpWuOsBIHkEkuEOSC7/7QrdSXagnAQPfsIHSCt",
-	"KVj0aKVSIhDWmQafGhXb3cNPrEI5phuUkvkcOFCJCmBFBigvhXRbCPjOOBISS30MgCpX8TkqgKbmqHs7",
-	"56AURf+YYJpAlkHqKbRnHRbspEO4OjVhpcFiFX4AeZFZwroPiczCT6rlJuxVO5ZFr2wpczPWOuILwqMl",
-	"9s6CN6Xjoa/WvhLf7TlutcJ2j50IBx2OBMRhbpU0zYmUkCo1zkNaisPqeb8Jn02W59Yxdp6tgackkb66",
-	"NLpldGSsVuwI5V65H6z46tbQdO/j3XtijvOOzXT24iDDETIYKroboU16mSCdpWRqyQxkwEHp+MMsgNOU",
-	"KAnj7GNrSJ+NbZaQbAV0mEYzLK7XDFHbjdba9EL4v3MQAi/Cp9GEkkPE6VFxPVGINnsaQ6vLJQtb2ZJn",
-	"4bUDs5ugtTu9OteleMNSfxt+CO3vwxvc3cPOWMPMZmMeEaH9v3Em99bayxCZ/qE82EYH9xKmhWWZdgU/",
-	"wyZgtdKUgwiYrr9fv3eJ0j90wnKwN12y6paFbaIyWZimAkmG9HuByXNW9hg1nfiEHvS6rYrjoiB0ceuO",
-	"305EUQAViNEEEKGS6UByBdRY6xxvEAec2pxR51xDwtA+qr2o21Ds8jbHeZ+Njml75TiFGW0pRceUjraY",
-	"bxg1lvBKmiStYzLNYzEyJu4NwAQreQLXaoJRE7k3bvVUowIMf5GdCWJ/J3v5cA1CJ/cd6fRuzA4fkwOE",
-	"SFavj6BIPF1h2jucQGemo0lr3xMoMlFg2FYHJdcVRmheFSumJvoPZWg46zFiB8X3j/MXNQVuvSD9fHNd",
-	"hhAPwiGRjG/eGEhmvMT+XmQMp5C+IwE0Q+0dEg5SPDHG6qYi9mGbNb8LRk+vcfWLDWRUuKxTyYNf3I3e",
-	"mvzDThgHeNbP8feEBmIbDYmND+d2sKEm5NgLUCnXdTUEI+1stz8Q3E0Z1A76t91nOx+vbp+4yrNoUNt2",
-	"Np6xxehpPSntmfVFC+MZB7dpS3/XER0UPbml07TvhAG6DA4ml0A4IqnQ8IgK15UGjtqadZ99e+qAfopt",
-	"IeWut+7ID4n97XwOSUDgOBkEUzXcKYFjN7LLmxVsVACLUcZY8Z1Aav9RPKz+gxhqxcosAOncgNp7AkYI",
-	"rJRWDqLUGz5Hv1m4QQeSHAomiOIZwkkOM7FkxW+RL6b9gN0+odj407LRERyUwNoCB2FT80ilfb0fMPRG",
-	"/rmO+YaKRjsyIEJ562tI2Bo4vm+hS/eMZYDprmyb6slerZI2YnTe12i4hQUMP5tkTfFdkzDaEXurfR+M",
-	"6bo7i5vajhaMXcfncUi27xjPP1rX8PiKxaEFg6AF68H/9jkVB/DtKSj8yHGxDOAe6eKAAoue5G26CIYj",
-	"8BWSsrciUWCOswyyENTQ73B9gz6ewht1pAMUPgaP3eW0AVa9oMWS7u/f262jP7ac7hWN5mpA+SQm4ch3",
-	"zll+KAAv2fAO9bx6aD1VL9E31gOM80hKR2jaWxfpyfpWhKYtRNYZ6kU7Eh8A6XvQujiiAOmBxR8hMe+v",
-	"73RSElZoRKPgLAEhDJEOOVV2ao6JMY9iRYrisVUIydjqFzG2paBjSS1OWXNXs73B/g2XQorwE+BMLvfB",
-	"dl2ACXNK6CIQpn3SiD9FaiIsGUdLrGGvFWXVeHd/AN53RYtSakxY7AGFRwSBUM/x6NCxDQWPw21qaPdR",
-	"ZdH3gEPA8CMP8KPKhepw9M54QNV3qLrYOZVqk7qwY8g24cmarb5Z5W+4jlcfzp76nTusNU99mdz1yX8K",
-	"hNQo0hGqTL9CdSnVFgMkToB/bMNL+nXL8NRznAmIOwhuXVvM8df3QBfKML48OzuL+9sAjlBtrKfu4WhP",
-	"nWVKOMmCz90S66SYkUGf7ZyhzX50jXx9PShjo3sVmCu/+ldImPZM4glRvkrkCg4CqKxT8kdO9fLgCLnO",
-	"dPYkyd+PTEPiqCTnrKjx6UenwH35TC8a8pHDmkD1TVGwqXKnHc0ADfSMn9gCQwPi/Ddkd1zIrpHbvlTP",
-	"qW15qGsJKnSXX3OSgUD3IEhqkDMvOvhj1hzae7hE1ZJlDdkXSC6JQIyjtsk/sFKx45V213SPTQlbr0io",
-	"kDjLtHlWSUio5j6NL9vnvZp+3tGwgCacJuFc17b/PjlN6eR2HpTT374mR5WXG9vfm7Qpqs4fhoR+Uy4W",
-	"IMJtyCOaf4f938uRlc2GkECOyZuK8yiJeLsaSnvd1CGawiHgOBzaQ6x/2IxErPeyOsNC/gSYy3vA0ixO",
-	"yywzSLXpy++Ngk/EihQnJgbB2UnBlCry2oq2fKAoIHlyrDVYGXwV7vVWa3tood9Mubv/PoGFMzWVI47X",
-	"Hy34EDbKJM5u3VQDiJFZsvVSkGZrV6fIMN1cN2WeY/6UNpzdmQINB+QfwEUfBDLUe990YgcQEg8id0mf",
-	"UMk8lUT3F6R4MQGmySra22Q934+yT2/QufbYDl9seOv1I/vQeX/M34pNumU4LODPr9809156O+F2brCA",
-	"8vJr0N117ZBzzrLUYCx7N2hb1NoEhDbg5xbD9Ncw7v1Gwr5a7Ktas8bV9sIdgfvqS3aH3iLD2zXBYsmJ",
-	"3Ojk2+4SMDeqaX565zb5t0+3roClSTfj6lmXUhbm/hGh80Cf5HVJBaqbfJFgc1lh3khTICxQWuoaIaoY",
-	"X80zVolT9GWGCzITCZ4bYX9BxJtHpR31I3T58erCvrAgWVrhzWz94gtasiwVqFKhY0NApn46VbadJGAh",
-	"Wnv37LLAyRJOXp6eRbaPV+9OnM9mVVWdYv34lPHFzL4rZu+v3rz99eatfqc5kdGPhgrTVW7sVfTCgaq4",
-	"INF59Or07PSVbaPUAtghf4aTxHa0LkCrnYHeCaNXaXQeKdN9aYbErWuRn8NX+Bxg2b3fWJYkjcbCWeHJ",
-	"Hb7ZzD4dmKvWDPmfZs8zcz1xxEB7E1IFD60rgy/Pzia7J9hAt4Fbeb9CBUKiOeFCGpdlr1GG56yJ9G76",
-	"xZFw/tFUZSos0IJjqq9iGFOZ4CwDrpNwoKm4QDjLzBhlOznCZUok4yZNx2lOqA4a8ELpT2SVMNIhVgE8",
-	"J8LqsCALCukJoZqOjsbabrwBpa1H/ZH1dvLbSP/f1Lh12+X4mtxcMcKZcOl+o8hiBanWXMZ1J3uqe1KN",
-	"Xpv2/vw5FHv20Fzo3vZq+Y9QK3n0DBIKScdnp4HmiBSouRv2dIFdUuR13w5z2A0+54BT13finf0Blfcu",
-	"0m/vRoto5tdynrBgHBVMBCRtWqNbwtb1vx9s59kkcvbLXtt2AKhS8O0RVcy1fgc07A0rlcdRknx59vI5",
-	"VrzFK6AXiEiUqLVVZKcvtwACuiAU0AKk7kkgUxgkI1RQBseW/A7ScmOggtYk5ZsTbhvSg1rlYdHH0Shv",
-	"gWdWqHZ1KCDkT87y85Ii3fGJBN7EqOJEQowWKh9Utj1lLtapGM/SKTwQ3yDcIM6u+1XZTVtAiPXKAm9M",
-	"TgE4Werih6UzZaNUxIk/pBoavpk9mEbJ7Swx15sON16207LfcNmLUz/DRhzTRbUve/X4qRVsRGy4iQXC",
-	"yF04s7fXlFs3V/cmkDFemeqLWtPeYkaKWbqdKSfKol3oLNTeo8Nq5CixqlnOncBGyHbh2j77QohbLFam",
-	"N3RUnGzD4uA3WjQIr3IwG9zaX1Mm9QVYnmMyPo49ZtBp9qubP+CrnK1peqr5tCb/ak8SuF7rXnD72Ts+",
-	"qIhGJNPEsqYoqhv3lcRjYzLkEjaowkQqrTbmZMkqNMfcPMIcxivb4wKp2jSEVNRhMnsTuNt61BE1oYVQ",
-	"B+R1w7jKd+83SE0yjcwaSEpbhgRTdK8d0WNTiAaimp3eOwRqhku5VNz+vVqJU8eVILc/VPTYFtp0IHbY",
-	"e4n+dvPhV/QJ7tHPsEE30MYNo/PPd7vcK8r7jCTGsrK503cikAC+JgkgxSA/G2u4Y7iJ6ebEGDVbWtph",
-	"sFkgzN0KsuxkRVlFZw2jm7d1OJ9tTto3ecOu8VKN9G53HicE8xZ45hCsc6U2IP4PFOpkUTtg7Z2JvZ86",
-	"+qh1PpnVxq5ALoFr8yhQDmAz/poxxno2yG0jTlSwjCSbJ+hS4rP/MfqUg8Qplrj37H5sBv/ixj7/Ofao",
-	"0N6GlxmI6WSoz31oCRdb7ZGetq+iALxCbP4EUe63u+uXM9OcO4SkN4f9CRI64GNogTrpHidH0mmFZnli",
-	"gbba7ymRlAL2SONA1nufopk9qNSYpMC3swf3XYLtHjvsf8YmHAK3Px3opj/sS4vBqRx5B011dxxP0eLD",
-	"M/sKv0EmFCVIlDOhc6glKwWm6QXKGQelR99JFTyJJavodKrr0WPgXvVvjuYEsjSuWxBRwiE1hfsGSdYD",
-	"bb/YJLo9COPY7w4cRyvs5M+NB/o33A9Fb7R3WJC17gF7PSFV/lWhntTOikD3K3qRfqOo+tM4/6XvCv0p",
-	"dsPsJ/kwV8/npTC2eKcXwVBh3xV/mtBODwJSFwgbAEpr+RyTTCAiNIGYigq4+xDpWKXvYFNtla8bmvpz",
-	"Q9t/NAKwaBrV4pAHHbxI1l/R021c003Z/fht/YHbs+AF7zENcL2rsflcwOjl9DRtdcciOf+tPDt7lWiz",
-	"qH/UMLYa1n3S881g03DyKDYeEyCqm+0GKpIxKmkGQiC9D0gRU7lGRcxdqOniKJO87JYr3be2HuFregFb",
-	"fVpuTTF853R1zZ3AuflyRO0S9f84K6iMsDETmlkGAcULTOiF/QQt1fxyL8To9dlfTp2mLAEb3bCqcpVC",
-	"XjAJNNmc/Azt49y+baU/De1+fxE/VwTlLlaNcpYvpku0ve8xhYKnJIFC481EoopkmUaavp1r/CO7wuuS",
-	"eq5w7LEa8mQ1GD8Ew0dHtmh9opG2JXgaJl4i942EMcybEmLex/uZ6aQ5Ro1LT3xs+bW/kRk652KlDrmt",
-	"M2lXscQC6fvaSEi80R2QRCIyITBzqQy6XZEhIVlxkNytTEYdnpn5Swv9QBjLtBDeru39rAP7MPQfZnhy",
-	"UDHuwp7+jtAIYOZDltahxgWCvJAbROZIeU1CF2iJC33Re9pYg8JX6f6sRV1YutDlJIHKQgn61RkSkDCa",
-	"mvSYUfjDHXezAckB570qc6MfP4fS6KqhJumkoemAsuEN8DXwEwHUieZCd1wiTYEFtN03l8yIaZViVx+U",
-	"LdGlRKODT8BVn00jOEh72WNa+3+t5q3N/1HCSvcFhG33r5D8O5LsiSTtRdVvHEoGfLFLgNT/EolynAIi",
-	"AuGUKebaCn6FBSppyqh+psfo92Kve1X/9Ya6Y1U/PtAMqwPR53wdWD970PerC5zAdvawIjTdmv/aNqfk",
-	"pJFtb3xr59v9IMMYxL0mYALI3X7W6KnT2NtMB6L2x+p22+Fp4NxcSaH/gpOIrcrraLAy95GmdRUaATeO",
-	"4sBEahALtxMSujiBrxKoGCy43dZvvG1eeP766DuSKQX3v15Qi4GmyP2howv1TJ1qDogytMjYPc7QvKS2",
-	"jMa4TZAnlpilbqdKt8RraD4lwAS4L9xnmC5KvHisXJf6g2H/6pWb/aDYEaVkVwieE5QyEMNdKOZbbigj",
-	"a/BrPfVOAmzwG0tykJwk/br7i30+LrIsMmX7D+xEU2G+7ebbt9tfy/xeKYfyMR85y0EuoRQXiCrf5O5E",
-	"aAuNMCqAC0aRLpntoABjOWOvrg10LNn7bc9/ktXKlx+v0KsBFSECpSwp9eegDmeCimg2/SfkWj3+Ngfk",
-	"VgX9CaaP74XrYdm1ieqE64cTKuVJD+Vde4HmuunnO+WB7VQPe/6gXvu6p1fwaQxctxbyKXD3s3nV9fJ1",
-	"33vHOKqWDPTfOyqpsIGr7mPzaiT1xrd32/8LAAD//w==",
+	"7H1tc9s2tvBfwfB5Znp3Lm05L907K3/ypkmbbZpkbLeZO6lnCpNHEioSYAFQijaj/34HbyQoghQlU07a",
+	"2S+tFYIHBzgH5x2Hn6OE5QWjQKWIpp+jAnOcgwSuf+GZBK7+SEEknBSSMBpNo3c02yBYqXfQmsgFwmjO",
+	"AUvgiKRRHBE16I8S+CaKI4pziKYWVByJZAE5VjBnjOdYRtOIUPn351EcyU0B5ifMgUfbbRzhouBshbPX",
+	"qXpDwy2wXHhg6wFxxOGPknBIo6nkJfhzWdBCckLnGnJScsECa7tdAPqNwif5G2IzJBeACjwHdA8zxqFj",
+	"bRZW/4QZyYmsVrEDwTz0AaQww2Umo+mTi4s4yvEnkpd5NP1W/yLU/HoS3DSJxbJzw+zDwzZLQl5kWMJb",
+	"DSMIV//veKiiwEkfaPP8EPhbNVgUjArQvPxPnCyFxHN4ybkhfMKoBKppgosiIwlWPDD5XShG+OyB/v8c",
+	"ZtE0+n+T+qxMzFMx2QGr521yVDXiG4FADUL3LN1E2zh6z9l9BnkPLoUZ8d+H4eTgBpC5fvUC/eP5t/+j",
+	"CWDHK3BXiRnwOSo4K4BLYnat8fbuJsfRpzPGUyUinm7jCD7hvMjMe0RCLvbhaSZ9aV5TG2LBY87xxof+",
+	"bBtHJO1F4MnWZwacZe9m0fTjkPlvzFvbOw/ac8M+jtc+RlquWfh3FaLs/ndIpMK8uZTDtrHeurY4+t+r",
+	"n944GStZcZbBCjKUESGVeBISClFLTu9s+bj7EOupuldxU21jcxGEFqXcR9NrvFaQWCmHDt6GELFivY2E",
+	"EfhWP1Vc1trQBicpcZ8xAemVDA5OtPLqeppCQgRh9AC+tth/Z98MIZSSOQgZ0K1W6WSYIkxTtMJZCQLJ",
+	"BZYIc0B2/Wmb6oq0BeEgOtYROkCaU7Do4ErFRCCsCRB8alhsdw0/sDXKMd2glMxmwIFKVAArMkB5KaRb",
+	"QkDjx5GQWOpjAFQpuI9RATQ1R91bOQfFKPrPBNMEsgxSj6E96TBnZy3E1akJMw0Wy/ADq6nCD4nMwk/W",
+	"i01Y87Uki57ZYuYgVjziE8LDJfbOggfS7aHP1j4T3/Uct4ph28dOhE0lhwLiMLNMmuZESkgVG+chLsVh",
+	"9rzfhM8my3OrGFvPVsBTkkifXWreMjwylCt2iHKv1A9W++rm0Hj37d0bYo7zjsx08uIgwRESGMomHcBN",
+	"epognqVkasoMZEBBafvDTIDTlCgK4+x9Y0iXjK2nkGwJdD+OZlhczRnCtm2tNfGF8D/nIASeh08jtcZr",
+	"P3LWjnWAQrjZ0xiaXS5YWMqWPOswgtvQjdHaBq/OdSlesNRfhm/4++vwBrfXsDPWbGa9MA+J0PpfOJF7",
+	"a+VlCE3/UB4so4NrCePCskyrgh9hE5BaacpBBETXz9dvnHv3i3azDtamC7a+ZWGZqEQWpqlAkiH9XgB4",
+	"zsoOoaZ9n9CDTrW15rgoCJ3fuuO3Y1EUQAViNAFEqGTakFwCNdI6xxvEAafW09Vu1z5iaB3VnNQtKHau",
+	"m9t5fxvdpvXScQwx2mCKligdLDFfMGok4WtpnLSWyDSPxUCbuNMAE6zkCVwrAIMAuTduNahBBoY/yQ6A",
+	"2F9J7z5cg9AhiRZ1Ohdmhw/xAUIoq9cHYCQezjDNFY7AM+PhpLnvARgZKzAsq4OUaxMjBFfZiqmx/kMe",
+	"Gs46hNhB9v1x+qLCwM0XxJ9vrstQxINwSCTjmxcmJDOcYj8XGcMppK9IIJqh1g4JBykeaGO1XRH7sLk1",
+	"vwtGz6/x+idryChzWbuSB7+4a73V/ocFGAf2rHvH3xAasG10SGy4ObcTG6pNjt4AlVJdr/eFkXaW220I",
+	"7roMagXdy+6Sncez2weu/Cwa5LadhWdsPhisR6UeqE8aMZ5h4TYt6e9apIOiw7d0nPaNMIEuEweTCyAc",
+	"kVTo8IiODUfxsKVZ9dm1plbQT21biLmrpTv0Q2R/OZtBEiA4TvYGU3W4UwLHbmR7b5awUQYsRhljxTcC",
+	"qfVH8X723xtDXbMyC4R0bkCtPQFDBFZKSwdR6gVP0a823KANSQ4FE0TtGcJJDhOxYMWvkU+m/oBdH1Gs",
+	"/Wm30SEcpMDKBg7CouZIpn3eHzD0Rv69svn2pbp2aECE0tbXkLAVcHzfiC7dM5YBpru0rXM+vVwlrcXo",
+	"tK/hcBsWMPtZO2tq3zUKgxWxN9u3QZuuvbK4zkhpwth5/D0O0fYV4/l7qxqOz1gcmjAISrCO+F+fUnEB",
+	"vp6EwvccF4tA3COdH5Bg0UBepvOgOQKfICk7MxIF5jjLIAuFGroVri/Qh2N4o450AMNj4rG7O20Cq57R",
+	"YlH31++t1uEf253uJI3e1QDzSUzClu+Ms/zQALxk+1eo4eqhFahOpG+sBhimkRSP0LQzL9Lh9S0JTRsR",
+	"WSeo501LfE+QviNaF0cUID0w+SMk5t35nZZLwgod0Sg4S0AIg6SLnCo5NcPEiEexJEVxbBZCMrb8SQwt",
+	"hGhJUhunrHZXb3sd+ze7FGKEHwBnctEXtmsHmDCnhM4DZtoHHfGnSAHCknG0wDrstaRsPVzdHxDve02L",
+	"UuqYsOgJCg8wAqGCcbTp2AwFD4vbVKHdo9KibwCHAsNHHuCj0oXqcHRCPCDruy+72DqVapE6sWPQNubJ",
+	"ii2/WOZvfx6vOpwd+Tt3WKs99Wly10X/MSKkhpFOkGV6C+srqZYYQHGE+Mc2PKWftwyDnuFMQNyK4Fa5",
+	"xRx/egN0rgTj04uLi7i7DOAE2cYKdMeOduRZxgwn2eBzO8U6aszIRJ8tzNBi37vyw64alKHWvTLMlV79",
+	"DhKmNZN4gJWvHLmCgwAqK5f8SFBPD7aQK0+nx0n+dqAbEkclmbKiik8f7QJ3+TOd0ZD3HFYE1l80CjaW",
+	"77TDGaADPcMB28DQHnL+J2R32pBdTbc+V8+xbXmoagkydHu/ZiQDge5BkNREzjzr4OvMOTTXcIXWC5bV",
+	"aF8iuSACMY6aIv/ATMWOVtqd0z02KWw9I6FC4izT4lk5IaGc+zi6rE971fW8g8MCGnGahH1dW/77YDel",
+	"5dt5oZzu8jU5KL1cy/5Op01hNf28j+g35XwOIlyGPKD4d7/+ezows1kjEvAxeZ1xHkQRb1X73F4HOoRT",
+	"2AQcFof2Itb/3AyMWPdudYaF/AEwl/eApZmclllmItWmLr/TCj4TS1KcGRsEZ2cFU6zIKyna0IGigOTB",
+	"ttbezOCzcK23mtuLFvrFlLvr7yJY2FNTPuJw/tGED8VGmcTZrQO1J2Jkpmy8FMTZytXvKnE1bOfdezdl",
+	"nmOu0GvlXLCAn00J3G4ACbjRfCvgygcyMp0IxEuKMgJBSV5k9rZICBihGp6pcAm+7UnVJoBXSnE1zRi2",
+	"psBFjHCZEuVGaBNGLpgApfpQjime1y+IS6R83w2aMY6YXJja3GGEtiCqyxt7pIXZA281bYreeTTtyCfU",
+	"Zejt8NDXkmo4xFuqWLErpTA8c1BbYlUd9tEpA4fWGLGb9mkbPYqzy4uB2reszGmYYMqmDWdAyKeOCLJk",
+	"aM2JBG3GAQ5ebshs3Uh7wr6iX1dN2Ta99flxwiJlSZkDlTGC8/k5UsL/XFP149O7c33v5bzkWQgtXnas",
+	"VsAKOJEbP17EYVYKHbq0IfVjC2IdbDt/f71yxTBaIo7KghrijQ5jHl+hFoLWQrAzH3SwjbxX0Oo8mjWq",
+	"2nyjlD+SJLfeB5EoYWWWonvQhbQhHqm0Q89VGTZDRIpakaAEUw2zpPszQjYZVM/Tqxa8HT80H3jPMU0W",
+	"46UD40isiUwWw0P43WJg1IyhwSrIAOaZ8z1BBzqQdkERRmaDEJvtraPuy+J1Z+92hX+g+pL8Yiypjsts",
+	"/RcR91xLCxhp4dJ5T987ygv4owQqia7LTPF8hFywNs46kuqzrn/nIBYQPN4fFuDbjmiNhTnuXQdby3Oc",
+	"9Z1rdw7REqBArJRoXTGOmaURrfANH2PA9ibHmpMmJedA5TQ0hSdPzhUaqfJmplp8YfqNjLVdiyliWQq8",
+	"orMh8Tmyimt3vDQGt0CUNV88V9aQu/1hsDIhOD1tFFea8KDU3VgRjGZGe49s5TqAZQ+qy9hVzkXFAR7M",
+	"vnPrnc2dc1vKRagfwTt7rS5huWkRELwhp2/cdd1utfvfriFrnPe2pNWBxc5zQqQ+HzPChUQCgIYPyKpK",
+	"moUvyhBZ6dEmOISDq61PRUAyG27X8BY4VTA1vP03pJ2BX/NqtfoB1BzTpHIMcgKrvhErnoZc9L8/f1H3",
+	"IRhoS19DhiVZgb7t1PSdZ1om7N19e2WoiUBoAX6uZz/+VVnN/UZCX23ss0pjDau1DN/Q6qv3syv0Jtm/",
+	"XBO8L5WZr5OhdpWAuVF55q9XbpH/+nDrCgo16mZcBXUhZWH6QRA6C9xbuy6pQNWlSyTYTK4x9wIbCAuU",
+	"lrpmE60ZX84ythbn6LcJLshEJHhmiP2b0gZ+x4v6Ebp6//rSvjAnWbrGm8nqyW9owbJUGJVVI5Cpv5QW",
+	"yUgCtmTGtgO5KnCygLOn5xeRvVepVyemk8l6vT7H+vE54/OJfVdM3rx+8fLtzUv9Tq0wou8NFuaWrxFT",
+	"0RNX5IILEk2jZ+cX58/stTZNgB30JzhJ7A3DOWi2M6VQhNHXaTSNlGi4MkPiRnOdj+FGMK6ApN0lpyxJ",
+	"Gg31FsPAK+1VQR+vuEbNGZJv9ZonpsnNgIG2n872bqeFy9OLi9H6ttSlNIEuKW9hDcIpD/3UNuMJw6yQ",
+	"9DqvxJFwJrqJcSjtNueY6qvxRlQmOMuAa0sKaCouEc4yM0boAGIj5ojTnFBtKWJlt3yMLBNGOuRdAM+J",
+	"sDwsyJxCekaoxqPFsfZ21B6mrUZ9zXw7eneIPxsbN7oPnJ6T65YPOBO1C+wYWSwhNaFvrm8Wp/qOoOFr",
+	"c906fwzGnnyu24JtO7n8e6iYPHoECoWo42+nKZUgUqC6V8fDCXZFkXcbcv8Ou8FT7fJuW2d/D8t77dh0",
+	"9mEYiSZ+bd0DJoyjgokApc1V1QaxdT3mP+1NoFHo7JchbpsGoOQlbE/IYu4qboDDXrBSaRxFyacXTx9j",
+	"xlu8BHpp46K6Q6CLqgCdEwpoDlLXiJMxBJIhKiiBY0swD+JyI6CC0iTlmzNuLwgHucqrDToNR3kTPDJD",
+	"Nav1AkT+4CQ/LynSN/CQwJvYZHFiNFf+oJLtKXO2zprxLB1DA/ENwnUFkLuNqOSmLegyoSmBN8anAJws",
+	"TIzW4JmyQSziyB9iDZ1On3w2F9e2k8S0mzhceNmbb92Cyzay+BE24pQqqtl8o0NPLWEjYrObWCCMXAMQ",
+	"201EqXXTSmUEGuOlqQlQc9quUkhtlg5k5kRJtEvthdq+JliNHERWBWXqCDaAtnOXNu8yIW6xWJrc+iA7",
+	"2ZrFwU6fuijKC5zanymTOsHHc0yG27GnNDrNek0Lz09ysqLpud6nFfl3E0io56d9wa2nd3yQEQ1JxrFl",
+	"TZGqvkitKB5XkfMNWmMiFVcbcbJgazTD3DzCHIYz23GGVCUaQixqhd+ZiXf2+3HN5OpJxUggzxwg4Wtj",
+	"DOhQGSIUrRdEZ9NgYwyGUfxtaISuEpYDmnGWG1qubfJqzZkSX7YCCUt0Dxmjc22cUOaX4g4gtZtsaiqC",
+	"wrLFzwPvpVjA8/4zeaaNkpcAH9wwLiFF9xukgIxznGuSy2YGTKAFXkFsC7dMQgXTb6TNiCHJ2AgOaDX9",
+	"xKYZu43HazPAp/UXPpc/sLUy2oXUrctc3X4+AmWuAac6BOBowWYepShbXyJMxRp47StsNL3QPQCtkq8j",
+	"n8HJ56qv9Nb83RsquK2lwckJZesvO/RfJZdG8J5qQ1oHIVfAN3KhjbqGjLShiUOPyMFKr9UQfIAsa/Qm",
+	"79WXIZIPMPAaBZRfl5EX76ZxvtOJTGPQ2JzGpYnQmcQmYtT3mTr62btsSF979cdQHX9NO9MuLmRrWvNk",
+	"81c8aJaphtk+v7jBfwkTyC8TOH2M/irL3NnfYTkj1ZWU92oWTQXXn4Xb6nTy5PzeZYsnuJQLxYC/r5fi",
+	"3NEoyGTv1vTU0RTTvaFF5Sv0r5t3b9EHuEc/wgbdQDPHH00/3u1KjaK8z0hioiBs5uQFEUgAX5EEkCKK",
+	"nzmpd8dQENPNmZHt9lrODlHNBLWd5O/uGrLsbEnZmk7qja7f1qH3bHPW7IIaNnav1EivM+ZpwqXeBI8c",
+	"Lm21Iw2Q/x2FKrGjRb2OpBF5oIXd+tzIjt+rvFkdyhAoB7DZuWpjjDioqyxqcqKCZSTZPICXEn/7j+Gn",
+	"HCROscSdZ/d9PfgnN/bxz7GHhVbXvMxAjEdDfe5DU7g4aA/1dI2nKAAvbQHykaQMeLkeJVdPJ6ZeeV/V",
+	"S33YH0ChAz4kE7iC0BN1IOm4RLN7YiMPjTL+UkAPNQ7ceq+N/+RzwdmKpMC3k8+up/O2Rw77nwAIezLN",
+	"Ly858Id92CkIyqF3EKi702iKxj48sq7wLxeHrASJciZ0vmPBSoFpeolyxqEOV4kFW9PxWNfDx3gg6r85",
+	"mhHI0rgKA6GEQ2qK9+vQmh5oq9dH4e29KVfbs/k0XGGBP3bu3u8OfGimVWuHOVnpWNDzEbHy26x1uMeW",
+	"BGjnyqwXVwWcov/Sfdb+Frth9nNGmIO7U6Bk8U7dsMHCviv+NqKc3ps8vkTYJIs1l88wyQQiQiNoYpTu",
+	"I25Dmb6VR26yfHUZvNsltne3B8Sd6kv+cUiD7m3C1119p6/Ajwey/bnD6pOGF8HmuEOaB3TOxmYzAYOn",
+	"C0TVsEimv5YXF88SLRb1n7rkRA1rP+mIqpni8KO28aRBCteoYE9kIkYlzUAIk7mD1FxvXxMB49pRxnnZ",
+	"LS103yk5Qtd0Flfo03JrCld3TlfgbgnOTdftSiXqf3FSUAlhIybMDRZdrYDnmNBL+/k+qvfLvRCj5xf/",
+	"OHecsgBseMOyyusU8oJJoMnm7EdoHudmpzr9MVD3+0n8WBaUa0o3SFk+Gc/R9r5lETKekgQKXRtCJFqT",
+	"LNPRrS+nGr9mVXhdUk8VDj1W+zRZVTizr2QmOrFE60ye2XYq42ziFXL9pYds3pjlIH17PzFV76eoR9OA",
+	"T02/5vfFQudcLNUhtzVh9rqfQLrXLRISb/RtJSIRGTEwc6UEup2RISFZcRDdLU0GHZ6J+bZ2dyCMZZoI",
+	"L1e2t92BNdP6U9wPNiqGNTvU32AYEJh5l6WVqeGa6JAZUlqT0Dla4EI3yR3X1qDwSboPmVdFYJc6HSdQ",
+	"WShCP7tAAhJGU+MeMwpf3XE3C5AccN7JMjf68WMwjc68apTOapwOSL3eAF8BPxNAHWku9e0opDGwAW33",
+	"vQozYlym2OUHJUtsSUphOsMfG1d9NI7gIG1viHHl/7WCW4n/k5iVrnv0tv0F9/9Ykh2WpG3y+YVNyYAu",
+	"dg6QveCf41R3i8ApU5trKyDWWKCSpozqZ3qMfi/2bprpL19Xt8v04wPFsDoQXco3XLawJDStqheqU3JW",
+	"03ZfxdBuM+shEfcKgRFC7raZzEPB2NYXB0btT3UzZWdPQwXGUqACz0HEluW1Nbg2vQPGVRU6At4osRgt",
+	"Fm4BEjo/g08S6ODaGULnL+sXHj8/+opkUpdy1p2fKzLQFMEnrJS3uLSF1+pkU4bmGbvHGZqV1KbRGLcO",
+	"8sgUs9jtZOlstaltw8wEuK8DZ5jOSzw/lq4L/bGVf3fSzX6M5YRUsjMEzwlKGYj9VSjmOzgoIyvwcz3V",
+	"SgLb4BeW5CA5Sbp59yf7fJhlWWRK9h9YzafMfFuU2bfat2V+r5hD6Zj3nOUgF1CKS0SVbnL3l7WERhgV",
+	"wAWjSKfMdqIAQ3fGtpnYU7Fke1E8/klWM1+9f42e7WERIqr+iUdsgrJoNt0n5Fo9/jIH5FbfScH0+Jq8",
+	"ji27NlZd1ZNLKJcnPXTvmhPUrWE+3ikNbEHthrK7W7N4CZ9awLVzIR8CfVrqV139YPu9V4yj9YLp4kNe",
+	"UmENV13H5uVIqoVv77b/FwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

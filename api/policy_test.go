@@ -17,7 +17,7 @@ import (
 )
 
 // shelf holds a public template and one of the payments team, with a page and steps for some eyes only.
-func shelf(t *testing.T) *templates.Shelf {
+func shelf(t *testing.T) fakeLibrary {
 	t.Helper()
 	template := func(name, owner, tags, pages, steps string) *fstest.MapFile {
 		return &fstest.MapFile{Data: []byte(fmt.Sprintf(`apiVersion: scaffolder.backstage.io/v1beta3
@@ -47,7 +47,7 @@ spec:
 	}
 	versions, problems := templates.LoadFS(files, func(string) string { return "" }, actions)
 	require.Empty(t, problems)
-	return templates.NewShelf(versions...)
+	return fakeLibrary(versions)
 }
 
 // ruled is a world with the shelf and a policy as an operator writes it.
@@ -257,7 +257,7 @@ spec:
 	versions, problems := templates.LoadFS(files, func(string) string { return "" }, actions)
 	require.Empty(t, problems)
 	w := newWorld(t, func(s *Server) {
-		s.Templates = templates.NewShelf(versions...)
+		s.Templates = fakeLibrary(versions)
 		s.Policy = policy(identity.Rule{Who: []string{identity.Everyone}, May: []identity.Action{identity.Run}})
 	})
 	got := w.as(eve, http.MethodPost, "/api/scaffolder/v2/tasks", map[string]any{"templateRef": "graph", "values": map[string]any{}})

@@ -107,7 +107,7 @@ func newReplay(t *testing.T) *replay {
 		}
 		versions, problems := templates.LoadFS(fs.FS(files), func(name string) string { return bases[name] }, actions)
 		require.Empty(t, problems)
-		s.Templates = templates.NewShelf(versions...)
+		s.Templates = fakeLibrary(versions)
 	})
 	r.engine = carryingOut(t, r.world)
 	r.server.starter.engine = r.engine

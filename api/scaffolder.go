@@ -14,12 +14,6 @@ import (
 	"github.com/gildway/gildway/templates"
 )
 
-// TemplateSource gives the current versions of templates. Refs are canonical.
-type TemplateSource interface {
-	Get(ref string) (*templates.Version, bool)
-	List() []*templates.Version
-}
-
 // taskStore is what the scaffolder's routes need of the store.
 type taskStore interface {
 	CreateTask(ctx context.Context, n store.NewTask) (id string, err error)
@@ -86,7 +80,9 @@ func (s *Server) shown(ctx context.Context, caller identity.Principal, whole *te
 			return whole, nil
 		}
 	}
-	p, problems := templates.Compile(rest, s.compilable(rest), templates.Context{BaseURL: whole.BaseURL, Digest: whole.Digest})
+	p, problems := templates.Compile(rest, s.compilable(rest), templates.Context{
+		BaseURL: whole.Plan.Template.BaseURL, Digest: whole.Digest, Stored: whole.Plan.Template.Stored,
+	})
 	if len(problems) > 0 || p == nil {
 		return nil, fault.New(fault.Denied, "%s may not run the whole of %s, and what is left can't run by itself", caller.Ref, whole.Ref)
 	}

@@ -20,7 +20,7 @@ import (
 type Config struct {
 	Store     Store
 	Events    Wakeups
-	Templates TemplateSource
+	Templates TemplateLibrary
 	Actions   []plan.Action
 	Engine    Engine
 	Directory Directory
@@ -45,6 +45,7 @@ type Store interface {
 	leaseStore
 	claimStore
 	startStore
+	versionStore
 	Ping(ctx context.Context) error
 }
 
@@ -79,9 +80,10 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("without a check of tokens nobody can sign in")
 	}
 	s := &Server{
-		Config: config, metrics: newMetrics(), minting: mintingActions(config.Actions),
+		Config: config, minting: mintingActions(config.Actions),
 		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader,
 	}
+	s.metrics = newMetrics(templateMetrics{s})
 	document, err := GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)

@@ -18,6 +18,7 @@ type Actions map[string]plan.Action
 type Context struct {
 	BaseURL string // what relative URLs resolve against
 	Digest  string // sha256:<hex> over the template and the files beside it
+	Stored  bool   // those files are kept under the digest
 }
 
 // Compile makes the plan of a template, or says everything that stands against it; Parse's problems
@@ -227,7 +228,7 @@ func (c *compiler) plan(order []int, ctx Context) *plan.Plan {
 		Version: plan.Version,
 		Template: plan.Template{
 			Ref: t.Ref, Name: t.Name, APIVersion: t.APIVersion, Title: t.Title, Description: t.Description,
-			Owner: t.Owner, Digest: ctx.Digest, BaseURL: ctx.BaseURL, Metadata: t.Metadata,
+			Owner: t.Owner, Digest: ctx.Digest, Stored: ctx.Stored, BaseURL: ctx.BaseURL, Metadata: t.Metadata,
 		},
 		Execution: t.execution,
 		OnFailure: t.onFailure,

@@ -1,10 +1,7 @@
 package templates
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/snapshot"
 )
 
 //go:embed all:golden
@@ -33,18 +31,14 @@ func Golden() fs.FS {
 type Version struct {
 	Ref      string // canonical entity ref
 	Name     string
-	Digest   string // sha256:<hex> over names and contents of all files in the folder
-	BaseURL  string
+	Digest   string // of the folder's snapshot
+	BaseURL  string // where the template is, as clients are told; the plan has what its relative URLs resolve against
 	Template *Template
 	Plan     *plan.Plan
-	FS       fs.FS // the folder
 }
 
 // templateFile is the name of a template in its folder.
-const templateFile = "template.yaml"
-
-// maxFolder bounds what a template may bring along, in bytes.
-const maxFolder = 64 << 20
+const templateFile = snapshot.TemplateFile
 
 // LoadFS reads and compiles every folder of fsys that holds a template.yaml, sorted by folder. baseURL
 // gives what relative URLs of the template in a folder resolve against. A template with problems is left out.
@@ -138,7 +132,11 @@ func loadFile(file string, actions Actions) (*Version, []fault.Problem) {
 
 func unreadable(name string, err error) fault.Problem {
 	var of *fs.PathError
-	if errors.As(err, &of) {
+	var told *fault.Error
+	switch {
+	case errors.As(err, &told):
+		return fault.Problem{File: name, Rule: "unreadable", Says: told.Public}
+	case errors.As(err, &of):
 		err = of.Err
 	}
 	return fault.Problem{File: name, Rule: "unreadable", Says: fmt.Sprintf("%s can't be read: %v", name, err)}
@@ -164,9 +162,23 @@ func load(folder fs.FS, name, shown, baseURL string, actions Actions) (*Version,
 	if p == nil {
 		return nil, problems
 	}
-	return &Version{
-		Ref: t.Ref, Name: t.Name, Digest: digest, BaseURL: baseURL, Template: t, Plan: p, FS: folder,
-	}, problems
+	return &Version{Ref: t.Ref, Name: t.Name, Digest: digest, BaseURL: baseURL, Template: t, Plan: p}, problems
+}
+
+// Restore compiles a template whose snapshot is kept: relative URLs name what is in the snapshot first, and
+// what leads out of it resolves against base. shown is where the template is, as clients are told.
+func Restore(file string, kept snapshot.Snapshot, shown, base string, actions Actions) (*Version, []fault.Problem) {
+	t, problems := Parse(file, kept.Source)
+	if t == nil {
+		return nil, problems
+	}
+	p, found := Compile(t, actions, Context{BaseURL: base, Digest: kept.Digest, Stored: true})
+	problems = append(problems, found...)
+	sortProblems(problems)
+	if p == nil {
+		return nil, problems
+	}
+	return &Version{Ref: t.Ref, Name: t.Name, Digest: kept.Digest, BaseURL: shown, Template: t, Plan: p}, problems
 }
 
 // readBounded reads at most limit bytes of a file.
@@ -179,42 +191,11 @@ func readBounded(folder fs.FS, name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// digestOf hashes the names and contents of all files below a template's folder, in the order of
-// their names. A template of another name than template.yaml has the folder not to itself and counts alone.
-func digestOf(folder fs.FS, template string) (string, error) {
-	sum := sha256.New()
-	left := int64(maxFolder)
-	start := "."
-	if template != templateFile {
-		start = template
+// digestOf names a version. A template of another name than template.yaml has the folder not to itself and counts
+// alone.
+func digestOf(folder fs.FS, name string) (string, error) {
+	if name == templateFile {
+		return snapshot.Digest(folder, name)
 	}
-	err := fs.WalkDir(folder, start, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		var content []byte
-		if d.Type()&fs.ModeSymlink != 0 {
-			target, linkErr := fs.ReadLink(folder, name)
-			content, err = []byte(target), linkErr
-		} else {
-			content, err = readBounded(folder, name, left+1)
-		}
-		if err != nil {
-			return err
-		}
-		if left -= int64(len(content)); left < 0 {
-			return fmt.Errorf("the folder holds more than %d bytes", int64(maxFolder))
-		}
-		for _, part := range [][]byte{[]byte(name), content} {
-			var length [8]byte
-			binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-			sum.Write(length[:]) // a hash never fails to write
-			sum.Write(part)
-		}
-		return nil
-	})
-	if err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+	return snapshot.DigestOfFile(folder, name)
 }

@@ -52,7 +52,6 @@ func TestLoadFS_OneVersionAFolder(t *testing.T) {
 	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, one.Digest)
 	require.Equal(t, one.Digest, one.Plan.Template.Digest)
 	require.NotEqual(t, one.Digest, versions[1].Digest)
-	require.NoError(t, fstest.TestFS(one.FS, "skeleton/README.md", "template.yaml"))
 }
 
 func TestLoadFS_DigestChangesWithWhatLiesBeside(t *testing.T) {

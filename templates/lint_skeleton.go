@@ -20,6 +20,9 @@ import (
 const maxSkeletonFiles = 10_000
 
 // skeletons checks the files that steps render against what the steps pass to them.
+// maxSkeletons bounds what is looked at in the files of one step, in bytes.
+const maxSkeletons = 64 << 20
+
 func (l *linter) skeletons(folder fs.FS, shown string) {
 	for i := range l.t.steps {
 		s := &l.t.steps[i]
@@ -88,7 +91,7 @@ func (l *linter) skeleton(s *step, folder fs.FS, name, shown string, isDir bool)
 	if !known {
 		return
 	}
-	files, rendered, left := 0, 0, int64(maxFolder)
+	files, rendered, left := 0, 0, int64(maxSkeletons)
 	err := fs.WalkDir(folder, name, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -23,6 +23,11 @@ import (
 // connected to before an action runs: with the zero configuration the registry is good for compiling
 // templates. golden is what golden:// URLs are read from.
 func Registry(c config.Config, golden fs.FS) *activities.Registry {
+	return RegistryOf(c, golden, nil)
+}
+
+// RegistryOf is Registry where the files of template versions are kept.
+func RegistryOf(c config.Config, golden fs.FS, kept *fetch.Kept) *activities.Registry {
 	directory := Directory(c)
 	groups := okta.New(okta.Config{URL: c.Okta.URL, Token: c.Okta.Token}, directory)
 	keys := vault.New(vaultConfig(c))
@@ -31,7 +36,7 @@ func Registry(c config.Config, golden fs.FS) *activities.Registry {
 	for _, some := range [][]activities.Action{
 		{debug.Log(), debug.Wait()},
 		files.Actions(),
-		fetch.Actions(fetch.Options{Golden: golden, Sources: sources(c)}),
+		fetch.Actions(fetch.Options{Golden: golden, Kept: kept, Sources: Sources(c)}),
 		approval.Actions(),
 		directory.Actions(),
 		github.New(github.Config{Hosts: gitHubs(c)}).Actions(),
@@ -78,8 +83,8 @@ func vaultConfig(c config.Config) vault.Config {
 	return vault.Config{Address: c.Vault.Address, Token: c.Vault.Token, Mount: c.Vault.Mount, HandoverMount: c.Vault.HandoverMount}
 }
 
-// sources are the hosts that templates may read files from.
-func sources(c config.Config) *fetch.Sources {
+// Sources are the hosts that templates, and their files, may be read from.
+func Sources(c config.Config) *fetch.Sources {
 	var integrations []fetch.Integration
 	for _, i := range c.Integrations() {
 		integrations = append(integrations, fetch.Integration(i))

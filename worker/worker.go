@@ -18,6 +18,7 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/approval"
+	"github.com/gildway/gildway/activities/fetch"
 	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/config"
 	"github.com/gildway/gildway/internal/identity"
@@ -45,10 +46,6 @@ const beatEvery = 5 * time.Second
 
 // Run works until the context ends, then lets running activities finish.
 func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger) error {
-	registry := Registry(c, golden)
-	if err := registry.Check(); err != nil {
-		return fmt.Errorf("the actions are not complete: %w", err)
-	}
 	verifier, err := identity.OpenStatementVerifier(c.Approvals.VerifyKey)
 	if err != nil {
 		return fmt.Errorf("approvals.verifyKey: %w", err)
@@ -58,6 +55,10 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		return fmt.Errorf("the database: %w", err)
 	}
 	defer db.Close()
+	registry := RegistryOf(c, golden, fetch.NewKept(db))
+	if err := registry.Check(); err != nil {
+		return fmt.Errorf("the actions are not complete: %w", err)
+	}
 	blobs, err := blob.OpenBucket(ctx, c.Workspace.URL)
 	if err != nil {
 		return fmt.Errorf("the workspace: %w", err)

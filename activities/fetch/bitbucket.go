@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gildway/gildway/activities/fetch/guard"
 )
@@ -37,6 +38,20 @@ func (bitbucketCloud) branch(api string, p place) (string, func(map[string]json.
 		return field("name")(main)
 	}
 }
+
+func (bitbucketCloud) commit(api string, p place) (string, func([]byte) Commit) {
+	return endpoint(api, append([]string{"repositories"}, append(p.repo[:2:2], "commit", p.ref)...)), func(answer []byte) Commit {
+		var c struct {
+			Hash   string
+			Date   time.Time
+			Author struct{ Raw string }
+		}
+		_ = json.Unmarshal(answer, &c) // an empty id is told apart by the caller
+		return Commit{ID: c.Hash, Author: c.Author.Raw, At: c.Date}
+	}
+}
+
+func (bitbucketCloud) link(p place) ([]string, url.Values) { return p.linked("src"), nil }
 
 func (bitbucketCloud) token() string { return "Bearer" }
 func (bitbucketCloud) form() string  { return "/<workspace>/<repo>/src/<ref>/<path>" }
@@ -82,5 +97,36 @@ func (v bitbucketServer) raw(api string, p place) (string, string) {
 func (bitbucketServer) branch(string, place) (string, func(map[string]json.RawMessage) string) {
 	return "", nil
 }
+func (v bitbucketServer) commit(api string, p place) (string, func([]byte) Commit) {
+	return endpoint(api, v.repository(p, "commits"), "until", p.ref, "limit", "1"), func(answer []byte) Commit {
+		var list struct {
+			Values []struct {
+				ID     string
+				Author struct{ Name string }
+				At     int64 `json:"committerTimestamp"` // milliseconds
+			}
+		}
+		if json.Unmarshal(answer, &list) != nil || len(list.Values) == 0 {
+			return Commit{}
+		}
+		c := list.Values[0]
+		return Commit{ID: c.ID, Author: c.Author.Name, At: time.UnixMilli(c.At).UTC()}
+	}
+}
+
+func (bitbucketServer) link(p place) ([]string, url.Values) {
+	parts := []string{"projects", p.repo[0], "repos", p.repo[1], "browse"}
+	if user, personal := strings.CutPrefix(p.repo[0], "~"); personal {
+		parts[0], parts[1] = "users", user
+	}
+	if p.path != "." {
+		parts = append(parts, strings.Split(p.path, "/")...)
+	}
+	if p.ref == "" {
+		return parts, nil
+	}
+	return parts, url.Values{"at": {p.ref}}
+}
+
 func (bitbucketServer) token() string { return "Bearer" }
 func (bitbucketServer) form() string  { return "/projects/<key>/repos/<repo>/browse/<path>?at=<ref>" }

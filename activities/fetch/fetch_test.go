@@ -23,6 +23,7 @@ type attempt struct {
 	base    string
 	files   *workspace.Workspace
 	lines   []string
+	digest  string // of a version whose files are kept
 }
 
 func (a *attempt) do(t *testing.T, make func(Options) activities.Action, input any) error {
@@ -34,7 +35,7 @@ func (a *attempt) do(t *testing.T, make func(Options) activities.Action, input a
 		a.files = exercise.Files(t, nil)
 	}
 	call.Files = a.files
-	call.Run.Template.BaseURL = a.base
+	call.Run.Template.BaseURL, call.Run.Template.Digest, call.Run.Template.Stored = a.base, a.digest, a.digest != ""
 	a.lines = nil
 	call.Root = "/workspaces/7"
 	call.Log = func(format string, args ...any) { a.lines = append(a.lines, fmt.Sprintf(format, args...)) }

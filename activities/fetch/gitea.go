@@ -40,5 +40,17 @@ func (gitea) branch(api string, p place) (string, func(map[string]json.RawMessag
 	return endpoint(api, append([]string{"repos"}, p.repo...)), field("default_branch")
 }
 
+func (gitea) commit(api string, p place) (string, func([]byte) Commit) {
+	return endpoint(api, append([]string{"repos"}, append(p.repo[:2:2], "git", "commits", p.ref)...)), asGitHubCommit
+}
+
+// A branch and a tag are told apart by what the ref is: a commit's id is neither.
+func (gitea) link(p place) ([]string, url.Values) {
+	if isCommit(p.ref) {
+		return p.linked("src", "commit"), nil
+	}
+	return p.linked("src", "branch"), nil
+}
+
 func (gitea) token() string { return "token" }
 func (gitea) form() string  { return "/<owner>/<repo>/src/branch/<ref>/<path>" }

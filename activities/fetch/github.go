@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -40,5 +41,11 @@ func (github) raw(api string, p place) (string, string) {
 }
 
 func (github) branch(string, place) (string, func(map[string]json.RawMessage) string) { return "", nil }
-func (github) token() string                                                          { return "Bearer" }
-func (github) form() string                                                           { return "/<owner>/<repo>/tree/<ref>/<path>" }
+func (github) commit(api string, p place) (string, func([]byte) Commit) {
+	return endpoint(api, append([]string{"repos"}, append(p.repo[:2:2], "commits", cmp.Or(p.ref, "HEAD"))...)), asGitHubCommit
+}
+
+func (github) link(p place) ([]string, url.Values) { return p.linked("tree"), nil }
+
+func (github) token() string { return "Bearer" }
+func (github) form() string  { return "/<owner>/<repo>/tree/<ref>/<path>" }

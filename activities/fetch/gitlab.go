@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gildway/gildway/activities/fetch/guard"
 )
@@ -52,5 +53,19 @@ func (gitlab) raw(api string, p place) (string, string) {
 }
 
 func (gitlab) branch(string, place) (string, func(map[string]json.RawMessage) string) { return "", nil }
-func (gitlab) token() string                                                          { return "Bearer" }
-func (gitlab) form() string                                                           { return "/<group>/<project>/-/tree/<ref>/<path>" }
+func (gitlab) commit(api string, p place) (string, func([]byte) Commit) {
+	return endpoint(api, []string{"projects", strings.Join(p.repo, "/"), "repository", "commits", cmp.Or(p.ref, "HEAD")}), func(answer []byte) Commit {
+		var c struct {
+			ID     string    `json:"id"`
+			Author string    `json:"author_name"`
+			At     time.Time `json:"committed_date"`
+		}
+		_ = json.Unmarshal(answer, &c) // an empty id is told apart by the caller
+		return Commit{ID: c.ID, Author: c.Author, At: c.At}
+	}
+}
+
+func (gitlab) link(p place) ([]string, url.Values) { return p.linked("-", "tree"), nil }
+
+func (gitlab) token() string { return "Bearer" }
+func (gitlab) form() string  { return "/<group>/<project>/-/tree/<ref>/<path>" }

@@ -65,7 +65,7 @@ func (o Options) plain(ctx context.Context, call *activities.Call, in PlainInput
 	if err != nil {
 		return err
 	}
-	source, done, err := o.folder(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
+	source, done, err := o.folder(ctx, call.Run.Template, in.URL, secrets.New(in.Token))
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func PlainFile(o Options) activities.Action {
 			if err != nil {
 				return Nothing{}, err
 			}
-			f, err := o.file(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
+			f, err := o.file(ctx, call.Run.Template, in.URL, secrets.New(in.Token))
 			if err != nil {
 				return Nothing{}, err
 			}

@@ -13,13 +13,17 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/secrets"
 	"github.com/gildway/gildway/internal/workspace"
 )
 
 // Options say where files may come from.
 type Options struct {
-	// Golden holds the shipped templates: golden://<name>/template.yaml lies in its folder <name>.
+	// Kept are the files of template versions; nil: none are kept.
+	Kept *Kept
+	// Golden holds the shipped templates: golden://<name>/template.yaml lies in its folder <name>. Runs that were
+	// accepted when versions were kept without their files read it.
 	Golden fs.FS
 	// Sources are the hosts; nil: none.
 	Sources *Sources
@@ -36,15 +40,15 @@ type file struct {
 	mode    fs.FileMode
 }
 
-// folder finds the folder that `ref` names for a template at base. The caller calls done when it has read it.
-func (o Options) folder(ctx context.Context, base, ref string, token secrets.Secret) (_ fs.FS, done func(), err error) {
+// folder finds the folder that `ref` names for a template. The caller calls done when it has read it.
+func (o Options) folder(ctx context.Context, t plan.Template, ref string, token secrets.Secret) (_ fs.FS, done func(), err error) {
 	done = func() {}
-	beside, name, err := o.beside(base, ref)
+	beside, name, err := o.beside(ctx, t, ref)
 	switch {
 	case err != nil:
 		return nil, done, err
 	case beside == nil:
-		at, err := o.address(base, ref)
+		at, err := o.address(t.BaseURL, ref)
 		if err != nil {
 			return nil, done, err
 		}
@@ -65,14 +69,14 @@ func (o Options) folder(ctx context.Context, base, ref string, token secrets.Sec
 	return inner, done, nil
 }
 
-// file reads the file that `ref` names for a template at base.
-func (o Options) file(ctx context.Context, base, ref string, token secrets.Secret) (file, error) {
-	beside, name, err := o.beside(base, ref)
+// file reads the file that `ref` names for a template.
+func (o Options) file(ctx context.Context, t plan.Template, ref string, token secrets.Secret) (file, error) {
+	beside, name, err := o.beside(ctx, t, ref)
 	if err != nil {
 		return file{}, err
 	}
 	if beside == nil {
-		at, err := o.address(base, ref)
+		at, err := o.address(t.BaseURL, ref)
 		if err != nil {
 			return file{}, err
 		}
@@ -114,11 +118,16 @@ type neighbours struct {
 	close func()
 }
 
-// beside gives the files of a shipped template, or of one in a folder of this machine, and what ref is called there.
-// It is nil for anything that a host has to be asked for.
-func (o Options) beside(base, ref string) (*neighbours, string, error) {
+// beside gives the files that lie beside a template: those kept with its version, or of a shipped template, or of one
+// in a folder of this machine; and what ref is called there. It is nil for anything that a host has to be asked for.
+func (o Options) beside(ctx context.Context, t plan.Template, ref string) (*neighbours, string, error) {
+	base := t.BaseURL
 	if absolute(ref) {
 		return nil, "", nil
+	}
+	if name, err := inside(".", relativeName(base, ref)); t.Stored && err == nil {
+		files, done, err := o.Kept.Open(ctx, t.Digest)
+		return &neighbours{files, done}, name, err
 	}
 	if at, isFile := strings.CutPrefix(base, "file://"); isFile {
 		name, err := inside(".", ref)
@@ -176,6 +185,14 @@ func inside(dir, ref string) (string, error) {
 // outside is how Backstage words the refusal of a path that leaves its folder.
 func outside() error {
 	return fault.New(fault.Denied, "Relative path is not allowed to refer to a directory outside its parent")
+}
+
+// relativeName is a relative URL as a path. In the URLs of hosts it may be escaped; names of files are as they are.
+func relativeName(base, ref string) string {
+	if name, err := url.PathUnescape(ref); err == nil && strings.HasPrefix(base, "https://") {
+		return name
+	}
+	return ref
 }
 
 func readable(err error) error {

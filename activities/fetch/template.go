@@ -78,7 +78,7 @@ func (o Options) template(ctx context.Context, call *activities.Call, in Templat
 		return err
 	}
 	call.Log("Fetching template content from remote URL")
-	source, done, err := o.folder(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
+	source, done, err := o.folder(ctx, call.Run.Template, in.URL, secrets.New(in.Token))
 	if err != nil {
 		return err
 	}

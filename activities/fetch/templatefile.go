@@ -57,7 +57,7 @@ func (o Options) templateFile(ctx context.Context, call *activities.Call, in Tem
 		return nil
 	}
 	call.Log("Fetching template file content from remote URL")
-	f, err := o.file(ctx, call.Run.Template.BaseURL, in.URL, secrets.New(in.Token))
+	f, err := o.file(ctx, call.Run.Template, in.URL, secrets.New(in.Token))
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,10 @@ type vendor interface {
 	raw(api string, p place) (endpoint, accept string)
 	// branch is where the default branch is found and how to read it; "" if the other calls do without.
 	branch(api string, p place) (endpoint string, name func(map[string]json.RawMessage) string)
+	// commit is where the commit that a ref stands for is found, and how to read it.
+	commit(api string, p place) (endpoint string, read func(answer []byte) Commit)
+	// link is the URL of a place, its path unescaped part by part, and its query.
+	link(p place) (parts []string, query url.Values)
 	// token is the word before a token in the Authorization header.
 	token() string
 	// form is what URLs look like, for people.
@@ -166,6 +170,18 @@ func asGitHub(parts []string, kinds ...string) (place, bool) {
 		return place{repo: parts[:2], ref: parts[3], root: 4}, true
 	}
 	return place{}, false
+}
+
+// linked is the path of a place in the form that most hosts have.
+func (p place) linked(kind ...string) []string {
+	if p.ref == "" {
+		return slices.Clone(p.repo)
+	}
+	parts := slices.Concat(p.repo, kind, []string{p.ref})
+	if p.path != "." {
+		parts = append(parts, strings.Split(p.path, "/")...)
+	}
+	return parts
 }
 
 func field(name string) func(map[string]json.RawMessage) string {

@@ -8,20 +8,21 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
+	"github.com/gildway/gildway/activities/catalog"
+	"github.com/gildway/gildway/activities/fetch"
 	"github.com/gildway/gildway/api"
 	"github.com/gildway/gildway/internal/config"
 	"github.com/gildway/gildway/internal/dryrun"
-	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/internal/templatesource"
 	"github.com/gildway/gildway/templates"
 	"github.com/gildway/gildway/worker"
 )
@@ -67,12 +68,6 @@ func compilerActions(infos []plan.Action) templates.Actions {
 }
 
 func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
-	registry := worker.Registry(c, goldenFolders())
-	infos := registry.Infos()
-	versions, problems := templates.LoadFS(templates.Golden(), func(name string) string { return "golden://" + name + "/template.yaml" }, compilerActions(infos))
-	if len(problems) > 0 {
-		return fault.WithProblems("the golden paths don't compile", problems)
-	}
 	signer, err := identity.OpenSigner(c.Approvals.SigningKey)
 	if err != nil {
 		return fmt.Errorf("approvals.signingKey: %w", err)
@@ -90,14 +85,14 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		return fmt.Errorf("the database: %w", err)
 	}
 	defer db.Close()
-	for _, v := range versions {
-		source, err := fs.ReadFile(v.FS, path.Base(v.Template.File))
-		if err != nil {
-			return fmt.Errorf("reading %s again: %w", v.Ref, err)
-		}
-		if err := db.SaveTemplate(ctx, v.Ref, v.Digest, string(source)); err != nil {
-			return err
-		}
+	registry := worker.RegistryOf(c, goldenFolders(), fetch.NewKept(db))
+	infos := registry.Infos()
+	directory := worker.Directory(c)
+	library, err := templatesource.Open(ctx, templatesource.Options{
+		Store: db, Sources: templateSources(c, directory), Actions: compilerActions(infos), Every: c.Templates.Refresh, Log: logger,
+	})
+	if err != nil {
+		return fmt.Errorf("the templates: %w", err)
 	}
 	// Lazy: what is accepted while Temporal is away starts when it is back.
 	temporal, err := client.NewLazyClient(client.Options{
@@ -108,13 +103,13 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	}
 	defer temporal.Close()
 	wakeups := db.NewListener(logger)
-	listening, stopListening := context.WithCancel(ctx)
-	defer stopListening()
-	go wakeups.Run(listening)
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	go wakeups.Run(background)
+	go library.Run(background)
 
-	directory := worker.Directory(c)
 	server, err := api.New(api.Config{
-		Store: db, Events: wakeups, Templates: templates.NewShelf(versions...), Actions: infos,
+		Store: db, Events: wakeups, Templates: library, Actions: infos,
 		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
@@ -128,8 +123,27 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen, err)
 	}
-	logger.Info("the API is up", "listen", c.Listen, "templates", len(versions))
+	logger.Info("the API is up", "listen", c.Listen, "templates", len(library.List()))
 	return server.Serve(ctx, listener)
+}
+
+// templateSources are the sources of templates, in the order in which they count.
+func templateSources(c config.Config, directory *catalog.Client) (sources []templatesource.Source) {
+	if c.Templates.Golden {
+		sources = append(sources, templatesource.Golden(goldenFolders()))
+	}
+	hosts := worker.Sources(c)
+	for _, s := range c.Templates.Sources {
+		switch {
+		case s.Folder != "":
+			sources = append(sources, templatesource.Folder(s.Folder))
+		case s.URL != "":
+			sources = append(sources, templatesource.Repository(s.URL, hosts))
+		default:
+			sources = append(sources, templatesource.Backstage(directory, hosts))
+		}
+	}
+	return sources
 }
 
 // tokenVerifier checks the tokens of whom the configuration trusts; there is none where nobody signs in.

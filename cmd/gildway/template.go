@@ -14,8 +14,8 @@ import (
 )
 
 func templateCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "template", GroupID: "write", Short: "Check, test, try and draw templates; works without any server"}
-	cmd.AddCommand(templateLint(), templateGraph(), templateSchema(), templateTest(), templateRun())
+	cmd := &cobra.Command{Use: "template", GroupID: "write", Short: "Check, test, try and draw templates without any server; list those of the API"}
+	cmd.AddCommand(templateLint(), templateGraph(), templateSchema(), templateTest(), templateRun(), templateList(), templateShow(), templateRefresh())
 	return cmd
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 	DefaultEnvironment DefaultEnvironment `koanf:"defaultEnvironment"`
 	Templating         Templating         `koanf:"templating"`
 	CORS               CORS               `koanf:"cors"`
+	Templates          Templates          `koanf:"templates"`
 }
 
 // Database is the Postgres server that holds the read model.
@@ -144,6 +145,7 @@ func (c Config) Check(role Role) error {
 	c.checkHosts(need)
 	switch role {
 	case Server:
+		c.checkTemplates(need)
 		_, _, err := net.SplitHostPort(c.Listen)
 		need(err == nil, "listen", "must be host:port, e.g. 127.0.0.1:7780")
 		c.Auth.check(need, needURL)

@@ -49,10 +49,11 @@ func Load(file string, role Role, lookup func(string) (string, bool), environ []
 	if err := checkKeys(k.Raw(), "", known); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", file, err)
 	}
-	var c Config
+	c := Config{Templates: defaultTemplates()}
 	decoder := mapstructure.DecoderConfig{
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			mapstructure.TextUnmarshallerHookFunc(),
+			mapstructure.StringToTimeDurationHookFunc(),
 			mapstructure.StringToSliceHookFunc(","),
 		),
 		Result: &c, WeaklyTypedInput: true,

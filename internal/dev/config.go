@@ -48,7 +48,8 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 		},
 		"approvals": map[string]any{"signingKey": p.signingKey},
 		"vault":     map[string]any{"address": p.vault, "token": p.serverVault},
-		// Without a token: forms are suggested what their user's own shows.
+		"templates": map[string]any{"sources": []any{map[string]any{"catalog": true}}},
+		// Without a token: it reads the templates that everybody may read, and forms are suggested what their user's own shows.
 		"github": []any{map[string]any{"host": "github.com", "apiBaseUrl": p.sandbox + "/github"}},
 	})
 	workerFile := with(shared, map[string]any{

@@ -115,6 +115,11 @@ func (s *Stack) startGildway(ctx context.Context, program string) error {
 		if _, err := s.servers.Run(c.name, command); err != nil {
 			return err
 		}
+		if c.name == "sandbox" {
+			if err := listTemplates(ctx, sandboxURL, creds.Catalog); err != nil {
+				return err
+			}
+		}
 	}
 	return s.announce(ctx, api, sandboxURL, creds)
 }

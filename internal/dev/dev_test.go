@@ -38,6 +38,7 @@ func TestConfigs_AreCompleteForTheirRoleAndHoldNoMore(t *testing.T) {
 	require.Equal(t, "s.worker", w.Vault.Token.Reveal())
 	require.Equal(t, creds.Okta, w.Okta.Token.Reveal())
 	require.True(t, s.GitHub[0].Token.Empty(), "it only reads what everybody may read")
+	require.Equal(t, []config.TemplateSource{{Catalog: true}}, s.Templates.Sources)
 	require.Empty(t, s.Okta.URL)
 	require.Empty(t, s.Approvals.VerifyKey)
 	require.Empty(t, w.Approvals.SigningKey)

@@ -5,13 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"path/filepath"
 
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/sandbox"
+	"github.com/gildway/gildway/internal/templatesource"
+	"github.com/gildway/gildway/templates"
 )
 
 // OpenSandbox opens the provider doubles of a stack; clients reach them at baseURL.
@@ -39,24 +43,60 @@ func enrol(ctx context.Context, stateDir, sandboxURL string, who person) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]any{"groups": who.groups})
+	err = put(ctx, sandboxURL+"/api/catalog/_sandbox/people/"+url.PathEscape(ref.Name), creds.Catalog, map[string]any{"groups": who.groups})
+	if err != nil {
+		return fmt.Errorf("the stack's directory does not take %s: %w", who.ref, err)
+	}
+	return nil
+}
+
+// listTemplates shows the golden paths in the sandbox's catalog: a frontend lists what is there.
+func listTemplates(ctx context.Context, sandboxURL, token string) error {
+	files := templates.Golden()
+	places, err := fs.Glob(files, "*/template.yaml")
 	if err != nil {
 		return err
 	}
-	address := sandboxURL + "/api/catalog/_sandbox/people/" + url.PathEscape(ref.Name)
+	entities := make([]json.RawMessage, 0, len(places))
+	for _, place := range places {
+		src, err := fs.ReadFile(files, place)
+		if err != nil {
+			return err
+		}
+		t, problems := templates.Parse(place, src)
+		if len(problems) > 0 {
+			return fault.WithProblems("a golden path can't be listed", problems)
+		}
+		entity, err := t.Listing(map[string]string{templatesource.ListedOnly: "true"})
+		if err != nil {
+			return fmt.Errorf("%s can't be listed: %w", place, err)
+		}
+		entities = append(entities, entity)
+	}
+	if err := put(ctx, sandboxURL+"/api/catalog/_sandbox/entities", token, entities); err != nil {
+		return fmt.Errorf("the stack's catalog does not take the golden paths: %w", err)
+	}
+	return nil
+}
+
+func put(ctx context.Context, address, token string, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, address, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+creds.Catalog)
+	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("the stack's directory does not answer; is the stack running? %w", err)
+		return fmt.Errorf("it does not answer; is the stack running? %w", err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the stack's directory refuses %s: %s", who.ref, answer.Status)
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("it answers %s", answer.Status)
 	}
 	return nil
 }

@@ -50,7 +50,8 @@ type Template struct {
 	Description string          `json:"description,omitempty"`
 	Owner       string          `json:"owner,omitempty"`   // canonical entity ref
 	Digest      string          `json:"digest"`            // sha256:<hex> over the template and the files beside it
-	BaseURL     string          `json:"baseUrl,omitempty"` // what relative URLs in fetch steps resolve against
+	Stored      bool            `json:"stored,omitempty"`  // those files are kept under the digest: relative URLs name them
+	BaseURL     string          `json:"baseUrl,omitempty"` // what other relative URLs resolve against; of a repository, at a commit
 	Metadata    json.RawMessage `json:"metadata,omitempty"`
 }
 

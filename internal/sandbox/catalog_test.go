@@ -213,6 +213,35 @@ func TestCatalog_People_AreBroughtIntoAllDirectories(t *testing.T) {
 	require.Empty(t, b.now.Load().Counts().Effects)
 }
 
+func TestCatalog_Entities_ArePutThereByTheStack(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	const path = "/api/catalog/_sandbox/entities"
+	listed := []any{map[string]any{
+		"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": map[string]any{"name": "x", "annotations": map[string]any{"a": "b"}},
+		"spec": map[string]any{"type": "service", "owner": "platform-team", "steps": []any{}},
+	}}
+	require.Equal(t, 401, b.call("PUT", path, "", listed).status)
+	require.Equal(t, 400, b.call("PUT", path, catalogToken, []any{map[string]any{"kind": "Template"}}).status)
+	for range 2 {
+		require.Equal(t, 204, b.call("PUT", path, catalogToken, listed).status)
+	}
+	entity := b.call("GET", "/api/catalog/entities/by-name/template/default/x", catalogToken, nil).json(t)
+	require.Contains(t, entity["relations"], map[string]any{"type": "ownedBy", "targetRef": "group:default/platform-team"})
+	require.Equal(t, "b", entity["metadata"].(map[string]any)["annotations"].(map[string]any)["a"])
+}
+
+func TestCatalog_Location_AsGitHubComHasIt(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	b.published("listed", "public", map[string]string{"template.yaml": `{apiVersion: scaffolder.backstage.io/v1beta3, kind: Template, metadata: {name: t}, spec: {type: x, steps: []}}`})
+	made := b.call("POST", "/api/catalog/locations", catalogToken, map[string]any{"type": "url", "target": "https://github.com/acme-org/listed/blob/main/template.yaml"})
+	require.Equal(t, 201, made.status)
+	entity := b.call("GET", "/api/catalog/entities/by-name/template/default/t", catalogToken, nil).json(t)
+	annotations := entity["metadata"].(map[string]any)["annotations"].(map[string]any)
+	require.Equal(t, "url:https://github.com/acme-org/listed/tree/main/", annotations["backstage.io/source-location"])
+}
+
 func TestCatalog_ValidateEntity_SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	b := start(t)

@@ -50,15 +50,30 @@ func (p person) addAccounts(tx *ledger.Tx, groups []string) {
 	servicenow.AddUser(tx, p.Name, p.DisplayName, p.Email)
 }
 
-// people serves PUT /people/{name}, by which the local stack brings someone into the directory.
-func (s *Sandbox) people(token string) http.Handler {
+// putting serves PUT /people/{name}, by which the local stack brings someone into the directory, and PUT /entities, by
+// which it lists what comes from no location.
+func (s *Sandbox) putting(token string) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("PUT /people/{name}", func(w http.ResponseWriter, r *http.Request) {
-		// Who is in which group decides who may approve: a user token is not enough here.
-		if bearer, _ := rest.Token(r, "Bearer"); !rest.Same(bearer, token) {
-			rest.JSON(w, http.StatusUnauthorized, map[string]string{"error": "the sandbox's own catalog token is needed"})
+	mux.HandleFunc("PUT /entities", func(w http.ResponseWriter, r *http.Request) {
+		var entities []map[string]any
+		err := rest.Read(w, r, &entities)
+		if err == nil {
+			err = s.ledger.Update(func(tx *ledger.Tx) error {
+				for _, e := range entities {
+					if err := catalog.Put(tx, e); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err != nil {
+			rest.JSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 			return
 		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("PUT /people/{name}", func(w http.ResponseWriter, r *http.Request) {
 		var p person
 		err := rest.Read(w, r, &p)
 		if err == nil {
@@ -74,7 +89,14 @@ func (s *Sandbox) people(token string) http.Handler {
 		}
 		rest.JSON(w, http.StatusOK, p)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Who is in which group decides who may approve: a user token is not enough here.
+		if bearer, _ := rest.Token(r, "Bearer"); !rest.Same(bearer, token) {
+			rest.JSON(w, http.StatusUnauthorized, map[string]string{"error": "the sandbox's own catalog token is needed"})
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (p *person) check() error {

@@ -129,7 +129,7 @@ func (s *Sandbox) build(o Options) (err error) {
 		{"/okta/okta", desk.Wrap("okta", directory)},
 		{"/okta", desk.Wrap("okta", directory)},
 		{"/servicenow", desk.Wrap("servicenow", tickets)},
-		{"/api/catalog/_sandbox", s.people(o.Tokens.Catalog)},
+		{"/api/catalog/_sandbox", s.putting(o.Tokens.Catalog)},
 		{"/api/catalog", desk.Wrap("catalog", s.catalog)},
 		{"/issuer", s.issuer},
 		{"/faults", local(desk.Handler())},
@@ -219,6 +219,9 @@ func local(next http.Handler) http.Handler {
 func (s *Sandbox) read(ctx context.Context, target string) ([]byte, error) {
 	below, ok := strings.CutPrefix(target, s.base+"/github/")
 	if !ok {
+		below, ok = strings.CutPrefix(target, githubCom)
+	}
+	if !ok {
 		if u, err := url.Parse(target); err == nil && u.Host != "" {
 			return nil, catalog.ErrNotAllowed
 		}
@@ -231,6 +234,9 @@ func (s *Sandbox) read(ctx context.Context, target string) ([]byte, error) {
 	return s.github.ReadFile(ctx, p)
 }
 
+// githubCom is what the GitHub double stands for: URLs of it can be registered too.
+const githubCom = "https://github.com/"
+
 func (s *Sandbox) pushed(owner, repo string) {
 	if s.github == nil { // still opening
 		s.missed = append(s.missed, owner+"/"+repo)
@@ -240,5 +246,7 @@ func (s *Sandbox) pushed(owner, repo string) {
 }
 
 func (s *Sandbox) refreshCatalog(repo string) {
-	s.catalog.RefreshBelow(context.Background(), s.base+"/github/"+repo+"/")
+	for _, host := range []string{s.base + "/github/", githubCom} {
+		s.catalog.RefreshBelow(context.Background(), host+repo+"/")
+	}
 }

@@ -136,16 +136,6 @@ func TestClaimCollection_OnlyTheFirst(t *testing.T) {
 	require.NoError(t, s.ClaimCollection(t.Context(), task, "key", "user:default/a"))
 }
 
-func TestTemplates_VersionNeverChanges(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	require.NoError(t, s.SaveTemplate(t.Context(), "template:default/x", "sha256:1", "a: 1"))
-	require.NoError(t, s.SaveTemplate(t.Context(), "template:default/x", "sha256:1", "a: 2"))
-	v, err := s.TemplateByDigest(t.Context(), "sha256:1")
-	require.NoError(t, err)
-	require.Equal(t, "a: 1", v.Source)
-}
-
 func TestListener_WakesItsOwn_AndSurvivesALostConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t)

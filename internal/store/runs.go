@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -69,30 +68,4 @@ func (s *Store) ReleaseCollection(ctx context.Context, task, step string) error 
 		_, err := s.pool.Exec(ctx, `delete from key_collections where task = $1 and step = $2`, task, step)
 		return err
 	})
-}
-
-// TemplateVersion is a template as it was at some time. It never changes.
-type TemplateVersion struct {
-	Ref      string
-	Digest   string
-	Source   string // the YAML as written
-	LoadedAt time.Time
-}
-
-// SaveTemplate keeps a version. The same digest again changes nothing.
-func (s *Store) SaveTemplate(ctx context.Context, ref, digest, source string) error {
-	return s.retry(ctx, func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, `insert into templates (digest, ref, source) values ($1, $2, $3) on conflict (digest) do nothing`,
-			digest, ref, source)
-		return err
-	})
-}
-
-// TemplateByDigest finds a version.
-func (s *Store) TemplateByDigest(ctx context.Context, digest string) (v TemplateVersion, err error) {
-	err = s.retry(ctx, func(ctx context.Context) error {
-		return s.pool.QueryRow(ctx, `select ref, digest, source, loaded_at from templates where digest = $1`, digest).
-			Scan(&v.Ref, &v.Digest, &v.Source, &v.LoadedAt)
-	})
-	return v, err
 }

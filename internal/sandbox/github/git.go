@@ -137,13 +137,13 @@ var (
 	fullSHA = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 )
 
-// resolve finds the commit of a branch, a tag, a full ref or a (short) hash.
+// resolve finds the commit of a branch, a tag, a full ref, a (short) hash or HEAD.
 func (g gitStore) resolve(ctx context.Context, id int64, ref string) (string, error) {
 	if !refName.MatchString(ref) || strings.Contains(ref, "..") || strings.Contains(ref, "@{") {
 		return "", errAbsent
 	}
 	candidates := []string{"refs/heads/" + ref, "refs/tags/" + ref}
-	if strings.HasPrefix(ref, "refs/") || fullSHA.MatchString(ref) {
+	if ref == "HEAD" || strings.HasPrefix(ref, "refs/") || fullSHA.MatchString(ref) {
 		candidates = append(candidates, ref)
 	}
 	if rest, ok := strings.CutPrefix(ref, "heads/"); ok {
