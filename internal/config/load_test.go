@@ -74,15 +74,17 @@ func TestLoad_ExampleOfTheDocs_IsCompleteForItsRole(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
 	found := map[Role]bool{}
-	var worker string
+	whole := map[Role]string{}
 	for _, block := range strings.Split(string(raw), "```yaml\n")[1:] {
 		text, _, _ := strings.Cut(block, "```")
 		head, _, _ := strings.Cut(text, "\n")
-		role := Role(strings.TrimSuffix(strings.TrimPrefix(head, "# "), ".yaml"))
-		if strings.HasPrefix(head, "# more of worker.yaml") {
-			role, text = Worker, worker+text
+		name, more := strings.CutPrefix(strings.TrimPrefix(head, "# "), "more of ")
+		name, _, _ = strings.Cut(name, ".yaml")
+		role := Role(name)
+		if more {
+			text = whole[role] + text
 		}
-		worker = text
+		whole[role] = text
 		file := filepath.Join(t.TempDir(), "gildway.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, err := Load(file, role, func(string) (string, bool) { return "set", true }, nil)
