@@ -27,6 +27,28 @@ func Golden() fs.FS {
 	return sub
 }
 
+// GoldenPaths are the shipped templates, by the names of their folders.
+func GoldenPaths() ([]*Template, error) {
+	files := Golden()
+	places, err := fs.Glob(files, "*/"+templateFile)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Template, 0, len(places))
+	for _, place := range places {
+		src, err := fs.ReadFile(files, place)
+		if err != nil {
+			return nil, err
+		}
+		t, problems := Parse(place, src)
+		if len(problems) > 0 {
+			return nil, fault.WithProblems(place+" can't be read", problems)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
 // Version is one immutable version of a template: its file and everything beside it.
 type Version struct {
 	Ref      string // canonical entity ref

@@ -15,7 +15,7 @@ import (
 
 func templateCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "template", GroupID: "write", Short: "Check, test, try and draw templates without any server; list those of the API"}
-	cmd.AddCommand(templateLint(), templateGraph(), templateSchema(), templateTest(), templateRun(), templateList(), templateShow(), templateRefresh())
+	cmd.AddCommand(templateLint(), templateGraph(), templateSchema(), templateTest(), templateRun(), templateListing(), templateList(), templateShow(), templateRefresh())
 	return cmd
 }
 

@@ -5,13 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"path/filepath"
 
-	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/sandbox"
 	"github.com/gildway/gildway/internal/templatesource"
@@ -52,24 +50,15 @@ func enrol(ctx context.Context, stateDir, sandboxURL string, who person) error {
 
 // listTemplates shows the golden paths in the sandbox's catalog: a frontend lists what is there.
 func listTemplates(ctx context.Context, sandboxURL, token string) error {
-	files := templates.Golden()
-	places, err := fs.Glob(files, "*/template.yaml")
+	golden, err := templates.GoldenPaths()
 	if err != nil {
-		return err
+		return fmt.Errorf("the golden paths: %w", err)
 	}
-	entities := make([]json.RawMessage, 0, len(places))
-	for _, place := range places {
-		src, err := fs.ReadFile(files, place)
-		if err != nil {
-			return err
-		}
-		t, problems := templates.Parse(place, src)
-		if len(problems) > 0 {
-			return fault.WithProblems("a golden path can't be listed", problems)
-		}
+	entities := make([]json.RawMessage, 0, len(golden))
+	for _, t := range golden {
 		entity, err := t.Listing(map[string]string{templatesource.ListedOnly: "true"})
 		if err != nil {
-			return fmt.Errorf("%s can't be listed: %w", place, err)
+			return fmt.Errorf("%s can't be listed: %w", t.Ref, err)
 		}
 		entities = append(entities, entity)
 	}
