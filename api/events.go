@@ -1,10 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -15,63 +12,49 @@ const (
 	pingEvery = 20 * time.Second // below the idle timeouts of common load balancers
 	pollTime  = 30 * time.Second
 	batch     = 500
-	// slowReader is how long a client may take to make room for what is written to it.
+	// slowReader is how long a client may take to make room for what is written to it at once.
 	slowReader = 20 * time.Second
+	atOnce     = 32 << 10
 )
 
 type eventStore interface {
-	// Events lists events with a greater id, oldest first; completion events always if withCompletion.
+	// Events lists events with a greater id, oldest first; completion events always if withCompletion. It
+	// may end before the limit: store.MoreEvents tells.
 	Events(ctx context.Context, task string, after int64, withCompletion bool, limit int) ([]store.Event, error)
+	// LastEvent is the greatest id among a task's events; 0 if it has none.
+	LastEvent(ctx context.Context, task string) (int64, error)
 }
 
-// Wakeups tells when a task may have new events. *store.Listener implements it.
+// Wakeups tells when a task may have new events, by a call that must not block. *store.Listener
+// implements it.
 type Wakeups interface {
-	Subscribe(task string) (wake <-chan struct{}, stop func())
+	Subscribe(task string, wake func()) (stop func())
 }
 
-// log reads a task's events from where a client has come to. A client that is past the completion gets
-// it once more, as in Backstage: it wants to know that there is nothing to wait for.
-type log struct {
-	store       eventStore
-	task        string
-	recoverable bool
-	after       int64
-	begun       bool
-}
+// recoverable reports whether a task's template lets it be started over.
+func recoverable(t store.Task) bool { return recoverStrategy(t) == "startOver" }
 
-func (s *Server) logOf(t store.Task, after int64) *log {
-	return &log{store: s.Store, task: t.ID, recoverable: recoverStrategy(t) == "startOver", after: after}
-}
-
-func (l *log) next(ctx context.Context) ([]Event, error) {
-	found, err := l.store.Events(ctx, l.task, l.after, !l.begun, batch)
-	if err != nil {
-		return nil, err
-	}
-	l.begun = true
-	events := make([]Event, 0, len(found))
-	for _, e := range found {
-		l.after = max(l.after, e.ID)
-		events = append(events, Event{
-			Id: e.ID, IsTaskRecoverable: l.recoverable, TaskId: e.Task, Body: e.Body, Type: e.Type, CreatedAt: moment(e.CreatedAt),
-		})
-	}
-	return events, nil
-}
-
+// PollTaskEvents answers with the first events that there are, or with none when the time is up. A client
+// that is past the completion gets it once more, as in Backstage: there is nothing to wait for.
 func (h handlers) PollTaskEvents(ctx context.Context, r PollTaskEventsRequestObject) (PollTaskEventsResponseObject, error) {
-	a := askedIn(ctx)
-	wake, stop := h.Events.Subscribe(a.task.ID)
-	defer stop()
-	l := h.logOf(a.task, r.Params.After)
+	task := askedIn(ctx).task
+	place := h.feeds.follow(task.ID, recoverable(task), r.Params.After)
+	defer place.close()
 	timeout := time.After(pollTime)
 	for {
-		events, err := l.next(ctx)
-		if err != nil || len(events) > 0 {
-			return PollTaskEvents200JSONResponse(events), err
+		lines, wait, err := place.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(lines) > 0 {
+			events := make(PollTaskEvents200JSONResponse, 0, len(lines))
+			for _, l := range lines {
+				events = append(events, l.event)
+			}
+			return events, nil
 		}
 		select {
-		case <-wake:
+		case <-wait:
 		case <-timeout:
 			return PollTaskEvents200JSONResponse{}, nil
 		case <-h.closing:
@@ -83,23 +66,25 @@ func (h handlers) PollTaskEvents(ctx context.Context, r PollTaskEventsRequestObj
 }
 
 func (h handlers) StreamTaskEvents(ctx context.Context, r StreamTaskEventsRequestObject) (StreamTaskEventsResponseObject, error) {
-	return eventStream{h.Server, ctx, h.logOf(askedIn(ctx).task, r.Params.After)}, nil
+	task := askedIn(ctx).task
+	return eventStream{server: h.Server, ctx: ctx, task: task.ID, recoverable: recoverable(task), after: r.Params.After}, nil
 }
 
 // eventStream is the answer that writes events until the task has ended, the client has gone or the
-// server stops.
+// server stops. Whenever it ends before the completion, the client comes back with the last id it saw.
 type eventStream struct {
-	server *Server
-	ctx    context.Context
-	log    *log
+	server      *Server
+	ctx         context.Context
+	task        string
+	recoverable bool
+	after       int64
 }
 
-// VisitStreamTaskEventsResponse writes the stream. Events are read from the store whenever the
-// listener says so and at every ping, so that even a lost wake-up loses nothing.
+// VisitStreamTaskEventsResponse writes the stream.
 func (e eventStream) VisitStreamTaskEventsResponse(w http.ResponseWriter) error {
 	s := e.server
-	wake, stop := s.Events.Subscribe(e.log.task)
-	defer stop()
+	place := s.feeds.follow(e.task, e.recoverable, e.after)
+	defer place.close()
 	s.metrics.streams.Inc()
 	defer s.metrics.streams.Dec()
 
@@ -108,26 +93,26 @@ func (e eventStream) VisitStreamTaskEventsResponse(w http.ResponseWriter) error 
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusOK)
-	ping := time.NewTicker(pingEvery)
+	ping := time.NewTicker(s.pingEvery)
 	defer ping.Stop()
-	if err := s.send(w, control, nil); err != nil {
+	if err := s.send(w, control); err != nil {
 		return err
 	}
 	for {
-		events, err := e.log.next(e.ctx)
+		lines, wait, err := place.take(e.ctx)
 		if err != nil {
-			return err // the client comes back with the last id it saw
-		}
-		text, ended := encodeStream(events)
-		if err := s.send(w, control, text); err != nil || ended {
 			return err
 		}
-		if len(events) >= batch {
+		if len(lines) > 0 {
+			if ended, err := s.sendLines(w, control, lines); err != nil || ended {
+				return err
+			}
 			continue
 		}
 		select {
-		case <-wake:
+		case <-wait:
 		case <-ping.C:
+			place.rest(s.pingEvery)
 			if err := s.send(w, control, []byte(": ping\n\n")); err != nil {
 				return err
 			}
@@ -139,26 +124,26 @@ func (e eventStream) VisitStreamTaskEventsResponse(w http.ResponseWriter) error 
 	}
 }
 
-// encodeStream writes events as Backstage does: no id lines, JSON on one line. A completion ends the
-// stream unless the task can be started over.
-func encodeStream(events []Event) (text []byte, ended bool) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	for _, event := range events {
-		fmt.Fprintf(&b, "event: %s\ndata: ", event.Type)
-		_ = enc.Encode(event) // its body was JSON in the database; adds the first line end
-		b.WriteByte('\n')
-		if event.Type == "completion" && !event.IsTaskRecoverable {
-			return b.Bytes(), true
+// sendLines writes events, and says if the last one ends the stream.
+func (s *Server) sendLines(w http.ResponseWriter, control *http.ResponseController, lines []line) (ended bool, err error) {
+	var texts [][]byte
+	size := 0
+	for _, l := range lines {
+		texts, size, ended = append(texts, l.text), size+len(l.text), l.ends()
+		if size >= atOnce || ended {
+			if err := s.send(w, control, texts...); err != nil || ended {
+				return ended, err
+			}
+			texts, size = texts[:0], 0
 		}
 	}
-	return b.Bytes(), false
+	return false, s.send(w, control, texts...)
 }
 
-func (s *Server) send(w http.ResponseWriter, control *http.ResponseController, text []byte) error {
+// send writes at once, and gives up on a client that makes no room for it.
+func (s *Server) send(w http.ResponseWriter, control *http.ResponseController, texts ...[]byte) error {
 	_ = control.SetWriteDeadline(time.Now().Add(s.patience))
-	if len(text) > 0 {
+	for _, text := range texts {
 		if _, err := w.Write(text); err != nil {
 			return err
 		}

@@ -26,17 +26,19 @@ func (h handlers) GetTaskGraph(ctx context.Context, r GetTaskGraphRequestObject)
 		return GetTaskGraph200TextvndMermaidResponse{Body: strings.NewReader(text), ContentLength: int64(len(text))}, nil
 	}
 	progress := map[string]*stepProgress{}
-	l := &log{store: h.Store, task: task.ID}
-	for {
-		events, err := l.next(ctx)
+	for after, more := int64(0), true; more; {
+		found, err := h.Store.Events(ctx, task.ID, after, false, batch)
 		if err != nil {
 			return nil, err
 		}
-		follow(progress, events)
-		if len(events) < batch {
-			return GetTaskGraph200JSONResponse(graphOf(task, run.Plan, progress)), nil
+		events := make([]Event, 0, len(found))
+		for _, e := range found {
+			after, events = e.ID, append(events, lineOf(e, false).event)
 		}
+		follow(progress, events)
+		more = store.MoreEvents(found, batch)
 	}
+	return GetTaskGraph200JSONResponse(graphOf(task, run.Plan, progress)), nil
 }
 
 // stepProgress is how far the events say that a step has come.

@@ -9,14 +9,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gildway/gildway/internal/fault"
 )
 
 func (h handlers) Health(context.Context, HealthRequestObject) (HealthResponseObject, error) {
 	return Health200JSONResponse{Status: "ok"}, nil
 }
 
-// Ready asks the database alone: tasks are accepted while Temporal is down.
+// Ready asks the database alone: tasks are accepted while Temporal is down. A server that was asked to
+// stop is not ready.
 func (h handlers) Ready(ctx context.Context, _ ReadyRequestObject) (ReadyResponseObject, error) {
+	if h.leaving.Load() {
+		return nil, fault.New(fault.Unavailable, "this server is about to stop")
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if err := h.Store.Ping(ctx); err != nil {

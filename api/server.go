@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -35,6 +36,9 @@ type Config struct {
 	Suggest   map[string]Suggester // by the name of a provider; may be empty
 	Origins   []string             // of web pages that may call the scaffolder API from elsewhere
 	Log       *slog.Logger
+	// Notice is how long requests are still taken after the server has begun to say that it is not ready,
+	// so that a load balancer can find out.
+	Notice time.Duration
 }
 
 // Store is the read model and the promise of acceptance. *store.Store implements it.
@@ -69,9 +73,11 @@ type Server struct {
 	document   []byte
 	metrics    *metrics
 	starter    *starter
+	feeds      *feeds
+	leaving    atomic.Bool   // the process was asked to stop
 	closing    chan struct{} // closed when streams shall end
-	closeOnce  sync.Once
 	patience   time.Duration // with readers of streams
+	pingEvery  time.Duration
 }
 
 // New makes a server. It refuses a document with an operation whose permission nobody enforces.
@@ -81,7 +87,8 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: config, minting: mintingActions(config.Actions),
-		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader,
+		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery,
+		feeds: newFeeds(config.Store, config.Events),
 	}
 	s.metrics = newMetrics(templateMetrics{s})
 	document, err := GetSpec()
@@ -117,17 +124,19 @@ const (
 	goodbye      = 15 * time.Second
 )
 
-// Serve answers on the listener and starts accepted tasks until ctx ends. Then it finishes streams and
-// requests, for 15 seconds at most, and returns nil.
+// Serve answers on the listener and starts accepted tasks until ctx ends. Then it says that it is not
+// ready, for Notice; then it takes no more connections, ends streams and long polls, and finishes the
+// other requests, for 15 seconds at most. It returns nil when it was asked to stop.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}
-	ctx, stop := context.WithCancel(ctx)
+	server.RegisterOnShutdown(func() { close(s.closing) }) // after the port is closed: a client comes back to another replica
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var starting sync.WaitGroup
-	starting.Go(func() { s.starter.run(ctx) })
+	starting.Go(func() { s.starter.run(working) })
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 
@@ -138,13 +147,18 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
-	s.closeOnce.Do(func() { close(s.closing) })
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	s.leaving.Store(true)
+	if s.Notice > 0 {
+		server.SetKeepAlivesEnabled(false) // so that nobody keeps asking here
+		<-time.After(s.Notice)
+	}
+	late, cancel := context.WithTimeout(working, goodbye)
 	defer cancel()
 	err := server.Shutdown(late)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
+	stop() // only now: what was accepted meanwhile is started here, if there is time
 	starting.Wait()
 	return err
 }

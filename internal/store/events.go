@@ -77,16 +77,23 @@ func encode(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(bytes.ReplaceAll(b.Bytes(), []byte(`\u0000`), nil)), nil
 }
 
-// Events lists a task's events with a greater id than after, at most limit, and, as Backstage does,
-// its completion whatever its id, if withCompletion. What a task that started over said before is hidden, and its
-// starting over as well until something follows.
+// PageBytes bounds what one call of Events holds in memory; a single event may be larger.
+const PageBytes = 1 << 20
+
+// Events lists a task's events with a greater id than after, oldest first, and, as Backstage does, its
+// completion whatever its id, if withCompletion. What a task that started over said before is hidden, and its
+// starting over as well until something follows. It ends after limit events, or after PageBytes of their bodies: see
+// MoreEvents.
 func (s *Store) Events(ctx context.Context, task string, after int64, withCompletion bool, limit int) (events []Event, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, `select id, task::text, type, body, created_at from task_events
-			where task = $1 and (id > $2 or $3 and type = 'completion')
-			and id >= (select case when exists(select from task_events e where e.task = t.id and e.id > t.shown_from) then t.shown_from else t.shown_from + 1 end
-				from tasks t where t.id = $1)
-			order by id limit $4`, task, after, withCompletion, limit)
+		rows, err := s.pool.Query(ctx, `select id, task::text, type, body, created_at from (
+				select *, sum(octet_length(body::text)) over (order by id) - octet_length(body::text) as before from (
+					select * from task_events where task = $1 and (id > $2 or $3 and type = 'completion')
+					and id >= (select case when exists(select from task_events e where e.task = t.id and e.id > t.shown_from) then t.shown_from else t.shown_from + 1 end
+						from tasks t where t.id = $1)
+					order by id limit $4
+				) e
+			) e where before < $5 order by id`, task, after, withCompletion, limit, PageBytes)
 		if err != nil {
 			return err
 		}
@@ -97,4 +104,21 @@ func (s *Store) Events(ctx context.Context, task string, after int64, withComple
 		return err
 	})
 	return events, err
+}
+
+// MoreEvents reports whether there may be more after what Events gave for that limit.
+func MoreEvents(events []Event, limit int) bool {
+	size := 0
+	for _, e := range events {
+		size += len(e.Body)
+	}
+	return len(events) >= limit || size >= PageBytes
+}
+
+// LastEvent is the greatest id among a task's events; 0 if it has none.
+func (s *Store) LastEvent(ctx context.Context, task string) (id int64, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		return s.pool.QueryRow(ctx, `select coalesce(max(id), 0) from task_events where task = $1`, task).Scan(&id)
+	})
+	return id, err
 }

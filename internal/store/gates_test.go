@@ -2,12 +2,10 @@ package store
 
 import (
 	"encoding/json"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -134,45 +132,4 @@ func TestClaimCollection_OnlyTheFirst(t *testing.T) {
 	require.ErrorIs(t, s.ClaimCollection(t.Context(), task, "key", "user:default/a"), fault.Gone)
 	require.NoError(t, s.ReleaseCollection(t.Context(), task, "key"))
 	require.NoError(t, s.ClaimCollection(t.Context(), task, "key", "user:default/a"))
-}
-
-func TestListener_WakesItsOwn_AndSurvivesALostConnection(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	task, other := create(t, s, "user:default/a"), create(t, s, "user:default/a")
-	l := s.NewListener(slog.New(slog.DiscardHandler))
-	mine, stop := l.Subscribe(task)
-	defer stop()
-	theirs, stopTheirs := l.Subscribe(other)
-	done := make(chan struct{})
-	go func() { l.Run(t.Context()); close(done) }()
-	t.Cleanup(func() { <-done })
-
-	wait := func(c <-chan struct{}) {
-		t.Helper()
-		select {
-		case <-c:
-		case <-time.After(20 * time.Second):
-			require.Fail(t, "not woken")
-		}
-	}
-	wait(mine) // it listens
-	wait(theirs)
-	require.NoError(t, s.Log(t.Context(), task, "1", "", "", "x"))
-	wait(mine)
-	require.Empty(t, theirs)
-
-	conn, err := pgx.ConnectConfig(t.Context(), s.pool.Config().ConnConfig.Copy())
-	require.NoError(t, err)
-	defer conn.Close(t.Context())
-	_, err = conn.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen gildway_events' and datname = current_database()`)
-	require.NoError(t, err)
-	wait(mine) // it listens again
-	wait(theirs)
-	stopTheirs()
-	require.NoError(t, s.Log(t.Context(), task, "2", "", "", "x"))
-	wait(mine)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	require.Len(t, l.waiting, 1)
 }

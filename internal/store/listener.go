@@ -3,49 +3,62 @@ package store
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-const channel = "gildway_events"
+const (
+	channel = "gildway_events"
+	// beat is how long a silent connection is trusted before it must answer.
+	beat       = 10 * time.Second
+	beatWithin = 5 * time.Second
+)
 
 // Listener wakes whoever waits for a task's events, over one connection however many they are.
 type Listener struct {
-	store *Store
-	log   *slog.Logger
+	store      *Store
+	log        *slog.Logger
+	beat       time.Duration
+	beatWithin time.Duration
 
 	mu      sync.Mutex
-	waiting map[string]map[chan struct{}]bool
+	last    int64
+	waiting map[string]map[int64]func()
 }
 
 // NewListener makes a listener. It hears nothing until Run.
 func (s *Store) NewListener(log *slog.Logger) *Listener {
-	return &Listener{store: s, log: log, waiting: map[string]map[chan struct{}]bool{}}
+	return &Listener{store: s, log: log, beat: beat, beatWithin: beatWithin, waiting: map[string]map[int64]func(){}}
 }
 
-// Subscribe gives a channel that is ready after the task got new events. Several events may be one
-// wake-up, and a wake-up may be for nothing: read what is new, then wait. It must be stopped.
-func (l *Listener) Subscribe(task string) (wake <-chan struct{}, stop func()) {
-	c := make(chan struct{}, 1)
+// Subscribe has wake called after the task got new events, until stopped. Several events may be one
+// call, and a call may be for nothing: read what is new. While the listener is cut off it calls now and
+// then. The function must not block: everybody else is woken after it.
+func (l *Listener) Subscribe(task string, wake func()) (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.last++
+	id := l.last
 	if l.waiting[task] == nil {
-		l.waiting[task] = map[chan struct{}]bool{}
+		l.waiting[task] = map[int64]func(){}
 	}
-	l.waiting[task][c] = true
-	return c, func() {
+	l.waiting[task][id] = wake
+	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		delete(l.waiting[task], c)
+		delete(l.waiting[task], id)
 		if len(l.waiting[task]) == 0 {
 			delete(l.waiting, task)
 		}
 	}
 }
 
-// Run listens until the context ends, and connects again by itself whenever the connection is lost.
+// Run listens until the context ends, and connects again by itself whenever the connection is lost or
+// answers no more.
 func (l *Listener) Run(ctx context.Context) {
 	wait := time.Duration(0)
 	for ctx.Err() == nil {
@@ -62,6 +75,7 @@ func (l *Listener) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
+		l.wakeAll() // the database may answer others while it refuses us
 	}
 }
 
@@ -71,41 +85,57 @@ func (l *Listener) listen(ctx context.Context) (connected bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx) // it is given up, whatever it says
+	}()
 	if _, err := conn.Exec(ctx, `listen `+channel); err != nil {
 		return false, err
 	}
 	l.wakeAll() // whatever happened while nobody listened
 	for {
-		n, err := conn.WaitForNotification(ctx)
-		if err != nil {
+		quiet, cancel := context.WithTimeout(ctx, l.beat)
+		n, err := conn.WaitForNotification(quiet)
+		silent := quiet.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case err == nil:
+			l.wake(n.Payload)
+		case silent && !conn.IsClosed():
+			if err := l.alive(ctx, conn); err != nil {
+				return true, err
+			}
+		default:
 			return true, err
 		}
-		l.wake(n.Payload)
 	}
+}
+
+// alive asks the other end: a connection whose peer has vanished is silent too.
+func (l *Listener) alive(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, l.beatWithin)
+	defer cancel()
+	return conn.Ping(ctx)
 }
 
 func (l *Listener) wake(task string) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.waiting[task] {
-		poke(c)
+	calls := slices.Collect(maps.Values(l.waiting[task]))
+	l.mu.Unlock()
+	for _, call := range calls {
+		call()
 	}
 }
 
 func (l *Listener) wakeAll() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, cs := range l.waiting {
-		for c := range cs {
-			poke(c)
-		}
+	var calls []func()
+	for _, of := range l.waiting {
+		calls = slices.AppendSeq(calls, maps.Values(of))
 	}
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // it is awake already
+	l.mu.Unlock()
+	for _, call := range calls {
+		call()
 	}
 }
