@@ -78,6 +78,7 @@ type Server struct {
 	closing    chan struct{} // closed when streams shall end
 	patience   time.Duration // with readers of streams
 	pingEvery  time.Duration
+	goodbye    time.Duration
 }
 
 // New makes a server. It refuses a document with an operation whose permission nobody enforces.
@@ -87,7 +88,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: config, minting: mintingActions(config.Actions),
-		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery,
+		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
 		feeds: newFeeds(config.Store, config.Events),
 	}
 	s.metrics = newMetrics(templateMetrics{s})
@@ -152,7 +153,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		server.SetKeepAlivesEnabled(false) // so that nobody keeps asking here
 		<-time.After(s.Notice)
 	}
-	late, cancel := context.WithTimeout(working, goodbye)
+	late, cancel := context.WithTimeout(working, s.goodbye)
 	defer cancel()
 	err := server.Shutdown(late)
 	if errors.Is(err, context.DeadlineExceeded) {
