@@ -246,6 +246,7 @@ type OpenedGate struct {
 type DecideInput struct {
 	Task      string          `json:"task"`
 	Gate      string          `json:"gate"`
+	Step      string          `json:"step,omitempty"`
 	Digest    string          `json:"digest"`
 	Requester string          `json:"requester"`
 	Approval  plan.Approval   `json:"approval"`

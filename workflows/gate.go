@@ -157,7 +157,7 @@ func (r *run) decide(ctx workflow.Context, in activities.DecideMessageInput) (de
 	}
 	ctx = decisionOptions(ctx)
 	err = workflow.ExecuteActivity(ctx, activities.DecideActivity, activities.DecideInput{
-		Task: r.in.Task, Gate: g.id, Digest: g.digest, Requester: r.in.Requester.Ref,
+		Task: r.in.Task, Gate: g.id, Step: g.step.ID, Digest: g.digest, Requester: r.in.Requester.Ref,
 		Approval: g.approval, Statement: in.Statement, Before: g.decisions,
 	}).Get(ctx, &decided)
 	if err != nil {

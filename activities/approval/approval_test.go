@@ -101,6 +101,7 @@ func newDesk(t *testing.T) desk {
 	m := &memory{used: map[string]string{}}
 	var log bytes.Buffer
 	return desk{&approval.Gate{
+		PublicURL: "https://gildway.acme.com",
 		Approvals: m, Journal: m, Verifier: verifier, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		Directory: people{amir: {owners}, "user:default/li": {owners}, rosa: {owners}, "user:default/odile": {"group:default/audit"}},
 	}, m, signer, &log}
@@ -140,6 +141,8 @@ func TestDecide_Member_IsCounted(t *testing.T) {
 	no, err := d.Decide(t.Context(), in)
 	require.NoError(t, err)
 	require.Equal(t, plan.Rejected, no.Outcome)
+	yes := amir + " approved (1 of 1) as a member of " + owners + ": ok"
+	require.Equal(t, []string{yes, yes, amir + " rejected as a member of " + owners + ": no"}, d.lines)
 }
 
 func TestDecide_Quorum_NeedsDifferentPeople(t *testing.T) {
@@ -239,7 +242,8 @@ func TestOpen_Input_BecomesAnApproval(t *testing.T) {
 	}}, got)
 	require.Equal(t, gateID, d.opened[0].id)
 	require.WithinDuration(t, time.Now().Add(14*24*time.Hour), *d.opened[0].expires, time.Minute)
-	require.Equal(t, []string{"Waiting for approval by " + owners + " or " + amir}, d.lines)
+	link := "https://gildway.acme.com/api/gildway/v1/approvals/" + gateID
+	require.Equal(t, []string{"Waiting for approval by " + owners + " or " + amir + " (0 of 1): " + link}, d.lines)
 	require.NoError(t, d.Close(t.Context(), activities.CloseGate{Gate: gateID, Outcome: plan.Approved, Why: "ok"}))
 	require.Equal(t, "approved ok", d.closed)
 }

@@ -26,10 +26,11 @@ func (g *Gate) decide(ctx context.Context, in activities.DecideInput, now time.T
 	if err != nil {
 		return activities.Decided{}, g.refuse(ctx, in, said.Approver, err)
 	}
-	return activities.Decided{
-		Decision: d,
-		Outcome:  in.Approval.Decide(in.Requester, append(slices.Clone(in.Before), d)),
-	}, nil
+	all := append(slices.Clone(in.Before), d)
+	if err := g.tell(ctx, in, d, all); err != nil {
+		return activities.Decided{}, err
+	}
+	return activities.Decided{Decision: d, Outcome: in.Approval.Decide(in.Requester, all)}, nil
 }
 
 // admit checks that a genuine statement is about this gate and that its author may decide now.

@@ -47,6 +47,7 @@ type Gate struct {
 	Directory Directory
 	Verifier  Verifier
 	Journal   Journal
+	PublicURL string // where people reach the API; without it links are paths
 	Log       *slog.Logger
 }
 

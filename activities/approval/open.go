@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,8 @@ func (g *Gate) open(ctx context.Context, in activities.GateInvocation) (activiti
 	if err != nil {
 		return activities.OpenedGate{}, err
 	}
-	err = g.Journal.Log(ctx, in.Run.Task, id+"/waits", in.Step, "", "Waiting for approval by "+strings.Join(asked.Approvers, " or "))
+	err = g.Journal.Log(ctx, in.Run.Task, id+"/waits", in.Step, "", fmt.Sprintf("Waiting for approval by %s (0 of %d): %s",
+		strings.Join(asked.Approvers, " or "), asked.Required, g.link(id)))
 	return activities.OpenedGate{ID: id, Approval: asked}, err
 }
 

@@ -103,17 +103,17 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	}
 	defer temporal.Close()
 	wakeups := db.NewListener(logger)
-	background, stop := context.WithCancel(ctx)
-	defer stop()
-	go wakeups.Run(background)
-	go library.Run(background)
+	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx)) // for the streams that outlive a request to stop
+	defer stopListening()
+	go wakeups.Run(listening)
+	go library.Run(ctx)
 
 	server, err := api.New(api.Config{
 		Store: db, Events: wakeups, Templates: library, Actions: infos,
 		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
-		Origins: c.CORS.Origins, Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
+		Origins: c.CORS.Origins, Notice: c.Notice(), Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
 		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
 	})
 	if err != nil {

@@ -36,6 +36,13 @@ type Config struct {
 	Templating         Templating         `koanf:"templating"`
 	CORS               CORS               `koanf:"cors"`
 	Templates          Templates          `koanf:"templates"`
+
+	// PublicURL is where people reach this Gildway, e.g. https://gildway.acme.com. The worker puts links to approvals
+	// under it; without it they are paths.
+	PublicURL string `koanf:"publicUrl"`
+	// ShutdownNotice is how long a server that was asked to stop still serves while /readyz answers 503, e.g. 5s: what the
+	// load balancer needs to notice. Default: it stops at once.
+	ShutdownNotice string `koanf:"shutdownNotice"`
 }
 
 // Database is the Postgres server that holds the read model.
@@ -143,6 +150,7 @@ func (c Config) Check(role Role) error {
 	needURL("vault.address", c.Vault.Address)
 	need(!c.Vault.Token.Empty(), "vault.token", "is missing; it is bound to the role's policy in deploy/vault")
 	c.checkHosts(need)
+	c.checkServing(need)
 	switch role {
 	case Server:
 		c.checkTemplates(need)

@@ -53,6 +53,7 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 		"github": []any{map[string]any{"host": "github.com", "apiBaseUrl": p.sandbox + "/github"}},
 	})
 	workerFile := with(shared, map[string]any{
+		"publicUrl":  "http://" + p.listen,
 		"workspace":  map[string]any{"url": p.workspace()},
 		"approvals":  map[string]any{"verifyKey": p.verifyKey},
 		"vault":      map[string]any{"address": p.vault, "token": p.workerVault},

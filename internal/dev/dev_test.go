@@ -35,6 +35,7 @@ func TestConfigs_AreCompleteForTheirRoleAndHoldNoMore(t *testing.T) {
 	require.NoError(t, err)
 
 	require.Equal(t, "s.api", s.Vault.Token.Reveal())
+	require.Equal(t, "http://127.0.0.1:1", w.PublicURL)
 	require.Equal(t, "s.worker", w.Vault.Token.Reveal())
 	require.Equal(t, creds.Okta, w.Okta.Token.Reveal())
 	require.True(t, s.GitHub[0].Token.Empty(), "it only reads what everybody may read")
