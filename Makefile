@@ -13,7 +13,7 @@ define COUNT
 endef
 export COUNT
 
-.PHONY: help build demo dev test bench fuzz lint generate
+.PHONY: help build demo dev test bench load fuzz lint generate
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ fuzz: ## a million generated templates, answered here and by Backstage's own eng
 bench: build ## the benchmark suite, as one table of ratios
 	@$(BIN) dev prepare
 	@$(GO) run -buildvcs=false ./internal/bench
+
+load: build ## 2,000 open event streams and 200 runs on one replica: fails if an event is lost or repeated
+	@$(BIN) dev prepare
+	@$(GO) run -buildvcs=false ./internal/bench streams
 
 lint: ## gofmt, go vet, staticcheck, workflowcheck, the table of rooms, the golden paths
 	@unformatted=$$(gofmt -l $(GOFILES)); if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
