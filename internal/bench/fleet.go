@@ -44,8 +44,9 @@ type streamed struct {
 }
 
 // read follows the stream to its completion, and tells every event when it has come.
-func (s *stream) read(came func(streamed)) error {
+func (s *stream) read(ctx context.Context, came func(streamed)) error {
 	defer s.conn.Close()
+	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
 	answer, err := http.ReadResponse(bufio.NewReader(s.conn), nil)
 	if err != nil {
 		return err
@@ -88,9 +89,9 @@ const at = "written at "
 
 func stamped() string { return at + strconv.FormatInt(time.Now().UnixNano(), 10) }
 
-func (f *fleet) follow(s *stream) {
+func (f *fleet) follow(ctx context.Context, s *stream) {
 	f.reading.Go(func() error {
-		return s.read(func(e streamed) {
+		return s.read(ctx, func(e streamed) {
 			text, is := strings.CutPrefix(e.Body.Message, at)
 			if !is {
 				return

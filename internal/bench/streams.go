@@ -110,7 +110,7 @@ func (c crowd) meet(ctx context.Context, db *store.Store, engine api.Engine, act
 	r.memory, r.resident = (heapAfter-heap)/int64(r.streams), (residentAfter-resident)/int64(r.streams)
 
 	for _, s := range f.streams {
-		f.follow(s)
+		f.follow(ctx, s)
 	}
 	if err := f.write(ctx, db, tasks, "quiet", c.events); err != nil {
 		return r, err
@@ -151,7 +151,7 @@ func (f *fleet) write(ctx context.Context, db *store.Store, tasks []string, key 
 // submit runs tasks over HTTP, each with a reader, while the others go on hearing of theirs.
 func (c crowd) submit(ctx context.Context, address string, f *fleet, db *store.Store, tasks []string, r *crowdReport) error {
 	began := time.Now()
-	group, ctx := errgroup.WithContext(ctx)
+	group, submitting := errgroup.WithContext(ctx)
 	group.SetLimit(20)
 	own := make([]*stream, c.submissions)
 	took := make([]time.Duration, c.submissions)
@@ -160,15 +160,15 @@ func (c crowd) submit(ctx context.Context, address string, f *fleet, db *store.S
 	for n := range c.submissions {
 		group.Go(func() (err error) {
 			asked := time.Now()
-			id, err := accept(ctx, address)
+			id, err := accept(submitting, address)
 			if err != nil {
 				return err
 			}
 			took[n] = time.Since(asked)
-			if own[n], err = openStream(ctx, address, id); err != nil {
+			if own[n], err = openStream(submitting, address, id); err != nil {
 				return err
 			}
-			return own[n].read(func(streamed) {})
+			return own[n].read(submitting, func(streamed) {})
 		})
 	}
 	err := errors.Join(group.Wait(), <-writing)

@@ -94,6 +94,7 @@ func TestListener_SilentConnection_IsAskedAndReplaced(t *testing.T) {
 	through, err := Open(t.Context(), fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", direct.User, direct.Password, wall.Addr(), direct.Database))
 	require.NoError(t, err)
 	t.Cleanup(through.Close)
+	t.Cleanup(wall.cut) // before: closing a silent connection takes its time
 	l := through.NewListener(slog.New(slog.DiscardHandler))
 	l.beat, l.beatWithin = 50*time.Millisecond, 100*time.Millisecond
 	mine, stop := woken(l, task)
@@ -111,6 +112,7 @@ type wall struct {
 	net.Listener
 	mu     sync.Mutex
 	silent []chan struct{}
+	conns  []net.Conn
 }
 
 func newWall(t *testing.T, host string, port uint16) *wall {
@@ -140,7 +142,7 @@ func newWall(t *testing.T, host string, port uint16) *wall {
 			}
 			silent := make(chan struct{})
 			w.mu.Lock()
-			w.silent = append(w.silent, silent)
+			w.silent, w.conns = append(w.silent, silent), append(w.conns, near, far)
 			w.mu.Unlock()
 			for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
 				group.Go(func() error {
@@ -182,6 +184,15 @@ func (w *wall) stall() {
 		close(c)
 	}
 	w.silent = nil
+}
+
+// cut closes all connections that there are now.
+func (w *wall) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		c.Close()
+	}
 }
 
 // The id of an event is drawn before its transaction ends. If a greater one could become visible first,
