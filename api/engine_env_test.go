@@ -29,7 +29,7 @@ type realRuns struct {
 	t      *testing.T
 	world  *world
 
-	hold    sync.Mutex // whoever has it holds back new runs
+	hold    sync.Mutex // whoever has it holds back new runs and what cancels them
 	mu      sync.Mutex
 	started map[string]*testsuite.TestWorkflowEnvironment // by attempt at a task
 	newest  map[string]*testsuite.TestWorkflowEnvironment // by task
@@ -79,11 +79,15 @@ func faster(t *testing.T, in plan.Run) plan.Run {
 }
 
 func (e *realRuns) Cancel(_ context.Context, task, reason string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if env := e.newest[task]; env != nil && !env.IsWorkflowCompleted() {
-		env.SignalWorkflow(activities.CancelMessage, reason)
-	}
+	e.running.Go(func() {
+		e.hold.Lock()
+		defer e.hold.Unlock()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if env := e.newest[task]; env != nil && !env.IsWorkflowCompleted() {
+			env.SignalWorkflow(activities.CancelMessage, reason)
+		}
+	})
 	return nil
 }
 

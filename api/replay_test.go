@@ -48,8 +48,10 @@ func TestRecordings_TheWholeSession_IsAnsweredAlike(t *testing.T) {
 	r.streamsOfThen(t)
 	wait := r.create(cancelled, "wait-5s", `{"name":"cancel"}`)
 	all("cancel", map[string]func(){
-		"running task before": func() { r.until(wait, begun("wait")) },
-		"at the end":          func() { r.ended(wait) },
+		"running task before":                      func() { r.until(wait, begun("wait")) },
+		"cancel a running task":                    r.engine.hold.Lock,
+		"stream of a task that is being cancelled": r.engine.hold.Unlock,
+		"at the end":                               func() { r.ended(wait) },
 	})
 	all("retry", map[string]func(){
 		"retry a failed task":            r.engine.hold.Lock,
