@@ -24,6 +24,7 @@ import (
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/internal/templatesource"
 	"github.com/gildway/gildway/templates"
 )
 
@@ -215,14 +216,16 @@ func idleTask(ctx context.Context, db *store.Store) (string, error) {
 func serve(ctx context.Context, db *store.Store, engine api.Engine, actions templates.Actions) (address string, stop func() error, err error) {
 	source := sameSteps{name: crowdTemplate, action: "debug:log", input: "{ message: hello }", steps: 3, chained: true}.source()
 	files := fstest.MapFS{crowdTemplate + "/template.yaml": {Data: []byte(source)}}
-	versions, problems := templates.LoadFS(files, func(name string) string { return "bench://" + name }, actions)
-	if len(problems) > 0 {
-		return "", nil, fmt.Errorf("the template has problems: %v", problems)
-	}
 	quiet := slog.New(slog.DiscardHandler)
+	library, err := templatesource.Open(ctx, templatesource.Options{
+		Store: db, Sources: []templatesource.Source{templatesource.Golden(files)}, Actions: actions, Log: quiet,
+	})
+	if err != nil {
+		return "", nil, err
+	}
 	listener := db.NewListener(quiet)
 	server, err := api.New(api.Config{
-		Store: db, Events: listener, Templates: templates.NewShelf(versions...), Engine: engine, OpenDoors: true,
+		Store: db, Events: listener, Templates: library, Engine: engine, OpenDoors: true,
 		Policy: identity.NewPolicy(nil, nil, identity.OpenToEveryone()), Directory: strangers{}, Log: quiet,
 	})
 	if err != nil {
