@@ -33,7 +33,8 @@ type Config struct {
 	Secrets   SecretVault // nil: runs with secrets are refused
 	DryRuns   DryRunner
 	Suggest   map[string]Suggester // by the name of a provider; may be empty
-	Origins   []string             // of web pages that may call the scaffolder API from elsewhere
+	Limits    Limits
+	Origins   []string // of web pages that may call the scaffolder API from elsewhere
 	Log       *slog.Logger
 }
 
@@ -68,6 +69,7 @@ type Server struct {
 	document   []byte
 	metrics    *metrics
 	starter    *starter
+	tryouts    tryouts
 	closing    chan struct{} // closed when streams shall end
 	closeOnce  sync.Once
 	patience   time.Duration // with readers of streams
@@ -79,7 +81,7 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("without a check of tokens nobody can sign in")
 	}
 	s := &Server{
-		Config: config, metrics: newMetrics(), minting: mintingActions(config.Actions),
+		Config: config, metrics: newMetrics(), tryouts: tryouts{by: map[string]int{}}, minting: mintingActions(config.Actions),
 		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader,
 	}
 	document, err := GetSpec()

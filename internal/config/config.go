@@ -35,6 +35,7 @@ type Config struct {
 	DefaultEnvironment DefaultEnvironment `koanf:"defaultEnvironment"`
 	Templating         Templating         `koanf:"templating"`
 	CORS               CORS               `koanf:"cors"`
+	Limits             Limits             `koanf:"limits"`
 }
 
 // Database is the Postgres server that holds the read model.
@@ -109,6 +110,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Vault.Mount, "team-keys")
 	setDefault(&c.Vault.HandoverMount, "gildway-handover")
 	setDefault(&c.ITSM.Table, "sc_task")
+	c.Limits.setDefaults()
 	for i := range c.Auth.Issuers {
 		setDefault(&c.Auth.Issuers[i].Type, "backstage")
 	}
@@ -148,6 +150,7 @@ func (c Config) Check(role Role) error {
 		need(err == nil, "listen", "must be host:port, e.g. 127.0.0.1:7780")
 		c.Auth.check(need, needURL)
 		c.CORS.check(need)
+		c.Limits.check(need)
 		need(c.Approvals.SigningKey != "", "approvals.signingKey", "is missing; make one with: openssl genpkey -algorithm ed25519")
 	case Worker:
 		needURL("workspace.url", c.Workspace.URL)
