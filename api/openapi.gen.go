@@ -224,13 +224,23 @@ type FormPage struct {
 
 // Graph defines model for Graph.
 type Graph struct {
-	Edges     []GraphEdge `json:"edges"`
-	Execution string      `json:"execution"`
-	Parallel  int         `json:"parallel"`
-	Status    string      `json:"status"`
-	Steps     []GraphStep `json:"steps"`
-	Task      string      `json:"task"`
-	Template  string      `json:"template"`
+	// Attempt How often the task was retried; times are those of the last attempt
+	Attempt int `json:"attempt"`
+
+	// CriticalPath The steps that the run's time is made of, first to last
+	CriticalPath []string    `json:"criticalPath"`
+	Edges        []GraphEdge `json:"edges"`
+	EndedAt      string      `json:"endedAt,omitempty"`
+	Execution    string      `json:"execution"`
+	Parallel     int         `json:"parallel"`
+	StartedAt    string      `json:"startedAt,omitempty"`
+	Status       string      `json:"status"`
+	Steps        []GraphStep `json:"steps"`
+	Task         string      `json:"task"`
+	Template     string      `json:"template"`
+
+	// TookMs Until now if it has not ended
+	TookMs int64 `json:"tookMs,omitempty"`
 }
 
 // GraphEdge defines model for GraphEdge.
@@ -243,7 +253,13 @@ type GraphEdge struct {
 
 // GraphStep defines model for GraphStep.
 type GraphStep struct {
-	Action    string   `json:"action"`
+	Action string `json:"action"`
+
+	// Attempts How often its action was tried; of a loop that of the item that took most
+	Attempts int `json:"attempts,omitempty"`
+
+	// Critical It is on the critical path
+	Critical  bool     `json:"critical,omitempty"`
 	EndedAt   string   `json:"endedAt,omitempty"`
 	Id        string   `json:"id"`
 	Kind      string   `json:"kind"`
@@ -251,7 +267,12 @@ type GraphStep struct {
 	Needs     []string `json:"needs"`
 	StartedAt string   `json:"startedAt,omitempty"`
 	State     string   `json:"state"`
-	TookMs    int64    `json:"tookMs,omitempty"`
+
+	// TookMs Until now if it has not ended
+	TookMs int64 `json:"tookMs,omitempty"`
+
+	// WaitingFor Why it does not go on
+	WaitingFor []WaitingFor `json:"waitingFor,omitempty"`
 }
 
 // Health defines model for Health.
@@ -364,6 +385,14 @@ type Problem struct {
 // Raw defines model for Raw.
 type Raw = json.RawMessage
 
+// StepCounts defines model for StepCounts.
+type StepCounts struct {
+	All int `json:"all"`
+
+	// Ended Completed
+	Ended int `json:"ended"`
+}
+
 // Suggestion defines model for Suggestion.
 type Suggestion struct {
 	Id    string `json:"id"`
@@ -385,10 +414,93 @@ type Task struct {
 	CreatedBy       string  `json:"createdBy,omitempty"`
 }
 
+// TaskDetails defines model for TaskDetails.
+type TaskDetails struct {
+	Id string `json:"id"`
+
+	// Template Its ref
+	Template string `json:"template"`
+
+	// Digest Of the version of the template
+	Digest string `json:"digest"`
+	Status string `json:"status"`
+
+	// Phase accepted: nobody has started it yet; waiting: for an approval
+	Phase string `json:"phase"`
+
+	// Attempt How often it was retried
+	Attempt   int    `json:"attempt"`
+	CreatedBy string `json:"createdBy"`
+
+	// Owner The template's
+	Owner     string `json:"owner,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	StartedAt string `json:"startedAt,omitempty"`
+	EndedAt   string `json:"endedAt,omitempty"`
+
+	// Title The template's
+	Title string `json:"title"`
+
+	// Plan Digest of the plan and the values; what approvers approve
+	Plan  string     `json:"plan,omitempty"`
+	Steps StepCounts `json:"steps"`
+
+	// Approvals Those that are open, oldest first
+	Approvals []Approval `json:"approvals"`
+
+	// Access What it granted, oldest first
+	Access []Lease   `json:"access"`
+	Output Raw       `json:"output,omitempty"`
+	Links  TaskLinks `json:"links"`
+}
+
+// TaskLinks defines model for TaskLinks.
+type TaskLinks struct {
+	// Events A path of this API
+	Events string `json:"events"`
+
+	// Graph A path of this API
+	Graph string `json:"graph"`
+
+	// Temporal The run in Temporal's UI, if its address is configured
+	Temporal string `json:"temporal,omitempty"`
+}
+
 // TaskList defines model for TaskList.
 type TaskList struct {
 	Tasks      []Task `json:"tasks"`
 	TotalTasks int    `json:"totalTasks"`
+}
+
+// TaskSummary defines model for TaskSummary.
+type TaskSummary struct {
+	Id string `json:"id"`
+
+	// Template Its ref
+	Template string `json:"template"`
+
+	// Digest Of the version of the template
+	Digest string `json:"digest"`
+	Status string `json:"status"`
+
+	// Phase accepted: nobody has started it yet; waiting: for an approval
+	Phase string `json:"phase"`
+
+	// Attempt How often it was retried
+	Attempt   int    `json:"attempt"`
+	CreatedBy string `json:"createdBy"`
+
+	// Owner The template's
+	Owner     string `json:"owner,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	StartedAt string `json:"startedAt,omitempty"`
+	EndedAt   string `json:"endedAt,omitempty"`
+}
+
+// TaskSummaryList defines model for TaskSummaryList.
+type TaskSummaryList struct {
+	Items []TaskSummary `json:"items"`
+	Next  string        `json:"next,omitempty"`
 }
 
 // TemplateList defines model for TemplateList.
@@ -416,6 +528,14 @@ type UploadedFile struct {
 
 	// Path Relative to the template's folder
 	Path string `json:"path"`
+}
+
+// WaitingFor defines model for WaitingFor.
+type WaitingFor struct {
+	// Id Of the step or the approval
+	Id   string `json:"id,omitempty"`
+	Kind string `json:"kind"`
+	Says string `json:"says"`
 }
 
 // WrittenFile defines model for WrittenFile.
@@ -454,6 +574,26 @@ type ListAccessParams struct {
 type ListApprovalsParams struct {
 	Task  string `form:"task,omitempty" json:"task,omitempty"`
 	State string `form:"state,omitempty" json:"state,omitempty"`
+	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTaskSummariesParams defines parameters for ListTaskSummaries.
+type ListTaskSummariesParams struct {
+	// Template A template's ref or name
+	Template string `form:"template,omitempty" json:"template,omitempty"`
+
+	// Owner Ref of the template's owner
+	Owner  string `form:"owner,omitempty" json:"owner,omitempty"`
+	Status string `form:"status,omitempty" json:"status,omitempty"`
+
+	// CreatedBy Ref of the requester
+	CreatedBy string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
+
+	// Since Created then or later
+	Since string `form:"since,omitempty" json:"since,omitempty"`
 	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next` of the page before
@@ -532,6 +672,12 @@ type ServerInterface interface {
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx echo.Context) error
+	// ListTaskSummaries The tasks that the caller may read
+	// (GET /api/gildway/v1/tasks)
+	ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error
+	// GetTaskDetails What a task is at, what it waits for and what it has granted
+	// (GET /api/gildway/v1/tasks/{taskId})
+	GetTaskDetails(ctx echo.Context, taskId TaskId) error
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx echo.Context, taskId TaskId) error
@@ -721,6 +867,82 @@ func (w *ServerInterfaceWrapper) PreviewRun(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PreviewRun(ctx)
+	return err
+}
+
+// ListTaskSummaries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTaskSummaries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTaskSummariesParams
+	// ------------- Optional query parameter "template" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "template", ctx.QueryParams(), &params.Template, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter template: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "createdBy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdBy", ctx.QueryParams(), &params.CreatedBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter createdBy: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTaskSummaries(ctx, params)
+	return err
+}
+
+// GetTaskDetails converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTaskDetails(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTaskDetails(ctx, taskId)
 	return err
 }
 
@@ -1157,6 +1379,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/scaffolder/.backstage/auth/v1/jwks.json", wrapper.OwnKeys, options.OperationMiddlewares["ownKeys"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/dry-run", wrapper.PreviewRun, options.OperationMiddlewares["previewRun"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/tasks", wrapper.ListTaskSummaries, options.OperationMiddlewares["listTaskSummaries"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId", wrapper.GetTaskDetails, options.OperationMiddlewares["getTaskDetails"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/collect", wrapper.CollectKeys, options.OperationMiddlewares["collectKeys"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
@@ -1373,6 +1597,84 @@ type PreviewRundefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PreviewRundefaultApplicationProblemPlusJSONResponse) VisitPreviewRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaskSummariesRequestObject struct {
+	Params ListTaskSummariesParams
+}
+
+type ListTaskSummariesResponseObject interface {
+	VisitListTaskSummariesResponse(w http.ResponseWriter) error
+}
+
+type ListTaskSummaries200JSONResponse TaskSummaryList
+
+func (response ListTaskSummaries200JSONResponse) VisitListTaskSummariesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaskSummariesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTaskSummariesdefaultApplicationProblemPlusJSONResponse) VisitListTaskSummariesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTaskDetailsRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+}
+
+type GetTaskDetailsResponseObject interface {
+	VisitGetTaskDetailsResponse(w http.ResponseWriter) error
+}
+
+type GetTaskDetails200JSONResponse TaskDetails
+
+func (response GetTaskDetails200JSONResponse) VisitGetTaskDetailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTaskDetailsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTaskDetailsdefaultApplicationProblemPlusJSONResponse) VisitGetTaskDetailsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2299,6 +2601,12 @@ type StrictServerInterface interface {
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx context.Context, request PreviewRunRequestObject) (PreviewRunResponseObject, error)
+	// ListTaskSummaries The tasks that the caller may read
+	// (GET /api/gildway/v1/tasks)
+	ListTaskSummaries(ctx context.Context, request ListTaskSummariesRequestObject) (ListTaskSummariesResponseObject, error)
+	// GetTaskDetails What a task is at, what it waits for and what it has granted
+	// (GET /api/gildway/v1/tasks/{taskId})
+	GetTaskDetails(ctx context.Context, request GetTaskDetailsRequestObject) (GetTaskDetailsResponseObject, error)
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx context.Context, request CollectKeysRequestObject) (CollectKeysResponseObject, error)
@@ -2542,6 +2850,56 @@ func (sh *strictHandler) PreviewRun(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(PreviewRunResponseObject); ok {
 		return validResponse.VisitPreviewRunResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTaskSummaries operation middleware
+func (sh *strictHandler) ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error {
+	var request ListTaskSummariesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTaskSummaries(ctx.Request().Context(), request.(ListTaskSummariesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTaskSummaries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTaskSummariesResponseObject); ok {
+		return validResponse.VisitListTaskSummariesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTaskDetails operation middleware
+func (sh *strictHandler) GetTaskDetails(ctx echo.Context, taskId TaskId) error {
+	var request GetTaskDetailsRequestObject
+
+	request.TaskId = taskId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTaskDetails(ctx.Request().Context(), request.(GetTaskDetailsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTaskDetails")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTaskDetailsResponseObject); ok {
+		return validResponse.VisitGetTaskDetailsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -3205,92 +3563,105 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F1tc9w2kv4rKN5V5baO0sgvydVKnxTHTrRxbJekrO/KcVUgsmcGGRDgAuCMZ1Xz36/wRoJDcIYjceRs",
-	"1X5xSSbYaHQ3uhtPN6j7JONFyRkwJZPz+6TEAhegQJjf8FSB0D/kIDNBSkU4S86T94yuESz1O2hF1Bxh",
-	"NBOAFQhE8iRNiB70jwrEOkkThgtIzh2pNJHZHAqsaU65KLBKzhPC1HcvkzRR6xLsrzADkWw2aYLLUvAl",
-	"ple5fsPQLbGaB2SbAWki4B8VEZAn50pUEM7lSEslCJsZylklJI+s7XYO6HcGX9TviE+RmgMq8QzQHUy5",
-	"gJ61OVq7J6SkIKpexRYF+zAkkMMUV1Ql58/OztKkwF9IURXJ+bfmN8Lsb8+iQlNYLnoF5h4eIqyNHixL",
-	"ziQYq/geZwup8AxeC2FFmHGmgJnV4bKkJMNampM/pBbpfUD6PwVMk/PkPyaN1U3sUznZImvmbeumHvGN",
-	"RKAHoTuer5NNmnwQ/I5CsYOX0o7478N48nQjzFy/eYX++vLb/zEid+M1ucvMDrhPSsFLEIpYqbXe3hZy",
-	"mnw54SLXm+35Jk3gCy5Kat8jCgq5j0876Wv7mhaII4+FwOuQ+otNmpB8JwPPNqExYErfT5PzT0Pmv7Fv",
-	"bT4H1F5a8/G29ikxHsLR/1wzyu/+gExpzttLOUyMjei6G/v/Ln95672V4uUJhSVQRIlUeqNLBaVsfFCw",
-	"b0PeQ4rNVP2ruKnF2F4EYWWl9un0Gq80JV6poYM3MUacg+wyYV2n8/S1lXUE2rIk7Tgpl5BfqujgzISB",
-	"vqc5ZEQSzg6wa8f9D+7NGEM5mYFUkSjl3DfFDGGWoyWmFUik5lghLAC59eddrWvVlkSA7FlHbAMZS8Gy",
-	"xyq1EYF0wTT61JrY9hp+4itUYLZGOZlOQQBTqAReUkBFJZVfQiR2polUWJltAEyHik9JCSy3Wz1YuQBt",
-	"KObHDLMMKIU8MOjAO8z4SYdxvWviRoPlIv4AipI6xroPiaLxJ6v5Oh5VO57FzOw48xRrGwkVEfCSBnsh",
-	"IOllGJp1aMSfd2y32mC7207Gkw7PAhIwdUaaF0QpyLUZFzErxXHzvFvH9yYvChcYO8+WIHKSqdBcGtuy",
-	"NjLUKraUcqfDD9Zy9XMYvnfJ7i2x23nLZ3p/cZDjiDkMnd0NsCYzTZTPSnE9JQUVCVAm/7AT4DwnWsOY",
-	"fmgN6fOxzRSKL4Dt59EOS+s5Y9x2s7U2vxD/7wKkxLP4brSp5D7mzKi0JhTjze3G2OxqzuNethI0PneE",
-	"uk1au+T1vq7kK56HywhT6HAdweDuGrbGWmE2CwuYiK3/lXe5t85fxtgMN+XBPjq6ljgvnFITCn6GdcRr",
-	"5bkAGXFdv16/9Qelv5sDy8HRdM5XtzzuE7XLwiyXSHFk3osQL3jV49TMwSf2oDdsrQQuS8Jmt377bWUU",
-	"JTCJOMsAEaa4SSQXwKy3LvAaCcC5OzOaM9c+ZZgY1Z7ULyj15zYv+VCMXmg79TiGG20ZRceVDvaYrziz",
-	"nvBK2UNax2Xax3JgTtybgEleiQyuNYFBhPwbt4bUoAQjnGSLQBquZKccrkGaw31HO70Lc8OHnAFiLOvX",
-	"B3AkH28w7RWOYDPj8WSs7xEc2Sww7qujmusqI0ZX54q5zf5jJzRMe5zYQfn9w+JFzYGfL8q/WF9XMcSD",
-	"CMgUF+tXFpIZrrFfS8pxDvkbEkEz9NohE6DkI3Os7lHEPWyL5g/J2ek1Xv3iEhmdLpuj5MEvbmdvzfnD",
-	"EUwjMuuX+FvCIrmNgcSGp3Nb2FCTcuwEqHToutoHI20ttz8R3D4y6BX0L7vPdz7c3D4Kfc5iUWvbWjjl",
-	"s8FkAy3toPqshfEMg9uMp//cUR2UPWdLb2nfSAt0WRxMzYEIRHJp4BGdrmsLHLQ0Fz771tQB/bTYYsZd",
-	"L92zH1P76+kUsojCcbYXTDVwpwKB/ciubBaw1gksRpTz8huJ9PqTdL/578VQV7yiEUjnBvTaM7BK4JVy",
-	"epCVWfA5+s3BDSaRFFBySbTMEM4KmMg5L39LQjXtBux2KcXln06MnuGoBpYOOIi7mgca7cvdgGEw8rs6",
-	"59tXNNrSAZE6Wl9Dxpcg8F0LXbrjnAJm27ptqic7rUq5jNFHX2vhDhaw8mwOa1ruhoXBgTiY7dtoTtdd",
-	"WdrUdoxi3DyhjGO6fcNF8cGFhodXLA4tGEQ9WA/+tyuoeIBvR0HhR4HLeQT3yGcHFFgMkdf5LJqOwBfI",
-	"qt6KRIkFphRoDGroD7ihQx/O4Y3e0hEOH4LHbkvaAqtB0uJYD9cfrNbznzpJ96rGSDVifAqTeOY7Fbw4",
-	"FIBXfP8KDV0ztCbVy/SNiwDDIpK2EZb31kV6Tn0LwvIWIusd9aydie8B6XvQujRhAPmBxR+psOiv73SO",
-	"JLw0iEYpeAZSWiY9cqr91BQT6x7lgpTlQ6sQivPFL3JoS0HHkzqcspauEXuD/VspxQzhJ8BUzXfBdl2A",
-	"CQtG2CySpn00iD9DmhBWXKA5NrDXgvHV8HB/AN53xcpKGUxY7gCFBySBUNN4cOrYhoKH4TY1tPugsuhb",
-	"wDFg+IEb+EHlQr05eikeUPXdV13s7Eq9SFPYsWzb9GTJF1+t8re/jldvzp76nd+stUxDnXzu0/8YCKk1",
-	"pCNUmd7B6lLpJUZYHAH/2MSnDOuWcdJTTCWkHQS3ri0W+MtbYDPtGJ+fnZ2l/W0AR6g21qR7JNpTZxkT",
-	"TnLgc7fEOipmZNFnRzO22A++ka+vB2Vodq8Tcx1Xf4CMm8gkH5Hl64NcKUACU/WR/IGknh+cIdcnnR2H",
-	"5G8HHkPSpCLnvKzx6QcfgfvOM71oyAcBSwKrr4qCjXV22rIMMEDPcMIOGNqjzn9DdseF7Bq97TrqebOt",
-	"Dg0tUYPuymtKKEh0B5LkFjkLsoM/Z82hvYZLtJpz2rB9gdScSMQFarv8AysVW1Fpe07/2JawzYyESYUp",
-	"Ne5ZH0JiNfdxYtmu6NX08w6GBQzjLIO4fZTYbB+s0ApLhOUi3vi3fea+YktMTUL6K8OVmgNTJMP29PoD",
-	"MGJ+eMfVG16ZU+MrzqbUdjn9yJk2vmus4C0piH3nV4aXmFAH2P3KZFWWXNhnV0yBYJgOz8JdU/OYh6+u",
-	"5P735No+PrnKfasHZnJlc/DYaaN1+A2wrv7+PjWo/t4ERwc8OWsIdF8f3/2SYtalpXB+v2/r3FSzGch4",
-	"M/eAFur9WcTzgfXhhpHISV00dftBFhCsah944EnHeIon0sPQ/AD3/349EPffKWqKpfoJsFB3gJWdnFXU",
-	"bjJ3u6F3P53IBSlPbCaH6UnJtb2KOha1MglZQvbojHVvffVFvGNezx2YftiSur3+PoXFz7v6pD3cfozi",
-	"YwgzV5jeelJ7cDc7ZeulKM8uOo1xTve0bqqiwOIxzUzblCJtG+TvIGQfkLTvBkPTzx7BmYJCgw9RUns6",
-	"pojp0sjxbARkmK9Yb6v6dHetYnyvL0ze41HaRrZBV3dYgOg/ObUyvG4xE0v47uWr5vZQbz/h1j0g0LnS",
-	"EkyPYjtxn3Kax6Lk1gJdo1+bgdgCwhPafv5rMPxurWBXRftFbVnDKqTxvspdVTq3wmCS/cu1KXcliFob",
-	"CMOtErCwpml/euMX+bePt74MaFi342qqc6VKe4uLsGmk2/S6YhLVrdJI8qlaYdFoU6eMKK9MpRWtuFhM",
-	"KV/JU/T7BJdkIjM8tcr+HZGAjj681Y/Q5YerC/fCjNB8hdeT5bPf0ZzTXKKVTk0bBqj+6VT7dpKBA7rd",
-	"Db7LEmdzOHl+epa4bmizOnk+maxWq1NsHp9yMZu4d+Xk7dWr1+9uXpt3mh2Z/Gi5sL351l8lzzw0jUuS",
-	"nCcvTs9OX7hmVKOALfYnOMtcX/AMjNnZAgbh7CpPzhPtui/tkLR1ufRT/CKkh327t0SriuTJUFAwTtyj",
-	"xA318SBxPWcs/jRrnthLngMGuvukOnloXbx8fnY22m3LBgCP3G18ByuQCk2JkMqGLHcZNU6zZjK4L5km",
-	"0sdHW9vSx66ZwMxcaLGuMsOUgjBQBrBcXiBMqR2jfadAuMqJ4sKCHTgvCDNJA55p+0mcESYmxSpBFEQ6",
-	"G5ZkxiA/Iczw0bFY19O4x2jrUX9mux39Tte/mhm37gwd35Kbi1qYSg+aNIYsF5Aby+XC3AfITWevtWt7",
-	"ci6ewrAn9821+E2vlf8ItZEnT6ChmHZCcVqAkyiJmht2j1fYJUNBD/N+CfvB5wJw7rt3gr2/x+SDzxFs",
-	"Pg9W0SSsiD1iwjQpuYxo2jaYt5RtwJHvXf/eKHoOi4ebdgKoj+CbI5qYb6CPWNgrXumIozX5/Oz5U8x4",
-	"ixfALhBRKNNz68zOXBECBGxGGKAZKNPZQcZwSFapoB2OK5weZOXWQUW9SS7WJ8K19UetKkD0j2NRwQRP",
-	"bFDtGltEyR+95xcVQ6ZvFkm8TtFKEAUpmunzoPbtOfe5zooLmo8RgcQa4Qa39z3E2m+6MkxqZpZ4bc8U",
-	"gLO5KSE5PnM+yES8+mOmYeCbyb1tN91MMntJ7HDn5fpV+x2Xu372M6zlMUNU+8pcT5xawFqmVppYIoz8",
-	"tT13B1CHdXsBcgQd44WtYek53V1wpIVlmsIKoj3ahTmFutuIWI8cpFZN5dwrbIBuZ755ti+FuMVyYTts",
-	"B+XJLi2OfunGgPD6DOaSW/drzpW5RiwKTIbnscdMOu16TQsNfFGTJctPjZyW5J9tIpFLyv4Fv56d46OG",
-	"aFUyTi5rS8vm+oPWeGpdhprDGq0wUdqqrTuZ8xWaYmEfYQHDje1hiVTtGmIm6jGZnQe423rUES2hhVBH",
-	"9HVjanvobo00kXF01kBSxjNkmKE7E4geeoRoIKrJ6Z1HoCa4UnMt7T9WC3nqpRKV9vsVO7aHtn2cHfFe",
-	"or/dvH+HPsId+hnW6AbauGFy/unztvTK6o6SzHpWPvX2TiSSIJYkA6QFFJ7GGulYaWK2PrFOzZWWtgRs",
-	"J4hLdwWUniwYX7FJI+jmbZPO0/VJ+z50PDRe6pHBHdnjpGDBBE+cgnUuJkfU/55BfVg0AdhEZ+Ju+Q7e",
-	"ap0Pj7WxK1BzEMY9SlQAuBN/LRjrPRvktlEnKjkl2foRtpSF4n+IPRWgcI4V7t27H5rBv/ixT7+PAy5M",
-	"tBEVBTmeDs2+j03hc6sd2jP+VZaAF4hPH6HK3X53+XxiW5z3IenNZn+Ehg74pFykTrojyJF8XKU5mTig",
-	"rY57WiWVhB3aOFD0wQd9Jvf6aExyEJvJvf+6w2aHHw4/BhRPgdsfYPTkD/teZZSUZ+8gUp+PEylacnji",
-	"WBE2yMSyBIUKLs0Zas4riVl+gQouQNvRN0onT3LOV2w80w34sXCv/rdAUwI0T+tGTpQJyG3hvkGSzUDX",
-	"dTeKbe+FcdzXG45jFY74U+OB4XcCDkVvTHSYkaXpAXs5Ilfhhaueo51Tgen6DDL9xlDNB4b+y9y4+kvq",
-	"h7kPG2Khn08raX3xVi+C5cK9K/8yop/eC0hdIGwBKGPlU0yoREQGfYT+c65Djb6DTbVNvm5o6j8buv6j",
-	"AYBF06iWxiLo3ut4/RU908Y1HsnuJ4TrzwSfRa/JD2mA652NT6cSBk9nyLTNHcvs/Lfq7OxFZtyi+dHA",
-	"2HpY90nPl5dtw8mDxHhMgKhutttTkUxRxShIicw6IEdcnzVWxN4oGy+PsoeX7XKl/2LZA2JNL2Brdsut",
-	"LYZv7a6uu5O4sN/fqEOi+R/vBbUTtm7CCMsioHiGCbtwH/JlRl7+hRS9PPvrqbeUOWBrG85UrnIoSq6A",
-	"ZeuTn6G9ndt31swHtv3vz9KnyqD89bRBwfLZeAft4KtWseQpy6A0eDNRaEUoNUjT1wuNf+ZQeF2xIBQO",
-	"3Vb7IlkNxu+D4ZMje7Q+1SjXEjyOEC+R/9LEEOGNCTHvkv3EdtIco8ZlCB9bf+0vjcb2uVzoTe7qTCZU",
-	"zLFE5tY7kgqvTQckUYiMCMxcaofuZuRIKl4epHenk0GbZ2L/XkU/EMapUcLrpbvldmAfhvnzFo9OKoZd",
-	"ezRfYxoAzLyneZ1qXCAoSrVGZIp01CRshua4NNflx801GHxR/o+D1IWlC1NOkqgqtaJfnCEJGWe5PR7b",
-	"e1J/ru1uF6AE4KLXZG7M46cwGlM1NCydNDwdUDa8AbEEcSKBedVcmI5LZDhwgLb/cpUdMa5RbNuD9iWm",
-	"lGht8BG46pNZhADlLnuM6/+vNd3a/R8lrfTfkdh0/5bLvzPJnkzSXff9yqlkJBb7A5D+X6JQgXNARCKc",
-	"cy1cV8FfYYkqlnNmnpkx5r006F41fwOj7lg1jw90w3pD9AVfD9ZP7s0t9RJnsJncLwjLN/a/Ns0uOWl0",
-	"25vfOnrbn7UYgrjXDIwAuQe3Sx9Dxt1mOhC1P1a325ZMI/vmSknzd7Bk6kzeZIMrex9p3FBhEHAbKA48",
-	"SO3Fwh1BwmYn8EUBk3sLbrf1G6+bF56+PvqGUG3g4TcgajWwHPk/F3Whn+ldLQAxjmaU32GKphVzZTQu",
-	"3AF5ZI057raqdHO8hOaDDFyCvzxOMZtVePZQvc7NZ9f+2as391m2I2rJzRDdJyjnIPd3odgv4iFKlhDW",
-	"euqVRMQQNpYUoATJ+m33F/d8WGZZUu37D+xE02m+6+bbtdp3VXGnjUPHmA+CF6DmUMkLxHRs8ncijIdG",
-	"GJUgJGfIlMy2UIChknFX1/Z0LLn7bU+/k/XMlx+u0Is9JkIkynlWmY9qHS4EndGs+3fItX78dTbIrU76",
-	"M8we3gvXIzL3jQrp++GkPvLkh8quPUFz3fTTZx2BHan7HX+WsH3dMyj4NA6uWwv5GLn72bzqe/m6773h",
-	"Aq3mHMxfjaqYdImr6WMLaiT1wjefN/8fAAD//w==",
+	"7D1rc9u2ln8Fw92Z7J2lLefR3K39yU2T1rdpkrGdm91JM1OYPJJQkQAvAErR9fi/7+BFgiL4kE053Z37",
+	"pROXJHBw3i8c3UYJywtGgUoRnd5GBeY4Bwlc/4XnErj6Rwoi4aSQhNHoNHpPsy2CtfoGbYhcIowWHLAE",
+	"jkgaxRFRL/2jBL6N4ojiHKJTu1QciWQJOVZrzhnPsYxOI0LlyxdRHMltAeZPWACP7u7iCBcFZ2ucXaTq",
+	"C71ugeXSW7Z+IY44/KMkHNLoVPIS/L3s0kJyQhd65aTkggXOdr0E9DuFr/J3xOZILgEVeAHoBuaMQ8fZ",
+	"7Fr9G2YkJ7I6xc4K5qG/QApzXGYyOn16chJHOf5K8jKPTr/TfxFq/noaRJrEYtWJMPtwH2TdqZdFwagA",
+	"zRU/4GQlJF7Aa84NChNGJVB9OlwUGUmwwubsD6FQeust/e8c5tFp9G+zmutm5qmY7Syr923SpnrjiUCg",
+	"XkI3LN1Gd3H0gbObDPIeWArzxn/uB5NbNwDM5ZtX6PsX3/1Vo9y+r5Y7T8wLt1HBWQFcEoO1xte7SI6j",
+	"r0eMp0rYnt3FEXzFeZGZ74iEXAzBaTZ9bT5TCLHLY87x1l/9+V0ckbQXgKd3PjPgLHs/j04/j9n/ynx1",
+	"98Vb7YVhH8drnyOtIez6XypA2c0fkEgFefMo+6GxRl1bsP/n/Ne3TltJVhxlsIYMZURIJehCQiFqHeTJ",
+	"rQ+7v2K9Vfcprio0Ng9BaFHKIZpe4o1aiZVy7Mt3IUCsgmwDYVSn1fQVl7UQ2uAkpTgzJiA9l8GXE20G",
+	"up6mkBBBGN2Dry30P9ovQwClZAFCBqyUVd8ZpgjTFK1xVoJAcoklwhyQPX/aproibUE4iI5zhARIcwoW",
+	"HVypmAiENabBp4bFds/wM9ugHNMtSsl8DhyoRAWwIgOUl0K6IwRsZxwJiaUWA6DKVHyOCqCpEXXv5BwU",
+	"o+h/JpgmkGWQegztaYcFO2oBrqQmzDRYrMIPIC8yC1j7IZFZ+MlmuQ1b1ZZm0TtbyNyKFY/4hPBgiT1Z",
+	"8JZ0OPTZ2mfiLz3iVjFsW+xE2OlwICAOc8ukaU6khFSxcR7iUhxmz5ttWDZZnlvD2Hq2Bp6SRPrsUvOW",
+	"4ZGxXLFDlBtlfrDCq9tDw92Hu7fEiPOOznT6Yi/FEVIYyrsbwU16myCcpWRqywxkwEBp/8NsgNOUKArj",
+	"7EPjlS4dW28h2QroMIzmtbjaMwRt21trwgvh/52DEHgRlkbjSg4Bp9+Kq4VCsFlpDO0ulyysZUuehfcO",
+	"rG6c1vbySq5L8Yql/jF8F9o/h/dy+ww77xpk1gfzgAid/5VTuddWX4bA9IVybx0dPEsYFpZl2hT8AtuA",
+	"1kpTDiKguj5evnWB0t91wLK3NV2yzTUL60SlsjBNBZIM6e8Ci+es7FBqOvAJPeg0WxuOi4LQxbUTvx2P",
+	"ogAqEKMJIEIl047kCqjR1jneIg44tTGjjrmGiKFtVHNTd6DYxW0O8z4aHdJ66TiFGm0wRUuVjtaYrxg1",
+	"mvBCmiCtpTLNYzHSJ+50wAQreQKXaoFRC7kvrvVSoxwMf5OdBWL/JL14uAShg/sWdToPZl8fEwOEQFaf",
+	"j4BIPJxhmiecgGemg0lz3wMgMl5gWFcHKdcmRmhd5SumxvsPRWg461Bie/n397MXFQRuvyD8fHtZhjIe",
+	"hEMiGd++MimZ8RT7WGQMp5C+IYFshjo7JBykeKCP1Q5F7MMmav4QjB5f4s2v1pFR7rIOJff+cNd7q+MP",
+	"u2AcwFk3xt8SGvBtdEpsvDu3kxuqXY7eBJUyXRdDaaSd43Y7grshgzpB97G7dOf92e0TV3EWDXLbzsEz",
+	"thi9rEelnlWfNnI849JtWtN/aZEOio7Y0nHaE2ESXSYPJpdAOCKp0OkR5a4rDhx1NGs+u87USvoptIWY",
+	"uzq6Az9E9tfzOSQBguNkMJmq050SOHZvtnGzgq1yYDHKGCueCKTOH8XD7D+YQ92wMgukdK5AnT0BQwRW",
+	"SksHUeoDn6LfbLpBO5IcCiaIwhnCSQ4zsWTFb5FPpv6EXR9RrP9p0egADlJgbRMHYVVzT6Z90Z8w9N58",
+	"Wfl8Q0WjHRoQoaz1JSRsDRzfNLJLN4xlgOkubevqSS9XSesxOutrONymBQw+62BN4V2DMNoQe7t9F/Tp",
+	"2ieL69qOJozdx8dxiLZvGM8/WNNw/4rFvgWDoAbryP/1GRWX4OspKPzEcbEMaA+ptKIM51zZXOq4DpDC",
+	"KdpggThITiA9Q5LkIHQGWS6ZABf9ZlhI5BYNJWQTTiRJcPbBhqVtVWR0s44mteyX9InQ2yEiUI5TtVeM",
+	"5oQLqSJiteN4TaDi8HSxR01J4+11ugh6YEDTzjQ/fIWk7CzQFJjjLIMslHnR/gfvLiB0eSe+9Rt/tiul",
+	"/wJnu2fymrHVr6EECZUkQ5RtEJkjItESC0SZRBqDUTyqDN7geJPg9pxHi5U4qrmvJoGH8B0WdDhzfNEp",
+	"O5oHAtpBYhIOTeac5ftWSCQbjp/0uvrVaqlOoK+siR7nMtxVyBN9CoFIgcwSWiVYhVB5D0Z0rT5QfGhl",
+	"mbEVypnoVwvtfS+kkntm9JB7bSe15IzYgEh25BVWhKaNnL9zBRbNWG+gDNSRD44jCpDuWV4cVgANs8sK",
+	"nTMrOEtACAOky81r6cLEGGCxIkVx3zrXwWQ7jjaYSEIXb0K9KJ+WW7VqysAsu2BIU2dcUFMvPJjySF1/",
+	"iOcNat6oS2CGlCFx+xlwJpd92et2nhVzSuhChI6MJcIUqYWwZFyjVDK0omyzh60bn/a+oEUpdWlE9NRG",
+	"RsRCUK1x7wiqWREZl76sKhz36g54CzhUH+lRk/2G/x5VcyXBnSvu0fwwVGRvqQ51SF3fNGAbL33NVt+s",
+	"AD5czq6Es6OM7YS1wqlPky9d9J+iUGAY6QDF1newOa899R0N8/A04F14S798H156jjMBcauQUZXYc/z1",
+	"LdCFUozPTk5O4u5umAMU3aulOzDaUW6cMqtqazDtToNJU6emCGPXDB32g+tn7WrFGhvkqvhUmfMfIWHa",
+	"MokHBLsvVRzEQQCVVWbqnks92zv2qQL+nlzRdyOj8TgqySkrqjLNvTNBXWF9Z1LwA4c1gc03TQZPFU/v",
+	"cAbofOf4hW1+dICc/8pcHzZzXdOtL6B2bFvua1qCDN3G15xkINANCJKaBLLnHfw5S2/NM5yjzZJlNdhn",
+	"SC5VEMxRU+XvWbDbsUq7e7rHLvdGBCJUSJxlWj2rICTUejKNLeuzXnVb++jkiwacJhDmjwJr8cFSJzCw",
+	"WIX7X3cTAxd0jTPtkH6kuJRLoJIk2ITYPwIl+h/vmHzDSh01vmJ0nplmv58YVcx3iSW8JTkx33ykeI1J",
+	"ZvPWH6koi4Jx8+yCSuAUZ+O9cNvbP2Xw1cbcfx9dmsdHF6nL8WAqNsYHH8xUeiF/d5urHNWGUhtHm/ez",
+	"3ODRvgrf3ZFC3KWwcHo7JDpXEopXrKSh3hCcdaRxTQKkhcdX7czMKS2zrErPKEGv8zP22UBCVAHhdgwd",
+	"86pcLECEL2WMuAox7AY9G9nnUQMSQCWv+29GsbB3qqHsh1s6BFM4EhhXlfPqdz9sR9bvelGdYSF/Bszl",
+	"DWBpNlccYOp25pZSp0I4Uhx0ZFxRnB0VTLELr4xpwxUSBSQPdrkH+ySeh2++qL092fVby3fP30WwH7W8",
+	"7+Fwq4+uyjzHXOm5drYnCbZ26lwckWjBMZWQxohlKQhpClBj/YlwYsAn/Evvnl/Qq2EC6lsbrAB6P0g6",
+	"W8J9YLSnTOhqT+S+1Z80uOTpf03hHj/9q7JvGQ40L/yo7zRUtxTdNRf1h3EpztBGY83dbWhfFwmIYcMf",
+	"Hwe0ZyGasL/w1Wefb98L0bP+4NBnntjxsiNiW4K+WBl664i8k/Fdh33rc+M5aWQTgc4/XISs/sKVmu/z",
+	"sUIH46FC0LUpBiNC0bV96YlAHy9iU3YQyPYIIyJQwuicLEoe8ut28Gigjd2Zu7RNOD0osViNt1bazIRK",
+	"rUzi7NotNaLyqVml/qgLZqfs7lP1J9Kv9/e2mLwc3cHy/Whb+dfhK21KmFVYYkXfC/F601edqXtf2p6O",
+	"M9VsQ4E/RKyVdiyWtvrQXETJcCEhPUWU3bB0q2tAti6oqLMFeYZs3ewUzRlHSvXVnap1gt+so9zgklID",
+	"gP2uq0y4b3Fw17Porl76CDxpeBB71zIfAOSL3uj7Qiq+n/e3vwXLFDULVlftKhfHkNlvT6glYag7yRPm",
+	"KcoUTUdo8mLFtUXDJKDatTrB3RuqbqVYkL8bldJxbbf/ynWtrfpbgRyfCxWTUkm0sKZ4MUGjQaWOAi0n",
+	"8/5+oenjcyNBrp5e49aTDb8/pzvH3cjFtbsvsYCXL17V4w46L0DtDC6ADEuyBn2pqplinSu/mg86DrYF",
+	"pQlA6ACfGs0NodA7aN8URnTKr7oWq1llMEvlqqT1J0WGE5sq4XKPsi7eimE6uw4J9XLw9F4lYZh6Va/I",
+	"zXaEKdf8M66hNXwNrq+p0tLX22SY2CY1XHIit7rUZk8JmBvBNP964w75t0/XrmtTg27eq1ZdSlmYoRuE",
+	"zgOXAy9LKlB1sxUJNpcb3ZFpeVkgLFBa6sZYtGF8Nc/YRhyj32e4IDOR4Llh9d+Vy+yPFakfKTf9zH6w",
+	"IFm6wdvZ+unvaMmyVJjIqgYgU/861mFHArYhww5cOS9wsoSjZ8cnkb28qk8nTmezzWZzjPXjY8YXM/ut",
+	"mL29ePX63dVr/U2tj6KfDBTmKrXR1tFT10KBCxKdRs+PT46f27uDmgA74M/qWH8Bmu1Mow1h9CKNTiNl",
+	"uM5dCOXPAvocnlvj2hPaQ33KkqTR2OJ1eHHXzVCvPl3rhtozZH3rM8/MTJ4RL9rxPyr2bczJeXZyMtlw",
+	"nLpRIzCK5h1s6myIfmpnB4XXrID0xtvEkXDegcn7qBDIJn6coUhwlgHXSQagqThDOMvMO8J44WVKJOOm",
+	"KIfTnFAdAeCF0NGm5V6dISiA50RYHhZkQSE9IlTD0eJYPzXUzbReDuDPy7eTj+D4v8bGjREPh+fka8+B",
+	"8BrrHSOLFaSacxnX17dTfRHT8LWJrfPHYOzZbT3F7K6Ty3+CismjR6BQiDo+Ok0hnkiB6oEoDyfYeSOQ",
+	"H8awe/mUA07d7QJP9gdY3psepxOD40g08zu3HrBhHBVMBCht7gM3iK2LeD/Y61aT0NlvcrtrOoCSl3B3",
+	"QBZz950DHKbTyKAp+ezk2WPseI1XQM8QkSjRKWy0WdqbP0AXhAJagNQdyGQKhWSICkrh2Aa/vbjcKKig",
+	"Nkn59ojbW9hBrvI6Tw7DUd4Gj8xQzV6wAJE/eVeqkL7miATexmjDiYQYLVQ0rHR7ypyvs2E8S6ewQHyL",
+	"cN1f4q58Kr1p24VivbPAWxNTAE6WJgA2cKZsFIs48odYo0rVd3pPdVqMQMCD6mqXeaKzhYqZbbIj6Gp5",
+	"7cnd4zHbSYr5bnr7iUAmzRPexz3r3aTLXdN5yra/drCMbP+J/e7u4LxRL326B07t/Aq1BVVEU0jt2kIQ",
+	"00YS8JBTLOFIkhyi/58+6m7K+XHcVC2kLRfVDRWawN3UG8xuzR3hXjfTbzE4MJ7dNh3OprRlwykCWmyu",
+	"8hKBsIyNrtWVPuKiV5pW/3dZB7+jMK9WvqcLau9sB93PJslmiRnGtL/XWe3R5XHaMU+/wPagFG+Opuqg",
+	"+Qq2IjZmEAuEkRuPZWdtKVKZQWMTyB1emSZZtadtMTFcohggJ4r+Zzp9aKd+YfXmeI5wBBsWx1nVOdAn",
+	"lD/Zgv2IBIfV1sGJ0rrLz6uT2j9TJvW4Pp5jMt6OHVITm/PqOzrwVc7WND3WeFqTfzYXCQwDdB+48/S+",
+	"H2REQ5JptLvpXdcXhRXFrf6RS9hqDaS42viBS7ZBc8zNI8zhm6ofl0zv9x2rtw5pK/zCaoBeV7p5GN1s",
+	"dfl6Iotc1RK0ZkgwRTc6grivMa5rC7PjG1c6mOFSLhW2/9isxLHDShDb7zf00BraXBRtofcc/e3q/Tv0",
+	"CW7QL7BFV9As+ESnn7/sYq8obzKSGM3K5o7fiUAC+JokgBSC/DRajR2DTUy3R0ap2dbPHQSbDcLY3UCW",
+	"Ha0o29BZjej6a52HybZHzbmDYdN4rt70ZtEdJnb2Nnjk2Lk1ADBA/vcUqiyfNsDaOhM7TW+0qLUG/Dd9",
+	"NJBL4NYPzgGsH1whxmjPuuRWkxMVLCPJ9gG8lPjovw8/5SBxiiXulN0P9cu/uncfX449KLS14WUGYjoa",
+	"arkPbeF8qx7qaf0qCsArxOYPIGW/3l0/m5k71EMl0FrYH0ChPX66IdDe02PkSDot0SxObPhZ2T1FklJA",
+	"DzX2RL03OHt2W3C2Jinwu9mtm6J616OH/aHbYRe4+UMnbvn9fhcmuJQDb6+lvhzGUjTw8Mi2wr/AEvIS",
+	"pJ5yo3zcJSsFpukZyhkHxUdPpHKexJJt6HSs68FjQnj13xzNCWRpXN0URQmH1PSb1fkV/aK91jcJbw/m",
+	"3+2U1MNwhV38sQs5/jzOfdPu2josyFpfDnkxIVT+RJeO0M6SwPWYVen5ilH1IO//0CNd/hK71+wPiGCu",
+	"ns9LYXTxToraQGG/FX+ZUE8PVhLOEDaVA83lc0wyfSOgvqjofjZpLNO3igpNlh9XVxjZkRHOaY+f9zM6",
+	"t//QJds/1VX9HNdJ8K7AmAtqnbux+VzA6O0CSX8sktPfypOT54lWi/qfuv6oXms/6Squ8HSnuDIajYdO",
+	"1Y/J0ceopBkIgfQ5IEVMxRobYm6mTedHjU7ij7U1nQlbLS3Xpoupt1qns084N3NuK5Oo/4/TgkoJGzVh",
+	"R0tisUJ4gQk9sz+YRTW+3AcxenHy/bHjlCVgwxuWVS5SyAsmgSbbo1+gKc7NoTj6h+zc30/jx/Kg3Pyb",
+	"Ucby6XSBtjc9PuQ82csquhVhQ7JMZ5q+nWn8M5vCy5J6pnCsWA1ZstG1sUMXxSarhvUi8Ry5SaJjkDdl",
+	"irkP9zNTST9EjUsvfGj6NX/RJyTnYqWE3NaZtKlYYmEmRiIh8Va3rhOJyISJmXOl0O2ODAnJir3obmky",
+	"Snhm9Q3acCKMZZoIr9d2jM6eDXT6Z2Qf7FSMm6ukp56PSMy8926jnyHIC7lFZI6U1SR0gZa40PP4pvU1",
+	"KHyV7kd4q8LSmS1ol4Ui9PMTJCBhNDXhsRnE8ucSd3MAyQHnnSxzpR8/BtPoqqEG6aiGaY+y4RXwNfAj",
+	"AdSR5ky3yiMNgU1ouwnx5o1pmWKXH5Qu0aVEw4MPyKs+GkdwkPaO4rT6/1KtW6n/g7iVblDlXfs3k//l",
+	"SXZ4knae2Dd2JQO22AVAtiVIj98nAuGUFXoYysbdkilpymg9ol9/F3vXDvRvzVZXDfTjPdWwEogu4+uS",
+	"9bNbPQavwAnczW5XhKZ35n/d1VJyVNO207+16+3OzRyTca8AmCDl7o2vesgyti91z6z9odqUd3AakJsL",
+	"KfTvzYvYsrz2BjfmIum0pkJnwI2h2DOQGsyF2wUJXRzBVwlUDBbcrqsvXtcfPH599A3JFIP7QyYrMtAU",
+	"uZ9lP1PPlFRzQJShRcZucIbmJbVlNMZtgDwxxSx0O1W6JV5DPfGx8YskdFHixX3putRz3f/ZSTc79/2A",
+	"VLI7BOVET8Uf7kIxndsoI2vwaz3VSQJo8BtLcpCcJN28+6t9Ps6zLDKl+/fsRFNuvu3m6zvtuzK/Ucyh",
+	"bMwHznKQSyjFGaLKNrnLbFpDI4wK4ILpHnC8mwUYixl753igY8leTH58SVY7n3+4QM8HWIQIlLKk1FO7",
+	"90eC8mi23RJyqR5/GwG5Vk5/gun9e+E6UGaHYArXDydUyJPui7vmBvWcgM9flAW2S+2msrvv6XsFn1rB",
+	"tWshnwKX9utPXS9f+7s3jKPNkoH+dfaSCuu46j42r0ZSHfzuy93/BgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

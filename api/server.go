@@ -34,13 +34,15 @@ type Config struct {
 	DryRuns   DryRunner
 	Suggest   map[string]Suggester // by the name of a provider; may be empty
 	Limits    Limits
-	Origins   []string // of web pages that may call the scaffolder API from elsewhere
+	RunLink   func(task string) string // a page that shows a run to operators; nil: there is none
+	Origins   []string                 // of web pages that may call the scaffolder API from elsewhere
 	Log       *slog.Logger
 }
 
 // Store is the read model and the promise of acceptance. *store.Store implements it.
 type Store interface {
 	taskStore
+	taskPageStore
 	eventStore
 	approvalStore
 	leaseStore

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 
 	"github.com/gildway/gildway/internal/secrets"
 )
@@ -47,6 +48,17 @@ type Database struct {
 type Temporal struct {
 	Address   string `koanf:"address"`   // host:port
 	Namespace string `koanf:"namespace"` // default "default"
+	UI        string `koanf:"ui"`        // URL of its Web UI, for links; may be empty
+}
+
+// RunLink gives the page of a workflow in Temporal's UI; nil if nobody said where that is.
+func (t Temporal) RunLink() func(workflow string) string {
+	if t.UI == "" {
+		return nil
+	}
+	return func(workflow string) string {
+		return strings.TrimSuffix(t.UI, "/") + "/namespaces/" + url.PathEscape(t.Namespace) + "/workflows/" + url.PathEscape(workflow)
+	}
 }
 
 // Workspace is where the files of runs live.
@@ -144,6 +156,9 @@ func (c Config) Check(role Role) error {
 	needURL("vault.address", c.Vault.Address)
 	need(!c.Vault.Token.Empty(), "vault.token", "is missing; it is bound to the role's policy in deploy/vault")
 	c.checkHosts(need)
+	if c.Temporal.UI != "" {
+		needURL("temporal.ui", c.Temporal.UI)
+	}
 	switch role {
 	case Server:
 		_, _, err := net.SplitHostPort(c.Listen)
