@@ -3,15 +3,12 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
 	"github.com/stretchr/testify/require"
 )
 
@@ -52,7 +49,6 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 		}
 		for method, o := range item.Operations() {
 			operations++
-			route := &routers.Route{Spec: document, Path: path, PathItem: item, Method: method, Operation: o}
 			t.Run(o.OperationID, func(t *testing.T) {
 				url := place.Replace(strings.ReplaceAll(path, "{approvalId}", segment(gate)))
 				var body any
@@ -83,7 +79,7 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 					}
 				}
 				got := w.as(who, method, url, body)
-				requireDocumented(t, route, got)
+				requireDocumented(t, o, got)
 				if o.Responses.Value("200").Value.Content.Get("application/json") != nil && got.status == http.StatusOK {
 					requireListShape(t, o, got)
 				}
@@ -99,14 +95,18 @@ func segment(s string) string  { return strings.ReplaceAll(s, "/", "%2F") }
 func pathOf(url string) string { return strings.ReplaceAll(url, "%2F", "/") }
 
 // requireDocumented holds an answer against the document: its status, content type and body.
-func requireDocumented(t *testing.T, route *routers.Route, got answer) {
+func requireDocumented(t *testing.T, o *openapi3.Operation, got answer) {
 	t.Helper()
-	err := openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: &http.Request{Method: route.Method}, Route: route},
-		Status:                 got.status, Header: got.header, Body: io.NopCloser(bytes.NewReader([]byte(got.text))),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true},
-	})
-	require.NoError(t, err, got.text)
+	documented := o.Responses.Status(got.status)
+	if documented == nil && got.status >= http.StatusBadRequest {
+		documented = o.Responses.Default()
+	}
+	require.NotNil(t, documented, "%d: %s", got.status, got.text)
+	content := documented.Value.Content.Get(got.header.Get("Content-Type"))
+	require.NotNil(t, content, got.header.Get("Content-Type"))
+	var body any
+	require.NoError(t, json.Unmarshal([]byte(got.text), &body))
+	require.NoError(t, content.Schema.Value.VisitJSON(body, openapi3.VisitAsResponse()), got.text)
 }
 
 var isList = regexp.MustCompile(`List$`)

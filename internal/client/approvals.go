@@ -23,15 +23,8 @@ type Approval struct {
 
 // Approvals lists gates; task and state may be empty.
 func (c *Client) Approvals(ctx context.Context, task, state string) ([]Approval, error) {
-	query := url.Values{}
-	if task != "" {
-		query.Set("task", task)
-	}
-	if state != "" {
-		query.Set("state", state)
-	}
-	var list struct{ Items []Approval }
-	return list.Items, c.call(ctx, http.MethodGet, "/api/gildway/v1/approvals?"+query.Encode(), nil, &list)
+	page, err := List[Approval](ctx, c, "approvals", url.Values{"task": {task}, "state": {state}})
+	return page.Value.Items, err
 }
 
 // Decide approves or rejects; decision is "approve" or "reject".
@@ -69,14 +62,17 @@ type Lease struct {
 
 // Leases lists the grants that the caller may see.
 func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
-	var list struct{ Items []Lease }
-	return list.Items, c.call(ctx, http.MethodGet, "/api/gildway/v1/access", nil, &list)
+	page, err := List[Lease](ctx, c, "access", url.Values{})
+	return page.Value.Items, err
 }
 
 // Graph is a run's plan with what became of each step.
 type Graph struct {
-	Steps []GraphStep `json:"steps"`
-	Edges []struct {
+	Template string      `json:"template"`
+	Status   string      `json:"status"`
+	TookMs   int64       `json:"tookMs"` // until the answer was made, if it has not ended
+	Steps    []GraphStep `json:"steps"`
+	Edges    []struct {
 		From   string `json:"from"`
 		To     string `json:"to"`
 		Reason string `json:"reason"`
@@ -92,10 +88,21 @@ type GraphStep struct {
 	State     string     `json:"state"`
 	StartedAt *time.Time `json:"startedAt"`
 	EndedAt   *time.Time `json:"endedAt"`
+	TookMs    int64      `json:"tookMs"` // until the answer was made, if it has not ended
+	Attempts  int        `json:"attempts"`
+	Critical  bool       `json:"critical"`
+	WaitsFor  []WaitsFor `json:"waitingFor"`
+}
+
+// WaitsFor is a reason why a step doesn't go on.
+type WaitsFor struct {
+	Kind string `json:"kind"` // step, approval, place or start
+	ID   string `json:"id"`
+	Says string `json:"says"`
 }
 
 // Graph draws a run.
 func (c *Client) Graph(ctx context.Context, task string) (Graph, error) {
-	var g Graph
-	return g, c.call(ctx, http.MethodGet, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/graph?format=json", nil, &g)
+	a, err := c.WholeGraph(ctx, task)
+	return a.Value, err
 }
