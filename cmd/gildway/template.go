@@ -14,8 +14,8 @@ import (
 )
 
 func templateCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "template", GroupID: "write", Short: "Check, test, try and draw templates; works without any server"}
-	cmd.AddCommand(templateLint(), templateGraph(), templateSchema(), templateTest(), templateRun())
+	cmd := &cobra.Command{Use: "template", GroupID: "write", Short: "Check, test, try and draw templates; works without any server, but for list"}
+	cmd.AddCommand(templateLint(), templateGraph(), templateSchema(), templateTest(), templateRun(), templateList())
 	return cmd
 }
 
@@ -48,7 +48,7 @@ func templateLint() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write := map[string]func(io.Writer, templates.LintReport) error{"text": lintText, "json": lintJSON, "sarif": lintSARIF}[output]
 			if write == nil {
-				return fmt.Errorf("--output is %q; write text, json or sarif", output)
+				return misused("--output is %q; write text, json or sarif", output)
 			}
 			report := templates.LintPaths(args, offlineActions())
 			if err := write(cmd.OutOrStdout(), report); err != nil {
@@ -133,7 +133,7 @@ func templateGraph() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			draw := map[string]func(*plan.Plan) string{"dot": templates.Dot, "mermaid": templates.Mermaid}[output]
 			if draw == nil && output != "json" {
-				return fmt.Errorf("--output is %q; write dot, mermaid or json", output)
+				return misused("--output is %q; write dot, mermaid or json", output)
 			}
 			versions, problems := offline(args)
 			for _, p := range problems {

@@ -29,8 +29,18 @@ func (c *Client) Approvals(ctx context.Context, task, state string) ([]Approval,
 
 // Decide approves or rejects; decision is "approve" or "reject".
 func (c *Client) Decide(ctx context.Context, approval, decision, comment string) error {
-	return c.call(ctx, http.MethodPost, "/api/gildway/v1/approvals/"+url.PathEscape(approval)+"/decision",
-		map[string]string{"decision": decision, "comment": comment}, nil)
+	_, err := c.Decision(ctx, approval, decision, comment)
+	return err
+}
+
+// Decided is what an approval has come to: pending, approved or rejected.
+type Decided struct{ State string }
+
+// Decision is Decide, with what the API says to it.
+func (c *Client) Decision(ctx context.Context, approval, decision, comment string) (Answer[Decided], error) {
+	var a Answer[Decided]
+	return a, c.call(ctx, http.MethodPost, "/api/gildway/v1/approvals/"+url.PathEscape(approval)+"/decision",
+		map[string]string{"decision": decision, "comment": comment}, &a)
 }
 
 // Key is a minted key, ready to be unwrapped in Vault once.
@@ -45,8 +55,14 @@ type Key struct {
 
 // Collect takes over the keys that a run minted. It works once, for the requester alone.
 func (c *Client) Collect(ctx context.Context, task string) ([]Key, error) {
-	var list struct{ Items []Key }
-	return list.Items, c.call(ctx, http.MethodPost, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/collect", nil, &list)
+	page, err := c.Collected(ctx, task)
+	return page.Value.Items, err
+}
+
+// Collected is Collect, with all that the API says.
+func (c *Client) Collected(ctx context.Context, task string) (Answer[Page[Key]], error) {
+	var a Answer[Page[Key]]
+	return a, c.call(ctx, http.MethodPost, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/collect", nil, &a)
 }
 
 // Lease is a grant with an end.

@@ -17,6 +17,7 @@ type Event struct {
 	TaskID    string    `json:"taskId"`
 	Type      string    `json:"type"` // log, completion, cancelled or recovered
 	CreatedAt time.Time `json:"createdAt"`
+	JSON      []byte    `json:"-"` // as it came
 	Body      struct {
 		Message string          `json:"message"`
 		StepID  string          `json:"stepId,omitempty"`
@@ -91,6 +92,7 @@ func (c *Client) follow(ctx context.Context, task string, last *Event, each func
 		if err := json.Unmarshal(data, &e); err != nil {
 			return false, fmt.Errorf("reading the event stream: %w", err)
 		}
+		e.JSON = bytes.Clone(data)
 		*last = e
 		each(e)
 		if e.Type == "completion" {
