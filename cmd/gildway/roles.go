@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -44,14 +45,14 @@ func roleCommand(role config.Role, short string, run func(context.Context, confi
 		Short:   short,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(file, role, os.LookupEnv, os.Environ())
+			c, err := config.Load(cmp.Or(file, os.Getenv("GILDWAY_CONFIG")), role, os.LookupEnv, os.Environ())
 			if err != nil {
 				return err
 			}
 			return run(cmd.Context(), c, newLogger(cmd.ErrOrStderr()))
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", os.Getenv("GILDWAY_CONFIG"), "configuration file, e.g. gildway.yaml (or GILDWAY_CONFIG)")
+	cmd.Flags().StringVar(&file, "config", "", "configuration file, e.g. gildway.yaml (or GILDWAY_CONFIG)")
 	return cmd
 }
 

@@ -81,13 +81,15 @@ func (p Picture) line(s client.GraphStep, ids, names int, since time.Duration, w
 	switch {
 	case s.State == "processing" && len(s.WaitsFor) > 0:
 		is = look{"?", yellow}
-		why = "waiting for " + says(s.WaitsFor)
+		why = "waits for " + says(s.WaitsFor)
 	case s.State == "processing" && s.Attempts > 1:
 		why = fmt.Sprintf("attempt %d; %s", s.Attempts, p.Said[s.ID])
 	case s.State == "processing" || s.State == "failed":
 		why = p.Said[s.ID]
-	case s.State == "open" && len(s.WaitsFor) > 0:
+	case s.State == "open" && len(s.WaitsFor) > 0 && s.WaitsFor[0].Kind == "step":
 		why = "after " + says(s.WaitsFor)
+	case s.State == "open" && len(s.WaitsFor) > 0:
+		why = "waits for " + says(s.WaitsFor)
 	}
 	text := fmt.Sprintf(" %s  %s  %s  %8s  %s", cmp.Or(is.mark, "·"), padded(s.ID, ids), padded(s.Name, names), took, why)
 	return painted(fitted(strings.TrimRight(text, " "), width), is.colour, colours)

@@ -29,6 +29,7 @@ func sample() Picture {
 			{ID: "ask", Name: "Approve", State: "processing", StartedAt: &begun, TookMs: 500, Attempts: 1,
 				WaitsFor: []client.WaitsFor{{Kind: "approval", ID: "t.ask", Says: "1 of group:default/leads"}}},
 			{ID: "none", Name: "Not this time", State: "skipped", StartedAt: &begun, EndedAt: &begun},
+			{ID: "turn", Name: "Ready", State: "open", WaitsFor: []client.WaitsFor{{Kind: "place", Says: "its turn"}}},
 			{ID: "register", Name: "Register in the catalog", State: "open", WaitsFor: []client.WaitsFor{{Kind: "step", ID: "publish", Says: "step publish"}}},
 		}},
 	}
@@ -40,8 +41,9 @@ func TestPicture_Lines_Golden(t *testing.T) {
  ✓  fetch     Fetch the skeleton           1.2s
  ●  publish   Publish                      5.0s  attempt 2; warn: GitHub asks us to slow down
  ●  slow      Push                         1m3s  Pushing
- ?  ask       Approve                      2.5s  waiting for 1 of group:default/leads
+ ?  ask       Approve                      2.5s  waits for 1 of group:default/leads
  –  none      Not this time
+ ·  turn      Ready                              waits for its turn
  ·  register  Register in the catalog            after publish
 `, strings.Join(sample().Lines(begun.Add(2*time.Second), Size{130, 40}, false), "\n")+"\n")
 
