@@ -50,6 +50,9 @@ func Follow(ctx context.Context, runs Runs, task, title string, draw func(Pictur
 		}
 	}
 	look()
+	if err := draw(p); err != nil {
+		return client.Event{}, err
+	}
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	for changed := false; ; {
