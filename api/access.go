@@ -53,12 +53,16 @@ func (h handlers) ListAccess(ctx context.Context, r ListAccessRequestObject) (Li
 			list.Next = strconv.FormatInt(found[i-1].Seq, 10)
 			break
 		}
-		list.Items = append(list.Items, Lease{
-			Id: l.ID, Task: l.Task, Step: l.Step, Action: l.Action, Requester: l.Requester, Template: l.Template, State: l.State,
-			Output: l.Output, OpenedAt: moment(l.OpenedAt), ExpiresAt: moment(l.ExpiresAt), EndedAt: momentOf(l.EndedAt),
-		})
+		list.Items = append(list.Items, shownLease(l))
 	}
 	return list, nil
+}
+
+func shownLease(l store.Lease) Lease {
+	return Lease{
+		Id: l.ID, Task: l.Task, Step: l.Step, Action: l.Action, Requester: l.Requester, Template: l.Template, State: l.State,
+		Output: l.Output, OpenedAt: moment(l.OpenedAt), ExpiresAt: moment(l.ExpiresAt), EndedAt: momentOf(l.EndedAt),
+	}
 }
 
 // mintingActions are those whose output says where to collect something.

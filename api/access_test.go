@@ -75,8 +75,8 @@ func TestTaskGraph_StatesAndTimesFromEvents(t *testing.T) {
 	require.Equal(t, []any{"step-1"}, second["needs"])
 	require.NotEmpty(t, body["edges"])
 
-	require.Contains(t, w.as(rosa, http.MethodGet, url+"?format=dot", nil).text, "digraph")
-	require.Contains(t, w.as(rosa, http.MethodGet, url+"?format=mermaid", nil).text, "flowchart")
+	require.Contains(t, w.as(rosa, http.MethodGet, url+"?format=dot", nil).text, `style="filled,rounded", fillcolor="#d5f0d5"`)
+	require.Contains(t, w.as(rosa, http.MethodGet, url+"?format=mermaid", nil).text, "  style s2 fill:#cfe3fa,stroke-width:4px\n")
 	require.Equal(t, http.StatusBadRequest, w.as(rosa, http.MethodGet, url+"?format=png", nil).status)
 }
 

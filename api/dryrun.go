@@ -62,17 +62,6 @@ type trial struct {
 	steps []json.RawMessage
 }
 
-func (s *Server) try(ctx context.Context, in dryrun.Request) (dryrun.Result, error) {
-	result, err := s.DryRuns.Run(ctx, in)
-	switch {
-	case err != nil:
-		return result, err
-	case result.Failure != nil:
-		return result, result.Failure
-	}
-	return result, nil
-}
-
 func (s *Server) previewed(ctx context.Context, body *PreviewRun) (trial, error) {
 	switch {
 	case body.TemplateRef != "" && len(body.Template) > 0:

@@ -49,7 +49,11 @@ func (s *Server) fail(err error, c echo.Context) {
 			c.Response().WriteHeader(http.StatusNotFound) // with an empty body, as Backstage does
 			return
 		}
-		s.write(c, routing.Code, problemType, Problem{Title: http.StatusText(routing.Code), Status: routing.Code, Instance: c.Request().URL.Path})
+		f := fault.New(fault.NotFound, "there is nothing at this path")
+		if routing.Code == http.StatusMethodNotAllowed {
+			f = fault.New(fault.Invalid, "this path has no %s", c.Request().Method)
+		}
+		s.write(c, routing.Code, problemType, problem(c, f, routing.Code))
 		return
 	}
 	f := faultOf(err)
@@ -72,7 +76,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	if status == http.StatusUnauthorized {
 		c.Response().Header().Set("WWW-Authenticate", "Bearer")
 	}
-	s.write(c, status, problemType, problem(c, f))
+	s.write(c, status, problemType, problem(c, f, status))
 }
 
 const problemType = "application/problem+json"
@@ -117,8 +121,11 @@ func backstageStatus(f *fault.Error) int {
 	return f.Kind.Status()
 }
 
-func problem(c echo.Context, f *fault.Error) Problem {
-	p := Problem{Title: http.StatusText(f.Kind.Status()), Status: f.Kind.Status(), Detail: f.Public, Instance: c.Request().URL.Path}
+func problem(c echo.Context, f *fault.Error, status int) Problem {
+	p := Problem{
+		Title: http.StatusText(status), Status: status, Detail: f.Public, Instance: c.Request().URL.Path,
+		Kind: string(f.Kind), Request: requestID(c),
+	}
 	for _, one := range f.Problems {
 		raw, _ := json.Marshal(one) // strings and numbers
 		p.Problems = append(p.Problems, raw)

@@ -2,7 +2,8 @@ package api
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,83 +18,66 @@ func (h handlers) GetTaskGraph(ctx context.Context, r GetTaskGraphRequestObject)
 	if err != nil {
 		return nil, err
 	}
+	progress, err := h.progressOf(ctx, task)
+	if err != nil {
+		return nil, err
+	}
+	stumbles, err := h.Store.Stumbles(ctx, task.ID, task.Attempt)
+	if err != nil {
+		return nil, err
+	}
+	open, err := h.Store.Approvals(ctx, store.ApprovalFilter{Task: task.ID, State: string(plan.Pending), Limit: mostShown})
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	if task.EndedAt != nil {
+		now = *task.EndedAt
+	}
+	g := graphing{task: task, plan: run.Plan, progress: progress, stumbles: stumbles, open: open, now: now}.graph()
 	switch r.Params.Format {
 	case "dot":
-		text := templates.Dot(&run.Plan)
+		text := templates.DotRun(&run.Plan, notesOf(g))
 		return GetTaskGraph200TextvndGraphvizResponse{Body: strings.NewReader(text), ContentLength: int64(len(text))}, nil
 	case "mermaid":
-		text := templates.Mermaid(&run.Plan)
+		text := templates.MermaidRun(&run.Plan, notesOf(g))
 		return GetTaskGraph200TextvndMermaidResponse{Body: strings.NewReader(text), ContentLength: int64(len(text))}, nil
-	}
-	progress := map[string]*stepProgress{}
-	for after, more := int64(0), true; more; {
-		found, err := h.Store.Events(ctx, task.ID, after, false, batch)
-		if err != nil {
-			return nil, err
-		}
-		events := make([]Event, 0, len(found))
-		for _, e := range found {
-			after, events = e.ID, append(events, lineOf(e, false).event)
-		}
-		follow(progress, events)
-		more = store.MoreEvents(found, batch)
-	}
-	return GetTaskGraph200JSONResponse(graphOf(task, run.Plan, progress)), nil
-}
-
-// stepProgress is how far the events say that a step has come.
-type stepProgress struct {
-	state        string
-	begun, ended *time.Time
-}
-
-// follow goes the way of the frontend: a status in an event is the step's new state.
-func follow(progress map[string]*stepProgress, events []Event) {
-	for _, e := range events {
-		if e.Type == "recovered" { // the task runs again
-			clear(progress)
-			continue
-		}
-		var body struct {
-			Step   string `json:"stepId"`
-			Status string `json:"status"`
-		}
-		if json.Unmarshal(e.Body, &body) != nil || body.Step == "" || body.Status == "" {
-			continue
-		}
-		p := progress[body.Step]
-		if p == nil {
-			p = &stepProgress{}
-			progress[body.Step] = p
-		}
-		p.state = body.Status
-		at, err := time.Parse(time.RFC3339, e.CreatedAt)
-		if err != nil {
-			continue
-		}
-		switch body.Status {
-		case "processing":
-			if p.begun == nil {
-				p.begun = &at
-			}
-		case "completed", "failed", "cancelled":
-			p.ended = &at
-		}
+	default:
+		return GetTaskGraph200JSONResponse(g), nil
 	}
 }
 
-func graphOf(task store.Task, p plan.Plan, progress map[string]*stepProgress) Graph {
+// graphing is what the graph of a run is made from.
+type graphing struct {
+	task     store.Task
+	plan     plan.Plan
+	progress map[string]*stepProgress
+	stumbles map[string]int
+	open     []store.Approval
+	now      time.Time // or when the run ended
+}
+
+func (in graphing) graph() Graph {
+	task, p := in.task, in.plan
 	g := Graph{
-		Task: task.ID, Template: task.TemplateRef, Status: task.Status, Execution: string(p.Execution), Parallel: p.Parallel,
-		Steps: []GraphStep{}, Edges: []GraphEdge{},
+		Task: task.ID, Template: task.TemplateRef, Status: task.Status, Attempt: task.Attempt, Execution: string(p.Execution), Parallel: p.Parallel,
+		StartedAt: momentOf(task.StartedAt), EndedAt: momentOf(task.EndedAt), CriticalPath: criticalPath(p, in.progress), Steps: []GraphStep{}, Edges: []GraphEdge{},
 	}
+	g.TookMs = stepProgress{begun: task.StartedAt, ended: task.EndedAt}.took(in.now).Milliseconds()
 	for _, s := range p.Steps {
-		step := GraphStep{Id: s.ID, Name: s.Name, Action: s.Action, Kind: string(s.Kind), Needs: append([]string{}, s.Needs...), State: "open"}
-		if done := progress[s.ID]; done != nil {
+		step := GraphStep{
+			Id: s.ID, Name: s.Name, Action: s.Action, Kind: string(s.Kind), Needs: append([]string{}, s.Needs...), State: "open",
+			Critical: slices.Contains(g.CriticalPath, s.ID),
+		}
+		if done := in.progress[s.ID]; done != nil {
 			step.State, step.StartedAt, step.EndedAt = done.state, momentOf(done.begun), momentOf(done.ended)
-			if done.begun != nil && done.ended != nil {
-				step.TookMs = done.ended.Sub(*done.begun).Milliseconds()
+			step.TookMs = done.took(in.now).Milliseconds()
+			if done.state != "skipped" {
+				step.Attempts = in.stumbles[s.ID] + 1
 			}
+		}
+		if !task.Ended() {
+			step.WaitingFor = in.waitingFor(s, step.State)
 		}
 		g.Steps = append(g.Steps, step)
 	}
@@ -101,4 +85,53 @@ func graphOf(task store.Task, p plan.Plan, progress map[string]*stepProgress) Gr
 		g.Edges = append(g.Edges, GraphEdge{From: e.From, To: e.To, Reason: string(e.Reason), Detail: e.Detail})
 	}
 	return g
+}
+
+// waitingFor says why a step does not go on; nothing if it is at work or over.
+func (in graphing) waitingFor(s plan.Step, state string) (reasons []WaitingFor) {
+	if state == "processing" {
+		for _, a := range in.open {
+			if a.Step == s.ID {
+				says := fmt.Sprintf("%d of %s", a.Required, strings.Join(a.Approvers, ", "))
+				reasons = append(reasons, WaitingFor{Kind: "approval", Id: a.ID, Says: says})
+			}
+		}
+		return reasons
+	}
+	if state != "open" {
+		return nil
+	}
+	if in.task.StartedAt == nil {
+		return []WaitingFor{{Kind: "start", Says: "the run to be started"}}
+	}
+	for _, need := range s.Needs {
+		if p := in.progress[need]; p == nil || !p.over() {
+			reasons = append(reasons, WaitingFor{Kind: "step", Id: need, Says: "step " + need})
+		}
+	}
+	if reasons == nil {
+		reasons = append(reasons, WaitingFor{Kind: "place", Says: fmt.Sprintf("its turn; at most %d steps run at once", max(in.plan.Parallel, 1))})
+	}
+	return reasons
+}
+
+// notesOf is what a drawing of a run says of its steps.
+func notesOf(g Graph) map[string]templates.Note {
+	notes := map[string]templates.Note{}
+	for _, s := range g.Steps {
+		n := templates.Note{State: s.State, Critical: s.Critical}
+		if s.StartedAt != "" {
+			n.Text = (time.Duration(s.TookMs) * time.Millisecond).String()
+		}
+		if s.Attempts > 1 {
+			n.Text += fmt.Sprintf(", %d attempts", s.Attempts)
+		}
+		for _, w := range s.WaitingFor {
+			if w.Kind == "approval" {
+				n.Text += ", waiting for " + w.Says
+			}
+		}
+		notes[s.Id] = n
+	}
+	return notes
 }

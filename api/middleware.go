@@ -2,16 +2,18 @@ package api
 
 import (
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 )
 
 func (s *Server) middleware() []echo.MiddlewareFunc {
 	return []echo.MiddlewareFunc{
-		middleware.RequestIDWithConfig(middleware.RequestIDConfig{TargetHeader: echo.HeaderXRequestID}),
+		identified,
 		secured,
 		s.crossOrigin(),
 		compressed(),
@@ -24,6 +26,22 @@ func (s *Server) middleware() []echo.MiddlewareFunc {
 				return err
 			},
 		}),
+	}
+}
+
+// wellFormedID is what a request may be called by whoever sends it.
+var wellFormedID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
+
+// identified gives each request a name for the answer, the log and errors: the sender's, if it is one that can do no
+// harm there.
+func identified(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !wellFormedID.MatchString(id) {
+			id = uuid.NewString()
+		}
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		return next(c)
 	}
 }
 

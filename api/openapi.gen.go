@@ -224,13 +224,23 @@ type FormPage struct {
 
 // Graph defines model for Graph.
 type Graph struct {
-	Edges     []GraphEdge `json:"edges"`
-	Execution string      `json:"execution"`
-	Parallel  int         `json:"parallel"`
-	Status    string      `json:"status"`
-	Steps     []GraphStep `json:"steps"`
-	Task      string      `json:"task"`
-	Template  string      `json:"template"`
+	// Attempt How often the task was retried; times are those of the last attempt
+	Attempt int `json:"attempt"`
+
+	// CriticalPath The steps that the run's time is made of, first to last
+	CriticalPath []string    `json:"criticalPath"`
+	Edges        []GraphEdge `json:"edges"`
+	EndedAt      string      `json:"endedAt,omitempty"`
+	Execution    string      `json:"execution"`
+	Parallel     int         `json:"parallel"`
+	StartedAt    string      `json:"startedAt,omitempty"`
+	Status       string      `json:"status"`
+	Steps        []GraphStep `json:"steps"`
+	Task         string      `json:"task"`
+	Template     string      `json:"template"`
+
+	// TookMs Until now if it has not ended
+	TookMs int64 `json:"tookMs,omitempty"`
 }
 
 // GraphEdge defines model for GraphEdge.
@@ -243,7 +253,13 @@ type GraphEdge struct {
 
 // GraphStep defines model for GraphStep.
 type GraphStep struct {
-	Action    string   `json:"action"`
+	Action string `json:"action"`
+
+	// Attempts How often its action was tried; of a loop that of the item that took most
+	Attempts int `json:"attempts,omitempty"`
+
+	// Critical It is on the critical path
+	Critical  bool     `json:"critical,omitempty"`
 	EndedAt   string   `json:"endedAt,omitempty"`
 	Id        string   `json:"id"`
 	Kind      string   `json:"kind"`
@@ -251,7 +267,12 @@ type GraphStep struct {
 	Needs     []string `json:"needs"`
 	StartedAt string   `json:"startedAt,omitempty"`
 	State     string   `json:"state"`
-	TookMs    int64    `json:"tookMs,omitempty"`
+
+	// TookMs Until now if it has not ended
+	TookMs int64 `json:"tookMs,omitempty"`
+
+	// WaitingFor Why it does not go on
+	WaitingFor []WaitingFor `json:"waitingFor,omitempty"`
 }
 
 // Health defines model for Health.
@@ -347,16 +368,30 @@ type PreviewRun struct {
 
 // Problem defines model for Problem.
 type Problem struct {
-	Detail   string `json:"detail,omitempty"`
-	Instance string `json:"instance,omitempty"`
+	Detail string `json:"detail"`
+
+	// Instance The path that was asked
+	Instance string `json:"instance"`
+	Kind     string `json:"kind"`
 	Problems []Raw  `json:"problems,omitempty"`
-	Status   int    `json:"status"`
-	Title    string `json:"title"`
-	Type     string `json:"type,omitempty"`
+
+	// Request The X-Request-Id of the answer
+	Request string `json:"request"`
+	Status  int    `json:"status"`
+	Title   string `json:"title"`
+	Type    string `json:"type,omitempty"`
 }
 
 // Raw defines model for Raw.
 type Raw = json.RawMessage
+
+// StepCounts defines model for StepCounts.
+type StepCounts struct {
+	All int `json:"all"`
+
+	// Ended Completed
+	Ended int `json:"ended"`
+}
 
 // Suggestion defines model for Suggestion.
 type Suggestion struct {
@@ -379,10 +414,93 @@ type Task struct {
 	CreatedBy       string  `json:"createdBy,omitempty"`
 }
 
+// TaskDetails defines model for TaskDetails.
+type TaskDetails struct {
+	Id string `json:"id"`
+
+	// Template Its ref
+	Template string `json:"template"`
+
+	// Digest Of the version of the template
+	Digest string `json:"digest"`
+	Status string `json:"status"`
+
+	// Phase accepted: nobody has started it yet; waiting: for an approval
+	Phase string `json:"phase"`
+
+	// Attempt How often it was retried
+	Attempt   int    `json:"attempt"`
+	CreatedBy string `json:"createdBy"`
+
+	// Owner The template's
+	Owner     string `json:"owner,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	StartedAt string `json:"startedAt,omitempty"`
+	EndedAt   string `json:"endedAt,omitempty"`
+
+	// Title The template's
+	Title string `json:"title"`
+
+	// Plan Digest of the plan and the values; what approvers approve
+	Plan  string     `json:"plan,omitempty"`
+	Steps StepCounts `json:"steps"`
+
+	// Approvals Those that are open, oldest first
+	Approvals []Approval `json:"approvals"`
+
+	// Access What it granted, oldest first
+	Access []Lease   `json:"access"`
+	Output Raw       `json:"output,omitempty"`
+	Links  TaskLinks `json:"links"`
+}
+
+// TaskLinks defines model for TaskLinks.
+type TaskLinks struct {
+	// Events A path of this API
+	Events string `json:"events"`
+
+	// Graph A path of this API
+	Graph string `json:"graph"`
+
+	// Temporal The run in Temporal's UI, if its address is configured
+	Temporal string `json:"temporal,omitempty"`
+}
+
 // TaskList defines model for TaskList.
 type TaskList struct {
 	Tasks      []Task `json:"tasks"`
 	TotalTasks int    `json:"totalTasks"`
+}
+
+// TaskSummary defines model for TaskSummary.
+type TaskSummary struct {
+	Id string `json:"id"`
+
+	// Template Its ref
+	Template string `json:"template"`
+
+	// Digest Of the version of the template
+	Digest string `json:"digest"`
+	Status string `json:"status"`
+
+	// Phase accepted: nobody has started it yet; waiting: for an approval
+	Phase string `json:"phase"`
+
+	// Attempt How often it was retried
+	Attempt   int    `json:"attempt"`
+	CreatedBy string `json:"createdBy"`
+
+	// Owner The template's
+	Owner     string `json:"owner,omitempty"`
+	CreatedAt string `json:"createdAt"`
+	StartedAt string `json:"startedAt,omitempty"`
+	EndedAt   string `json:"endedAt,omitempty"`
+}
+
+// TaskSummaryList defines model for TaskSummaryList.
+type TaskSummaryList struct {
+	Items []TaskSummary `json:"items"`
+	Next  string        `json:"next,omitempty"`
 }
 
 // TemplateDetail defines model for TemplateDetail.
@@ -543,6 +661,14 @@ type UploadedFile struct {
 	Path string `json:"path"`
 }
 
+// WaitingFor defines model for WaitingFor.
+type WaitingFor struct {
+	// Id Of the step or the approval
+	Id   string `json:"id,omitempty"`
+	Kind string `json:"kind"`
+	Says string `json:"says"`
+}
+
 // WrittenFile defines model for WrittenFile.
 type WrittenFile struct {
 	Path          string `json:"path"`
@@ -585,6 +711,26 @@ type ListAccessParams struct {
 type ListApprovalsParams struct {
 	Task  string `form:"task,omitempty" json:"task,omitempty"`
 	State string `form:"state,omitempty" json:"state,omitempty"`
+	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTaskSummariesParams defines parameters for ListTaskSummaries.
+type ListTaskSummariesParams struct {
+	// Template A template's ref or name
+	Template string `form:"template,omitempty" json:"template,omitempty"`
+
+	// Owner Ref of the template's owner
+	Owner  string `form:"owner,omitempty" json:"owner,omitempty"`
+	Status string `form:"status,omitempty" json:"status,omitempty"`
+
+	// CreatedBy Ref of the requester
+	CreatedBy string `form:"createdBy,omitempty" json:"createdBy,omitempty"`
+
+	// Since Created then or later
+	Since string `form:"since,omitempty" json:"since,omitempty"`
 	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next` of the page before
@@ -687,6 +833,12 @@ type ServerInterface interface {
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx echo.Context) error
+	// ListTaskSummaries The tasks that the caller may read
+	// (GET /api/gildway/v1/tasks)
+	ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error
+	// GetTaskDetails What a task is at, what it waits for and what it has granted
+	// (GET /api/gildway/v1/tasks/{taskId})
+	GetTaskDetails(ctx echo.Context, taskId TaskId) error
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx echo.Context, taskId TaskId) error
@@ -891,6 +1043,82 @@ func (w *ServerInterfaceWrapper) PreviewRun(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PreviewRun(ctx)
+	return err
+}
+
+// ListTaskSummaries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTaskSummaries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTaskSummariesParams
+	// ------------- Optional query parameter "template" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "template", ctx.QueryParams(), &params.Template, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter template: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "createdBy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdBy", ctx.QueryParams(), &params.CreatedBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter createdBy: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTaskSummaries(ctx, params)
+	return err
+}
+
+// GetTaskDetails converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTaskDetails(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTaskDetails(ctx, taskId)
 	return err
 }
 
@@ -1470,6 +1698,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/gildway/v1/templates/:namespace/:name/graph", wrapper.GetTemplateGraph, options.OperationMiddlewares["getTemplateGraph"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/template-sources", wrapper.ListTemplateSources, options.OperationMiddlewares["listTemplateSources"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/dry-run", wrapper.PreviewRun, options.OperationMiddlewares["previewRun"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/tasks", wrapper.ListTaskSummaries, options.OperationMiddlewares["listTaskSummaries"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId", wrapper.GetTaskDetails, options.OperationMiddlewares["getTaskDetails"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/collect", wrapper.CollectKeys, options.OperationMiddlewares["collectKeys"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
@@ -1686,6 +1916,84 @@ type PreviewRundefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PreviewRundefaultApplicationProblemPlusJSONResponse) VisitPreviewRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaskSummariesRequestObject struct {
+	Params ListTaskSummariesParams
+}
+
+type ListTaskSummariesResponseObject interface {
+	VisitListTaskSummariesResponse(w http.ResponseWriter) error
+}
+
+type ListTaskSummaries200JSONResponse TaskSummaryList
+
+func (response ListTaskSummaries200JSONResponse) VisitListTaskSummariesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaskSummariesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTaskSummariesdefaultApplicationProblemPlusJSONResponse) VisitListTaskSummariesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTaskDetailsRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+}
+
+type GetTaskDetailsResponseObject interface {
+	VisitGetTaskDetailsResponse(w http.ResponseWriter) error
+}
+
+type GetTaskDetails200JSONResponse TaskDetails
+
+func (response GetTaskDetails200JSONResponse) VisitGetTaskDetailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTaskDetailsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTaskDetailsdefaultApplicationProblemPlusJSONResponse) VisitGetTaskDetailsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2851,6 +3159,12 @@ type StrictServerInterface interface {
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx context.Context, request PreviewRunRequestObject) (PreviewRunResponseObject, error)
+	// ListTaskSummaries The tasks that the caller may read
+	// (GET /api/gildway/v1/tasks)
+	ListTaskSummaries(ctx context.Context, request ListTaskSummariesRequestObject) (ListTaskSummariesResponseObject, error)
+	// GetTaskDetails What a task is at, what it waits for and what it has granted
+	// (GET /api/gildway/v1/tasks/{taskId})
+	GetTaskDetails(ctx context.Context, request GetTaskDetailsRequestObject) (GetTaskDetailsResponseObject, error)
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx context.Context, request CollectKeysRequestObject) (CollectKeysResponseObject, error)
@@ -3109,6 +3423,56 @@ func (sh *strictHandler) PreviewRun(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(PreviewRunResponseObject); ok {
 		return validResponse.VisitPreviewRunResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTaskSummaries operation middleware
+func (sh *strictHandler) ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error {
+	var request ListTaskSummariesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTaskSummaries(ctx.Request().Context(), request.(ListTaskSummariesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTaskSummaries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTaskSummariesResponseObject); ok {
+		return validResponse.VisitListTaskSummariesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTaskDetails operation middleware
+func (sh *strictHandler) GetTaskDetails(ctx echo.Context, taskId TaskId) error {
+	var request GetTaskDetailsRequestObject
+
+	request.TaskId = taskId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTaskDetails(ctx.Request().Context(), request.(GetTaskDetailsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTaskDetails")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTaskDetailsResponseObject); ok {
+		return validResponse.VisitGetTaskDetailsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -3900,106 +4264,121 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1tc9s2tvBfwfB5Znp3Lm05L907K3/ypkmbbZpkbLeZO6lnCpNHEioSYAFQijaj/34HbyQoghQlU07a",
-	"2S+tFYIHBzgH5x2Hn6OE5QWjQKWIpp+jAnOcgwSuf+GZBK7+SEEknBSSMBpNo3c02yBYqXfQmsgFwmjO",
-	"AUvgiKRRHBE16I8S+CaKI4pziKYWVByJZAE5VjBnjOdYRtOIUPn351EcyU0B5ifMgUfbbRzhouBshbPX",
-	"qXpDwy2wXHhg6wFxxOGPknBIo6nkJfhzWdBCckLnGnJScsECa7tdAPqNwif5G2IzJBeACjwHdA8zxqFj",
-	"bRZW/4QZyYmsVrEDwTz0AaQww2Umo+mTi4s4yvEnkpd5NP1W/yLU/HoS3DSJxbJzw+zDwzZLQl5kWMJb",
-	"DSMIV//veKiiwEkfaPP8EPhbNVgUjArQvPxPnCyFxHN4ybkhfMKoBKppgosiIwlWPDD5XShG+OyB/v8c",
-	"ZtE0+n+T+qxMzFMx2QGr521yVDXiG4FADUL3LN1E2zh6z9l9BnkPLoUZ8d+H4eTgBpC5fvUC/eP5t/+j",
-	"CWDHK3BXiRnwOSo4K4BLYnat8fbuJsfRpzPGUyUinm7jCD7hvMjMe0RCLvbhaSZ9aV5TG2LBY87xxof+",
-	"bBtHJO1F4MnWZwacZe9m0fTjkPlvzFvbOw/ac8M+jtc+RlquWfh3FaLs/ndIpMK8uZTDtrHeurY4+t+r",
-	"n944GStZcZbBCjKUESGVeBISClFLTu9s+bj7EOupuldxU21jcxGEFqXcR9NrvFaQWCmHDt6GELFivY2E",
-	"EfhWP1Vc1trQBicpcZ8xAemVDA5OtPLqeppCQgRh9AC+tth/Z98MIZSSOQgZ0K1W6WSYIkxTtMJZCQLJ",
-	"BZYIc0B2/Wmb6oq0BeEgOtYROkCaU7Do4ErFRCCsCRB8alhsdw0/sDXKMd2glMxmwIFKVAArMkB5KaRb",
-	"QkDjx5GQWOpjAFQpuI9RATQ1R91bOQfFKPrPBNMEsgxSj6E96TBnZy3E1akJMw0Wy/ADq6nCD4nMwk/W",
-	"i01Y87Uki57ZYuYgVjziE8LDJfbOggfS7aHP1j4T3/Uct4ph28dOhE0lhwLiMLNMmuZESkgVG+chLsVh",
-	"9rzfhM8my3OrGFvPVsBTkkifXWreMjwylCt2iHKv1A9W++rm0Hj37d0bYo7zjsx08uIgwRESGMomHcBN",
-	"epognqVkasoMZEBBafvDTIDTlCgK4+x9Y0iXjK2nkGwJdD+OZlhczRnCtm2tNfGF8D/nIASeh08jtcZr",
-	"P3LWjnWAQrjZ0xiaXS5YWMqWPOswgtvQjdHaBq/OdSlesNRfhm/4++vwBrfXsDPWbGa9MA+J0PpfOJF7",
-	"a+VlCE3/UB4so4NrCePCskyrgh9hE5BaacpBBETXz9dvnHv3i3azDtamC7a+ZWGZqEQWpqlAkiH9XgB4",
-	"zsoOoaZ9n9CDTrW15rgoCJ3fuuO3Y1EUQAViNAFEqGTakFwCNdI6xxvEAafW09Vu1z5iaB3VnNQtKHau",
-	"m9t5fxvdpvXScQwx2mCKligdLDFfMGok4WtpnLSWyDSPxUCbuNMAE6zkCVwrAIMAuTduNahBBoY/yQ6A",
-	"2F9J7z5cg9AhiRZ1Ohdmhw/xAUIoq9cHYCQezjDNFY7AM+PhpLnvARgZKzAsq4OUaxMjBFfZiqmx/kMe",
-	"Gs46hNhB9v1x+qLCwM0XxJ9vrstQxINwSCTjmxcmJDOcYj8XGcMppK9IIJqh1g4JBykeaGO1XRH7sLk1",
-	"vwtGz6/x+idryChzWbuSB7+4a73V/ocFGAf2rHvH3xAasG10SGy4ObcTG6pNjt4AlVJdr/eFkXaW220I",
-	"7roMagXdy+6Sncez2weu/Cwa5LadhWdsPhisR6UeqE8aMZ5h4TYt6e9apIOiw7d0nPaNMIEuEweTCyAc",
-	"kVTo8IiODUfxsKVZ9dm1plbQT21biLmrpTv0Q2R/OZtBEiA4TvYGU3W4UwLHbmR7b5awUQYsRhljxTcC",
-	"qfVH8X723xtDXbMyC4R0bkCtPQFDBFZKSwdR6gVP0a823KANSQ4FE0TtGcJJDhOxYMWvkU+m/oBdH1Gs",
-	"/Wm30SEcpMDKBg7CouZIpn3eHzD0Rv69svn2pbp2aECE0tbXkLAVcHzfiC7dM5YBpru0rXM+vVwlrcXo",
-	"tK/hcBsWMPtZO2tq3zUKgxWxN9u3QZuuvbK4zkhpwth5/D0O0fYV4/l7qxqOz1gcmjAISrCO+F+fUnEB",
-	"vp6EwvccF4tA3COdH5Bg0UBepvOgOQKfICk7MxIF5jjLIAuFGroVri/Qh2N4o450AMNj4rG7O20Cq57R",
-	"YlH31++t1uEf253uJI3e1QDzSUzClu+Ms/zQALxk+1eo4eqhFahOpG+sBhimkRSP0LQzL9Lh9S0JTRsR",
-	"WSeo501LfE+QviNaF0cUID0w+SMk5t35nZZLwgod0Sg4S0AIg6SLnCo5NcPEiEexJEVxbBZCMrb8SQwt",
-	"hGhJUhunrHZXb3sd+ze7FGKEHwBnctEXtmsHmDCnhM4DZtoHHfGnSAHCknG0wDrstaRsPVzdHxDve02L",
-	"UuqYsOgJCg8wAqGCcbTp2AwFD4vbVKHdo9KibwCHAsNHHuCj0oXqcHRCPCDruy+72DqVapE6sWPQNubJ",
-	"ii2/WOZvfx6vOpwd+Tt3WKs99Wly10X/MSKkhpFOkGV6C+srqZYYQHGE+Mc2PKWftwyDnuFMQNyK4Fa5",
-	"xRx/egN0rgTj04uLi7i7DOAE2cYKdMeOduRZxgwn2eBzO8U6aszIRJ8tzNBi37vyw64alKHWvTLMlV79",
-	"DhKmNZN4gJWvHLmCgwAqK5f8SFBPD7aQK0+nx0n+dqAbEkclmbKiik8f7QJ3+TOd0ZD3HFYE1l80CjaW",
-	"77TDGaADPcMB28DQHnL+J2R32pBdTbc+V8+xbXmoagkydHu/ZiQDge5BkNREzjzr4OvMOTTXcIXWC5bV",
-	"aF8iuSACMY6aIv/ATMWOVtqd0z02KWw9I6FC4izT4lk5IaGc+zi6rE971fW8g8MCGnGahH1dW/77YDel",
-	"5dt5oZzu8jU5KL1cy/5Op01hNf28j+g35XwOIlyGPKD4d7/+ezows1kjEvAxeZ1xHkQRb1X73F4HOoRT",
-	"2AQcFof2Itb/3AyMWPdudYaF/AEwl/eApZmclllmItWmLr/TCj4TS1KcGRsEZ2cFU6zIKyna0IGigOTB",
-	"ttbezOCzcK23mtuLFvrFlLvr7yJY2FNTPuJw/tGED8VGmcTZrQO1J2Jkpmy8FMTZytXvKnE1bOfdezdl",
-	"nmOu0GvlXLCAn00J3G4ACbjRfCvgygcyMp0IxEuKMgJBSV5k9rZICBihGp6pcAm+7UnVJoBXSnE1zRi2",
-	"psBFjHCZEuVGaBNGLpgApfpQjime1y+IS6R83w2aMY6YXJja3GGEtiCqyxt7pIXZA281bYreeTTtyCfU",
-	"Zejt8NDXkmo4xFuqWLErpTA8c1BbYlUd9tEpA4fWGLGb9mkbPYqzy4uB2reszGmYYMqmDWdAyKeOCLJk",
-	"aM2JBG3GAQ5ebshs3Uh7wr6iX1dN2Ta99flxwiJlSZkDlTGC8/k5UsL/XFP149O7c33v5bzkWQgtXnas",
-	"VsAKOJEbP17EYVYKHbq0IfVjC2IdbDt/f71yxTBaIo7KghrijQ5jHl+hFoLWQrAzH3SwjbxX0Oo8mjWq",
-	"2nyjlD+SJLfeB5EoYWWWonvQhbQhHqm0Q89VGTZDRIpakaAEUw2zpPszQjYZVM/Tqxa8HT80H3jPMU0W",
-	"46UD40isiUwWw0P43WJg1IyhwSrIAOaZ8z1BBzqQdkERRmaDEJvtraPuy+J1Z+92hX+g+pL8Yiypjsts",
-	"/RcR91xLCxhp4dJ5T987ygv4owQqia7LTPF8hFywNs46kuqzrn/nIBYQPN4fFuDbjmiNhTnuXQdby3Oc",
-	"9Z1rdw7REqBArJRoXTGOmaURrfANH2PA9ibHmpMmJedA5TQ0hSdPzhUaqfJmplp8YfqNjLVdiyliWQq8",
-	"orMh8Tmyimt3vDQGt0CUNV88V9aQu/1hsDIhOD1tFFea8KDU3VgRjGZGe49s5TqAZQ+qy9hVzkXFAR7M",
-	"vnPrnc2dc1vKRagfwTt7rS5huWkRELwhp2/cdd1utfvfriFrnPe2pNWBxc5zQqQ+HzPChUQCgIYPyKpK",
-	"moUvyhBZ6dEmOISDq61PRUAyG27X8BY4VTA1vP03pJ2BX/NqtfoB1BzTpHIMcgKrvhErnoZc9L8/f1H3",
-	"IRhoS19DhiVZgb7t1PSdZ1om7N19e2WoiUBoAX6uZz/+VVnN/UZCX23ss0pjDau1DN/Q6qv3syv0Jtm/",
-	"XBO8L5WZr5OhdpWAuVF55q9XbpH/+nDrCgo16mZcBXUhZWH6QRA6C9xbuy6pQNWlSyTYTK4x9wIbCAuU",
-	"lrpmE60ZX84ythbn6LcJLshEJHhmiP2b0gZ+x4v6Ebp6//rSvjAnWbrGm8nqyW9owbJUGJVVI5Cpv5QW",
-	"yUgCtmTGtgO5KnCygLOn5xeRvVepVyemk8l6vT7H+vE54/OJfVdM3rx+8fLtzUv9Tq0wou8NFuaWrxFT",
-	"0RNX5IILEk2jZ+cX58/stTZNgB30JzhJ7A3DOWi2M6VQhNHXaTSNlGi4MkPiRnOdj+FGMK6ApN0lpyxJ",
-	"Gg31FsPAK+1VQR+vuEbNGZJv9ZonpsnNgIG2n872bqeFy9OLi9H6ttSlNIEuKW9hDcIpD/3UNuMJw6yQ",
-	"9DqvxJFwJrqJcSjtNueY6qvxRlQmOMuAa0sKaCouEc4yM0boAGIj5ojTnFBtKWJlt3yMLBNGOuRdAM+J",
-	"sDwsyJxCekaoxqPFsfZ21B6mrUZ9zXw7eneIPxsbN7oPnJ6T65YPOBO1C+wYWSwhNaFvrm8Wp/qOoOFr",
-	"c906fwzGnnyu24JtO7n8e6iYPHoECoWo42+nKZUgUqC6V8fDCXZFkXcbcv8Ou8FT7fJuW2d/D8t77dh0",
-	"9mEYiSZ+bd0DJoyjgokApc1V1QaxdT3mP+1NoFHo7JchbpsGoOQlbE/IYu4qboDDXrBSaRxFyacXTx9j",
-	"xlu8BHpp46K6Q6CLqgCdEwpoDlLXiJMxBJIhKiiBY0swD+JyI6CC0iTlmzNuLwgHucqrDToNR3kTPDJD",
-	"Nav1AkT+4CQ/LynSN/CQwJvYZHFiNFf+oJLtKXO2zprxLB1DA/ENwnUFkLuNqOSmLegyoSmBN8anAJws",
-	"TIzW4JmyQSziyB9iDZ1On3w2F9e2k8S0mzhceNmbb92Cyzay+BE24pQqqtl8o0NPLWEjYrObWCCMXAMQ",
-	"201EqXXTSmUEGuOlqQlQc9quUkhtlg5k5kRJtEvthdq+JliNHERWBWXqCDaAtnOXNu8yIW6xWJrc+iA7",
-	"2ZrFwU6fuijKC5zanymTOsHHc0yG27GnNDrNek0Lz09ysqLpud6nFfl3E0io56d9wa2nd3yQEQ1JxrFl",
-	"TZGqvkitKB5XkfMNWmMiFVcbcbJgazTD3DzCHIYz23GGVCUaQixqhd+ZiXf2+3HN5OpJxUggzxwg4Wtj",
-	"DOhQGSIUrRdEZ9NgYwyGUfxtaISuEpYDmnGWG1qubfJqzZkSX7YCCUt0Dxmjc22cUOaX4g4gtZtsaiqC",
-	"wrLFzwPvpVjA8/4zeaaNkpcAH9wwLiFF9xukgIxznGuSy2YGTKAFXkFsC7dMQgXTb6TNiCHJ2AgOaDX9",
-	"xKYZu43HazPAp/UXPpc/sLUy2oXUrctc3X4+AmWuAac6BOBowWYepShbXyJMxRp47StsNL3QPQCtkq8j",
-	"n8HJ56qv9Nb83RsquK2lwckJZesvO/RfJZdG8J5qQ1oHIVfAN3KhjbqGjLShiUOPyMFKr9UQfIAsa/Qm",
-	"79WXIZIPMPAaBZRfl5EX76ZxvtOJTGPQ2JzGpYnQmcQmYtT3mTr62btsSF979cdQHX9NO9MuLmRrWvNk",
-	"81c8aJaphtk+v7jBfwkTyC8TOH2M/irL3NnfYTkj1ZWU92oWTQXXn4Xb6nTy5PzeZYsnuJQLxYC/r5fi",
-	"3NEoyGTv1vTU0RTTvaFF5Sv0r5t3b9EHuEc/wgbdQDPHH00/3u1KjaK8z0hioiBs5uQFEUgAX5EEkCKK",
-	"nzmpd8dQENPNmZHt9lrODlHNBLWd5O/uGrLsbEnZmk7qja7f1qH3bHPW7IIaNnav1EivM+ZpwqXeBI8c",
-	"Lm21Iw2Q/x2FKrGjRb2OpBF5oIXd+tzIjt+rvFkdyhAoB7DZuWpjjDioqyxqcqKCZSTZPICXEn/7j+Gn",
-	"HCROscSdZ/d9PfgnN/bxz7GHhVbXvMxAjEdDfe5DU7g4aA/1dI2nKAAvbQHykaQMeLkeJVdPJ6ZeeV/V",
-	"S33YH0ChAz4kE7iC0BN1IOm4RLN7YiMPjTL+UkAPNQ7ceq+N/+RzwdmKpMC3k8+up/O2Rw77nwAIezLN",
-	"Ly858Id92CkIyqF3EKi702iKxj48sq7wLxeHrASJciZ0vmPBSoFpeolyxqEOV4kFW9PxWNfDx3gg6r85",
-	"mhHI0rgKA6GEQ2qK9+vQmh5oq9dH4e29KVfbs/k0XGGBP3bu3u8OfGimVWuHOVnpWNDzEbHy26x1uMeW",
-	"BGjnyqwXVwWcov/Sfdb+Frth9nNGmIO7U6Bk8U7dsMHCviv+NqKc3ps8vkTYJIs1l88wyQQiQiNoYpTu",
-	"I25Dmb6VR26yfHUZvNsltne3B8Sd6kv+cUiD7m3C1119p6/Ajwey/bnD6pOGF8HmuEOaB3TOxmYzAYOn",
-	"C0TVsEimv5YXF88SLRb1n7rkRA1rP+mIqpni8KO28aRBCteoYE9kIkYlzUAIk7mD1FxvXxMB49pRxnnZ",
-	"LS103yk5Qtd0Flfo03JrCld3TlfgbgnOTdftSiXqf3FSUAlhIybMDRZdrYDnmNBL+/k+qvfLvRCj5xf/",
-	"OHecsgBseMOyyusU8oJJoMnm7EdoHudmpzr9MVD3+0n8WBaUa0o3SFk+Gc/R9r5lETKekgQKXRtCJFqT",
-	"LNPRrS+nGr9mVXhdUk8VDj1W+zRZVTizr2QmOrFE60ye2XYq42ziFXL9pYds3pjlIH17PzFV76eoR9OA",
-	"T02/5vfFQudcLNUhtzVh9rqfQLrXLRISb/RtJSIRGTEwc6UEup2RISFZcRDdLU0GHZ6J+bZ2dyCMZZoI",
-	"L1e2t92BNdP6U9wPNiqGNTvU32AYEJh5l6WVqeGa6JAZUlqT0Dla4EI3yR3X1qDwSboPmVdFYJc6HSdQ",
-	"WShCP7tAAhJGU+MeMwpf3XE3C5AccN7JMjf68WMwjc68apTOapwOSL3eAF8BPxNAHWku9e0opDGwAW33",
-	"vQozYlym2OUHJUtsSUphOsMfG1d9NI7gIG1viHHl/7WCW4n/k5iVrnv0tv0F9/9Ykh2WpG3y+YVNyYAu",
-	"dg6QveCf41R3i8ApU5trKyDWWKCSpozqZ3qMfi/2bprpL19Xt8v04wPFsDoQXco3XLawJDStqheqU3JW",
-	"03ZfxdBuM+shEfcKgRFC7raZzEPB2NYXB0btT3UzZWdPQwXGUqACz0HEluW1Nbg2vQPGVRU6At4osRgt",
-	"Fm4BEjo/g08S6ODaGULnL+sXHj8/+opkUpdy1p2fKzLQFMEnrJS3uLSF1+pkU4bmGbvHGZqV1KbRGLcO",
-	"8sgUs9jtZOlstaltw8wEuK8DZ5jOSzw/lq4L/bGVf3fSzX6M5YRUsjMEzwlKGYj9VSjmOzgoIyvwcz3V",
-	"SgLb4BeW5CA5Sbp59yf7fJhlWWRK9h9YzafMfFuU2bfat2V+r5hD6Zj3nOUgF1CKS0SVbnL3l7WERhgV",
-	"wAWjSKfMdqIAQ3fGtpnYU7Fke1E8/klWM1+9f42e7WERIqr+iUdsgrJoNt0n5Fo9/jIH5FbfScH0+Jq8",
-	"ji27NlZd1ZNLKJcnPXTvmhPUrWE+3ikNbEHthrK7W7N4CZ9awLVzIR8CfVrqV139YPu9V4yj9YLp4kNe",
-	"UmENV13H5uVIqoVv77b/FwAA//8=",
+	"7H1pc9w2tuhfQfG9Kr+pR6nlJZk7rU8ax040cWyXJI/vLY+rApGnu5EmAQ4AdrvHpf9+CxsJNsGlJbac",
+	"Sc2XRG2SB8vZFxx8jRKWF4wClSKaf40KzHEOErj+hRcSuPojBZFwUkjCaDSP3tFsh2CjvkFbIlcIoyUH",
+	"LIEjkkZxRNRL/yyB76I4ojiHaG5BxZFIVpBjBXPBeI5lNI8Ild+/iOJI7gowP2EJPLq7iyNcFJxtcHaZ",
+	"qi803ALLlQe2fiGOOPyzJBzSaC55Cf5YFrSQnNClhpyUXLDA2m5WgH6l8EX+itgCyRWgAi8B3cKCcehY",
+	"m4XVP2BGciKrVexBMA99ACkscJnJaP707CyOcvyF5GUezb/Tvwg1v54GN01ise7cMPvwsM2SkBcZlvBW",
+	"wwjC1f+7P1RR4KQPtHl+CPw79bIoGBWgafmvOFkLiZfwinOD+IRRCVTjBBdFRhKsaGD2m1CE8NUD/X85",
+	"LKJ59H9mNa/MzFMx2wOrx21SVPXGE4FAvYRuWbqL7uLoPWe3GeQ9cynMG///sDk5uIHJXL1+if7y4rs/",
+	"awTY9xW4i8S88DUqOCuAS2J2rfH1/ibH0ZcTxlMlIp7dxRF8wXmRme+IhFwMzdMM+sp8pjbEgsec450P",
+	"/fldHJG0dwJP73xiwFn2bhHNP40Z/9p8dffZg/bCkI+jtU+RlmsW/udqouz2N0ikmnlzKYdtY711bXH0",
+	"Pxe/vHEyVrLiJIMNZCgjQirxJCQUopacHm/5c/ch1kN1r+K62sbmIggtSjmE0yu8VZBYKce+fBeaiBXr",
+	"7UkYgW/1U0VlrQ1tUJIS9xkTkF7I4MuJVl5dT1NIiCCMHkDXdvY/2C9DE0rJEoQM6FardDJMEaYp2uCs",
+	"BIHkCkuEOSC7/rSNdYXagnAQHesIMZCmFCw6qFIREQhrAgSfGhLbX8NPbItyTHcoJYsFcKASFcCKDFBe",
+	"CumWEND4cSQklpoNgCoF9ykqgKaG1b2Vc1CEov9MME0gyyD1CNqTDkt20pq44pow0WCxDj+wmir8kMgs",
+	"/GS72oU1X0uy6JHtzBzEikZ8RHhziT1e8EC6PfTJ2ifizz3sVhFsm+1E2FRyU0AcFpZI05xICaki4zxE",
+	"pThMnre7MG+yPLeKsfVsAzwlifTJpaYtQyNjqWIPKbdK/WC1r24MPe++vXtDDDvvyUwnLw4SHCGBoWzS",
+	"EdSkhwnOs5RMDZmBDCgobX+YAXCaEoVhnL1vvNIlY+shJFsDHZ6jeS2uxgzNtm2tNecL4X/OQQi8DHMj",
+	"tcZr/+SsHesAheZmuTE0ulyxsJQtedZhBLehG6O1DV7xdSlestRfhm/4++vwXm6vYe9ds5n1wrxJhNb/",
+	"0oncGysvQ9P0mfJgGR1cS3guLMu0KvgZdgGplaYcREB0fbh649y7v2s362BtumLbGxaWiUpkYZoKJBnS",
+	"3wWA56zsEGra9wk96FRbW46LgtDljWO/PYuiACoQowkgQiXThuQaqJHWOd4hDji1nq52u4aQoXVUc1C3",
+	"oNi5bm7n/W10m9aLxynEaIMoWqJ0tMR8yaiRhJfSOGktkWkei5E2cacBJljJE7hSAEYBcl/caFCjDAx/",
+	"kD0Asb+S3n24AqFDEi3sdC7Mvj7GBwhNWX0+Ykbi4QTTXOEENDPdnDT1PWBGxgoMy+og5trICMFVtmJq",
+	"rP+Qh4azDiF2kH1/P31RzcCNF5w/312VoYgH4ZBIxncvTUhmPMY+FBnDKaSvSSCaodYOCQcpHmhjtV0R",
+	"+7C5Nb8JRk+v8PYXa8goc1m7kgd/uG+91f6HBRgH9qx7x98QGrBtdEhsvDm3FxuqTY7eAJVSXZdDYaS9",
+	"5XYbgvsug1pB97K7ZOf9ye0jV34WDVLb3sIzthwN1sNSD9SnjRjPuHCblvSfW6iDosO3dJT2RJhAl4mD",
+	"yRUQjkgqdHhEx4ajeNzSrPrsWlMr6Ke2LUTc1dLd9ENof7VYQBJAOE4Gg6k63CmBY/dme2/WsFMGLEYZ",
+	"Y8UTgdT6o3iY/AdjqFtWZoGQzjWotSdgkMBKafEgSr3gOfqHDTdoQ5JDwQRRe4ZwksNMrFjxj8hHU3/A",
+	"rg8p1v602+gmHMTAxgYOwqLmnkT7oj9g6L35fWXzDaW69nBAhNLWV5CwDXB824gu3TKWAab7uK1zPr1U",
+	"Ja3F6LSvoXAbFjD7WTtrat/1FEYrYm+074I2XXtlcZ2R0oix4/h7HMLta8bz91Y13D9jcWjCICjBOuJ/",
+	"fUrFBfh6Ego/clysAtJDKqkowzFXtpDarwOk9hRtsUAcJCeQniNJchA6gixXTIDzfjMsJHJAQwHZhBNJ",
+	"Epy9t25pWxQZ2ay9Sc37JX0i9HCICJTjVI0VowXhQiqPWI04XhIoPzxdHpBT0vv2Kl0GLTCgaWeYH75A",
+	"UnYmaArMcZZBFoq8aPuDdycQuqwTX/uNX9u1kn+Btd0zeM3Y+pdQgIRKkiHKtogsEJFohQWiTCK9g1E8",
+	"KnnfoHgT4PaMR7srcVRTX40Cb8P3SNDtmaOLTt7RNBCQDhKTsGuy4Cw/NEMi2bD/pOHqVytQnZO+tip6",
+	"nMlwV22e6BMIRApkQGiRYAVCZT0Y1rXyQNGh5WXG1ihnol8stMe9lIrvmZFD7rW90JJTYgMs2RFXWBOa",
+	"NmL+zhRYNn29gTRQRzw4jihAemB6cVgANNQuK3TMrOAsASHMJF1sXnMXJkYBizUpivvmuY7G23G0xUQS",
+	"unwdqqD5uNopqCkDA3bJkMbOOKemBjwY8khdiYhnDWraqFNgBpUhdvsJcCZXfdHrdpwVc0roUoSWjCXC",
+	"FClAWDKut1QytKZse4CuGx/2vqRFKXVqRPTkRkb4QlDBuLcH1cyIjAtfVhmOe1UHvAEcyo/0iMl+xX+P",
+	"rLni4E6IBxQ/DCXZW6JDLVLnN820jZW+YetvlgAfTmdXzNmRxnbMWu2pj5PPXfifIlFgCOkIyda3sL2o",
+	"LfU9CfPwMOBdeEg/fR8GvcCZgLiVyKhS7Dn+8gboUgnGZ2dnZ3F3NcwRku4V6I4d7Ug3ThlVtTmYdqXB",
+	"pKFTk4SxMEOLfe+qcLtKscY6uco/Ver8B0iY1kziAc7u98oP4iCAyioydU9Qzw72fSqHvydW9N1IbzyO",
+	"SjJnRZWmuXckqMut7wwKvuewIbD9psHgqfzpPcoAHe8cD9jGRwfQ+Z/I9XEj1zXe+hxqR7bloaolSNDt",
+	"/VqQDAS6BUFSE0D2rIPfZ+qtuYYLtF2xrJ72OZIr5QRz1BT5Bybs9rTS/pjusYu9EYEIFRJnmRbPygkJ",
+	"lZ5Mo8v6tFdd1j46+KInThMI00eBNftgqQMYWKzD9a/7gYFLusGZNkg/UFzKFVBJEmxc7B+AEv3HWyZf",
+	"s1J7jS8ZXWSm2O9HRhXxXWEJb0hOzDcfKN5gktm49QcqyqJg3Dy7pBI4xdl4K9zW9k/pfLV37r9Prszj",
+	"k8vUxXgwFVtjgw9GKj2Xv7vMVY4qQ6mVo437WWrwcF+5725JIepSuzD/OsQ61xKKl6ykodoQnHWEcU0A",
+	"pLWPL9uRmTkts6wKzyhGr+Mz9tlAQFRNwo0YWuZ1uVyCCB/KGHEUYtgMejayzqOeSGAreV1/M4qEvVUN",
+	"RT8c6NCcwp7AuKycl7/7625k/q53qzMs5E+AubwFLM3gigJM3s6cUuoUCCeKgk6MKYqzk4IpcuGVMm2Y",
+	"QqKA5MEm92CdxPPwyRc1tse7fmn5/vq7EPaD5vcDDG710XWZ55grOdeO9iTB0k4diyMSLTmmEtIYsSwF",
+	"IU0Caqw9EQ4M+Ij/3judGLRqmID61AYrgN5vJp0l4f5ktKVM6PrAzX2jP2lQydP/msI8fvpnpd8yHChe",
+	"+EGfaajOVrpjLuqHMSnO0Vbvmjvb0D4uEmDDhj0+btKehmjO/YUvPvts+94ZPet3Dn3iiR0tOyS2Oeiz",
+	"5aE3Dsl7Ed9N2La+MJaT3mwi0MX7y5DWX7pU830+VtvBeCgRdGOSwYhQdGNfeiLQh8vYpB0EsjXCiAiU",
+	"MLogy5KH7Lq9fTSzjd2au6RNODwosViP11ZazYRSrUzi7MaBGpH51KRSf9Q1Zyfs7pP1J9LP9/eWmHw/",
+	"uoLlL6N15Z+Hj7QpZlZuiWV9z8XrDV91hu59bns6TlWzLQX+ELZW0rFY2exDE4ji4UJCOkeU3bJ0p3NA",
+	"Ni+osLMDeY5s3myOFowjJfrqStU6wG/gKDO4pNRMwH7XlSY8NDm4b1l0Zy/9DTxrWBAH5zIfMMkXvd73",
+	"pVR0v+gvfwumKWoSrI7aVSaOQbNfnlBzwlB1ksfMU6QpmobQ5MmKG7sNP1Tu+UgTwn7XbaPdYgEfeBYy",
+	"0oBDQypoU4kIrTEyAsHIRZHhUITAACOm4sAcbAh+7fnbTQCvGW+IpCcCaUkhYoTLlEjGhTVSlFG3XTGU",
+	"Y4qX9QfiHCka2Wm2ZnJljmSOw60FUZ3ZH3CLzB54q+kwFizYjjKyWlS306ETlls9qKTqkOxARYpdxVGj",
+	"85chmdBRlzRciOSmNYkQaHHb0QRBZwAvYVmZ0zDCFqQjPLQgXzq8NMnQlhMJOmwJOBjTy+xxgfaAfWc9",
+	"i85qRc0/TlikLClzoDJGcLo8RcrLPdVY/fTs86lud3Ba8iw0LV52rFbABjiRO19FcliUQutAW0Jy33OQ",
+	"DrYdv/+YakUwWiJOSoIa4rVO29//YFIIWmuCnUVaB0dPBwWtrs6zRlCbbnShrK5qlTbAkLAyS9Et6POT",
+	"Xa6R1g49HRKYcYWqV1GCqYZZ0uGiSlv8VI/Tqxa8HT+0yvCWY5qspqvRiyOxJTJZjQ+Wd4uBScv4zKzC",
+	"Zc76WV3nrOQE0ikXhJHZIMQWg+5rX9Vad7XavvAPHLojfzeWVEcPk/7+MyNdN89IC5+Y9vS9w7yAf5ZA",
+	"JdFOToqXExRoVm5coFR30fXvHMQKguz9cQW+7aj9aM3uXYyt5Xkw7FfxteNDtAYoECuliWp5ozSyc77h",
+	"YwzY3mKw5qBJyTlQOQ8N4cmTUzWNFGsXVYkvTJ/IWNu1mOrQJK/wbFB8iqzi2n9fGoNbIMqaH556fqyd",
+	"lUk5pzbr5jThQaVqUyWkmhWcA7LVOJSWUV2FWuVcVBTgwezjW4839/i2lKtQEe07200lYbnpDBdsjKIb",
+	"rXQ1NbL73z461OD3tqTVifROPrFxJnOcQwDQMINsqiKxcH8EIis92gSHcHC1NVcEJLOhdg1vhXWwxYXY",
+	"BwrOnIFf02q1+hHYnNKkcgRyBKu+URsxD7no3794WbefG2lLX0GGJdmAbnLR9J0XWiYM7r49EtCcQGgB",
+	"HxvF5qFUaFBpaQVtPXsvzjZoqriq1foT53PrONkBsgvvxDDiXMW6ejm4eq+yaxh7Ve3+7W5EaFXr63EH",
+	"DMNtSfoOuVn8eoMMI9uU6pTKydGlj3aVgLlR+Oav126Rf/t4407R6amb9yqoKykL0wSR0EWgWctVSQWq",
+	"Og0hwRZyq0/IVdY4Figt9UFFtGV8vcjYVpyiX2e4IDOR4IUh9V+VLvTbPNaP0MX7y3P7wZJk6RbvZpun",
+	"v6IVy1JhFHY9gUz9darTQAnYAnnbA/OiwMkKTp6dnkW2mZBenZjPZtvt9hTrx6eML2f2WzF7c/ny1dvr",
+	"V/qbWl1GP5pZmNZWRkhHT11JOy5INI+en56dPre9XDQC9qY/q3OvS9BkZw4+EEYv02geKcF44VJafkfZ",
+	"T+Hup65cvN0atixJGo31lcPAK91dQZ+ulF6NGZLu9ZpnprPriBdtE9m7z3t9S5+dnU3WrLQunA+0Bn0L",
+	"2zo7rZ/aDrRhmNUkvXajcSScg2IiPEq320S8UxQJzjLg2o4EmopzhLPMvCNMVsSPuOI0J1TbyVhZbZ8i",
+	"S4SRztgWwHMiLA0LsqSQnhCq59GiWD9V3020Xk7290u3k7dE/Hcj40bLveNT8o1nQHgHnR0hizWkJvDP",
+	"dTutVDfGMXRtcp35YxD27GvdC/uuk8p/hIrIo0fAUAg7/naawmgiBaobVD4cYReNxOrwDruX59rhv2vx",
+	"/gDJez3Ide5lHIpm/kmaBwwYRwUTAUyb/kwNZOuiyr/a9heT4Nk/dHTXNAAlL+HuiCTm+k8FKEyX9YDG",
+	"5LOzZ48x4g1eAz23UWHdFt/FlIAuCQW0BKlPhJIpBJJBKiiBYw9cHUTlRkAFpUnKdyfcdsUKUpV3EuA4",
+	"FOUN8MgE1TybE0DyR6/FBdJtZ5DAu9jksGK0VN6wku0pc7bOlvEsnUID8R3Cdb2/a8Gj5KY9vmECcwLv",
+	"jE8BOFkZB9jMM2WjSMShP0QaVelUp/VUlymY/P2eUOs6vvBEV28oYrbRtqCp5R0X7b5SoB2kWOyXG7nc",
+	"fsc47lnvIF3mmq4badtrR6uQ6V+xf9o2eGuFV85ywJ7afoJqCKqQpja1awhBTFl/wEJOsYQTSXKI/pg2",
+	"6n4J0OOYqZpJWyaqa/I6gbmpB5h9NT2bes1Mv+T7yPvshukwNqUt45zCocWmtRIRCMvYyFodwibOe6Vp",
+	"9a+r2vkdtfMK8j1NUNtDK2h+NlE2S0xz3MOtzmqMLovTtt39GXZHxXizVXAHztewE7FRg1ggjFy7Ytv7",
+	"WKHKNH6egO/w2pSyqTFtyb+hEkUAOVH4P9fhQ9uFGas3x1OEQ9gwO86qSu4+pvzRFlCPCHBYaR28l0if",
+	"uvLyffZnyqSuS+E5JuP12DElsVmvuXDoi5xtaHqq92lD/tUEErqhyH7g1tP7fpAQDUqmke7mLLFu3KQw",
+	"HlcJ352WQIqqjR24Ylu0wNw8why+qfixhteJSdMNmJCNmqDjKo52eVQAhZfGi9M5DkQo2q6ILgKBnfH0",
+	"JtEr0Mg5JCwHtOAsjz1tItCWMyW+bOEslugWMkaX2qukrFFOP4xqN9jcFLKGZYtfvjSIsYDB/29lrvmV",
+	"mgE6uNbnfNHtTleaT2SsVSiXzcINgVZ4A7GtNzZ1AJg+kbaQA0nGpjDl3PAzWx3T7fVfmRd8XH9jvvyJ",
+	"bZWJJaS+aMG1V8gnwMwV4FTHbh0ulDtVYYqy7bk9QF0HeXYaX+gWgI63sw/jwdnX6ha8O/N3v/FdS4Oj",
+	"I8oeG+gyvt1MJgh71REQnT3aAN/JlTbqGjLSxpQPZZGDlV7r+sIRsqxxk2KvvgyhfISB16j7/30ZeXH3",
+	"WVDsKsjOjd9q6nEQo36wqyPI4NLYfVGMx1Adf0w70y4uZGta82T3R2Q0S1TjbJ+/u5f/ECaQX912/KjV",
+	"RZY53t8jOSPVlZT3Su1N4fG/C7XVdUCz01tX5jPDpVwpAvxtuxanDkdBInu3pceOppgmmy0sX6C/Xb97",
+	"iz7CLfoZdugamsVZ0fzT532pUZS3GUlMFIQtnLwgAgngG5IAUkjxU9717hgMYro7MbLdts3YQ6oZoLaT",
+	"/N3dQpadrCnb0lm90fXXOmea7U6adzaFjd0L9aZ3j89x8lzeAI+c52pdnhRA/zsKVUZei3odSSPyQAu7",
+	"dTnynt+rvFkbs84BbMy62hgjDuryuBqdqGAZSXYPoKXE3/770FMOEqdY4k7efV+//It79/H52JuFVte8",
+	"zEBMh0PN96EhXBy0B3v6aIIoAK/tuZl7ojLg5XqY3DybmWM2Q+WKNbM/AEMHXHsdODnXE3Ug6bRIs3ti",
+	"Iw+N02elgB5sHLj13qWjs68FZxuSAr+bfXU30N31yGH/wtKwJ9O8J96BP+wa+iAoN72DQH0+jqZo7MMj",
+	"6wq/+VfISpD6hgBltK1YKTBNz1HOONThKrFiWzod6XrzMR6I+m+OFgSyNK7CQCjhkJozZ3VoTb9oD11N",
+	"QtuDtTL2hrnjUIUF/thFV/5dZoeWyGjtsCQbHQt6MeGs/G74He6xRQHa6/TgxVUBp+j/6Xb4f4rda/by",
+	"dczBHYVTsnivnMTMwn4r/jShnB6s+jlH2FT5aCpfYJLpbkp1k8cnArnLfUcRfasAqEny42qARlZPh+tP",
+	"xt+VMLoO56EgjZfuQ8wJJXmZR/OzYJ+lMc39Okdji4WA0cMFompYJPN/lGdnzxMtFvWfulZQvdZ+0lUI",
+	"xdO9QqjR23jsspoxkYkYlTQDIUzmDlLTlWVLBExrR40uuBmrazqLKzS33JgTB72VdTqCh3NzR2ClEvW/",
+	"OCmohLARE/ZaLizWCC8xoefmC0z1frkPYvTi7C+njlJWgA1tWFK5TCEvmASa7E5+hiY7Ny8UiBUpu99P",
+	"48eyoNzdAaOU5dPpHG3v5t2Q8WQbfemy4S3JMh3d+naq8fesCq9K6qnCsWw1pMlG17Edu4Btssq13k28",
+	"QO4WtjGbN2U5SN/ez0zV6zHq0TTgY+PvpSva7eRzsVZMbmvC7Cl1YW7bQkLinT5mSiQiEwZmLpRAtyMy",
+	"JCQrDsK7xcko5pnV3UfDgTCWaSS82tgrCA487LJQRtODjYpxd1LoG2NHBGbeeZ18Xe83skBKaxK6RCtc",
+	"6LuMprU1KHzR+RAqvSKwc1t8WhYK0c/PkICE0dS4x6aJ/e+L3c0CJAecd5LMtX78GESjM696Sif1nA5I",
+	"vV4D3wA/EUAdas71sVakZ2AD2u52XfPGtESxTw9KltiSlMKcO7hvXPXRKIKDtC2NppX/VwpuJf6PYla6",
+	"S77urGn5H0ty2JK0d7F8Y1MyoIudA2TL9/XVxUQgnLJCN5LfuhPtJU0Zra831t/F3hFhtbL6WLB+fKAY",
+	"VgzRpXzDZQtrQtOqeqHikpMat0MVQ/t3jo2JuFcTmCDk7l398RAw9gzZgVH7Yx0p3NvTUIGxFKjASxCx",
+	"JXltDW5N05dpVYWOgDdKLCaLhVuAhC5P4IsEOrp2htDlq/qDx8+PviaZ1KWc9QVdFRpoiuALVspbnNvC",
+	"a8XZlKFlxm5xhhYltWk0xq2DPDHG7Oz2snS22tTeltW4zZ0uS7y8L15X+k7cf3Xizd6Ze0Qs2RGCfKJv",
+	"FB6uQjGnLFFGNuDneqqVBLbBLyzJQXKSdNPuL/b5OMuyyJTsP7CaT5n5tiizb7Vvy/xWEYfSMe85y0Gu",
+	"oBTniCrd5BpPaAmNMCqAC6bPa+L9KMDYnbH9gQYqlmwTocfnZDXyxftL9HyARIio2v7eYxOURbPr5pAr",
+	"9fjbMMiNPpOC6f1r8jq2zF4gVrWSFMrlSQ/du+YAdU+vT5+VBrag9kPZ3T21vIRPLeDauZCPgQZb9aeu",
+	"frD93WvG0XbFdPEhL6mwhquuY/NyJNXC7z7f/W8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -45,6 +45,7 @@ func (h handlers) RetryTask(ctx context.Context, r RetryTaskRequestObject) (Retr
 	}
 	err = h.Store.Retry(ctx, store.NewAttempt{
 		Task: a.task.ID, Attempt: run.Attempt, Run: raw, Strategy: recoverStrategy(a.task), By: a.caller.Ref,
+		Quotas: h.Limits.quotas(a.caller.Ref, a.caller.Groups, a.task.TemplateRef),
 	}, func(ctx context.Context) error { return h.lend(ctx, run, secrets) })
 	if err != nil {
 		return nil, err

@@ -34,7 +34,9 @@ type Config struct {
 	Secrets   SecretVault // nil: runs with secrets are refused
 	DryRuns   DryRunner
 	Suggest   map[string]Suggester // by the name of a provider; may be empty
-	Origins   []string             // of web pages that may call the scaffolder API from elsewhere
+	Limits    Limits
+	RunLink   func(task string) string // a page that shows a run to operators; nil: there is none
+	Origins   []string                 // of web pages that may call the scaffolder API from elsewhere
 	Log       *slog.Logger
 	// Notice is how long requests are still taken after the server has begun to say that it is not ready,
 	// so that a load balancer can find out.
@@ -44,6 +46,7 @@ type Config struct {
 // Store is the read model and the promise of acceptance. *store.Store implements it.
 type Store interface {
 	taskStore
+	taskPageStore
 	eventStore
 	approvalStore
 	leaseStore
@@ -74,6 +77,7 @@ type Server struct {
 	metrics    *metrics
 	starter    *starter
 	feeds      *feeds
+	tryouts    tryouts
 	leaving    atomic.Bool   // the process was asked to stop
 	closing    chan struct{} // closed when streams shall end
 	patience   time.Duration // with readers of streams
@@ -89,7 +93,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		Config: config, minting: mintingActions(config.Actions),
 		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
-		feeds: newFeeds(config.Store, config.Events),
+		feeds: newFeeds(config.Store, config.Events), tryouts: tryouts{by: map[string]int{}},
 	}
 	s.metrics = newMetrics(templateMetrics{s})
 	document, err := GetSpec()

@@ -141,7 +141,8 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 	}
 	return store.NewTask{
 		ID: run.Task, TemplateRef: v.Ref, TemplateDigest: v.Digest, Spec: spec, Run: rawRun, Digest: read.Digest(),
-		CreatedBy: user.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags(), Request: requestHash(v.Ref, body),
+		CreatedBy: user.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags(), Teams: caller.Groups, Request: requestHash(v.Ref, body),
+		Quotas: s.Limits.quotas(user.Ref, caller.Groups, v.Ref),
 	}, nil
 }
 

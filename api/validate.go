@@ -29,6 +29,7 @@ type operation struct {
 	enforce  enforcer // nil: public
 	anyQuery bool
 	query    map[string]*openapi3.Schema
+	header   map[string]*openapi3.Schema
 	body     *openapi3.Schema // nil: the operation takes none, and one that comes is not read
 	bodiless bool             // it may be left out
 }
@@ -40,7 +41,7 @@ func operationsOf(document *openapi3.T) (map[string]*operation, error) {
 	all := map[string]*operation{}
 	for path, item := range document.Paths.Map() {
 		for method, o := range item.Operations() {
-			op := &operation{query: map[string]*openapi3.Schema{}}
+			op := &operation{query: map[string]*openapi3.Schema{}, header: map[string]*openapi3.Schema{}}
 			permission, _ := o.Extensions["x-permission"].(string)
 			var known bool
 			if op.enforce, known = permissions[permission]; !known {
@@ -48,8 +49,11 @@ func operationsOf(document *openapi3.T) (map[string]*operation, error) {
 			}
 			op.anyQuery, _ = o.Extensions["x-any-query"].(bool)
 			for _, p := range slices.Concat(item.Parameters, o.Parameters) {
-				if p.Value.In == openapi3.ParameterInQuery {
+				switch p.Value.In {
+				case openapi3.ParameterInQuery:
 					op.query[p.Value.Name] = p.Value.Schema.Value
+				case openapi3.ParameterInHeader:
+					op.header[p.Value.Name] = p.Value.Schema.Value
 				}
 			}
 			if o.RequestBody != nil {
@@ -64,6 +68,9 @@ func operationsOf(document *openapi3.T) (map[string]*operation, error) {
 
 func (op *operation) check(w http.ResponseWriter, r *http.Request) error {
 	if err := op.checkQuery(r.URL.Query()); err != nil {
+		return err
+	}
+	if err := op.checkHeader(r.Header); err != nil {
 		return err
 	}
 	if op.body == nil {
@@ -88,6 +95,24 @@ func (op *operation) checkQuery(query url.Values) error {
 			if says := checkQueryValue(schema, value); says != "" {
 				return fault.New(fault.Invalid, "request/query/%s %s", name, says)
 			}
+		}
+	}
+	return nil
+}
+
+func (op *operation) checkHeader(header http.Header) error {
+	for name, schema := range op.header {
+		values := header.Values(name)
+		if len(values) == 0 {
+			continue
+		}
+		switch length := uint64(len(values[0])); {
+		case len(values) > 1:
+			return fault.New(fault.Invalid, "request/headers/%s must be there once", name)
+		case length < schema.MinLength:
+			return fault.New(fault.Invalid, "request/headers/%s must NOT have fewer than %d characters", name, schema.MinLength)
+		case schema.MaxLength != nil && length > *schema.MaxLength:
+			return fault.New(fault.Invalid, "request/headers/%s must NOT have more than %d characters", name, *schema.MaxLength)
 		}
 	}
 	return nil

@@ -11,7 +11,22 @@ import (
 
 // Dot draws a plan for Graphviz: steps as boxes, approvals as diamonds, switches as hexagons in a frame
 // with their branches, edges with their reasons. What waits for a whole switch has its arrow from the frame.
-func Dot(p *plan.Plan) string {
+func Dot(p *plan.Plan) string { return DotRun(p, nil) }
+
+// Note is what a drawing of a run says of a step.
+type Note struct {
+	Text     string // a line below the action; may be empty
+	State    string // open, processing, completed, failed, skipped or cancelled
+	Critical bool   // drawn with a thick border
+}
+
+// stateFills are the colours of the states of steps; what is open has none.
+var stateFills = map[string]string{
+	"processing": "#cfe3fa", "completed": "#d5f0d5", "failed": "#f7caca", "skipped": "#eeeeee", "cancelled": "#f5e6c8",
+}
+
+// DotRun draws a run of a plan, with a note for some of its steps by their ids.
+func DotRun(p *plan.Plan, notes map[string]Note) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n", dotText(p.Template.Name))
 	b.WriteString("  rankdir=LR;\n")
@@ -22,7 +37,17 @@ func Dot(p *plan.Plan) string {
 	frames(p, canvas{
 		step: func(indent string, s plan.Step) {
 			shape := map[plan.Kind]string{plan.GateStep: ", shape=diamond, style=solid", plan.SwitchStep: ", shape=hexagon, style=solid"}[s.Kind]
-			fmt.Fprintf(&b, "%s%s [label=%s%s];\n", indent, dotText(s.ID), dotText(title(s)+"\n"+does(s)), shape)
+			label, note := title(s)+"\n"+does(s), notes[s.ID]
+			if note.Text != "" {
+				label += "\n" + note.Text
+			}
+			if fill := stateFills[note.State]; fill != "" {
+				shape = strings.ReplaceAll(shape, ", style=solid", "") + fmt.Sprintf(`, style="filled,%s", fillcolor=%s`, outline(s), dotText(fill))
+			}
+			if note.Critical {
+				shape += ", penwidth=3"
+			}
+			fmt.Fprintf(&b, "%s%s [label=%s%s];\n", indent, dotText(s.ID), dotText(label), shape)
 		},
 		open: func(indent, frame, label string) {
 			fmt.Fprintf(&b, "%ssubgraph %s {\n%s  label=%s; style=\"rounded,dashed\"; fontname=\"sans-serif\"; fontsize=10;\n",
@@ -39,6 +64,13 @@ func Dot(p *plan.Plan) string {
 	}
 	b.WriteString("}\n")
 	return b.String()
+}
+
+func outline(s plan.Step) string {
+	if s.Kind == plan.GateStep || s.Kind == plan.SwitchStep {
+		return "solid"
+	}
+	return "rounded"
 }
 
 func hasSwitch(p *plan.Plan) bool {
@@ -70,7 +102,10 @@ var dotEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", "")
 func dotText(s string) string { return `"` + dotEscapes.Replace(s) + `"` }
 
 // Mermaid draws a plan as a Mermaid flowchart, in the same form.
-func Mermaid(p *plan.Plan) string {
+func Mermaid(p *plan.Plan) string { return MermaidRun(p, nil) }
+
+// MermaidRun draws a run of a plan, as DotRun does.
+func MermaidRun(p *plan.Plan, notes map[string]Note) string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	name := make(map[string]string, len(p.Steps)) // ids such as "end" mean something to Mermaid
@@ -88,7 +123,11 @@ func Mermaid(p *plan.Plan) string {
 			case plan.SwitchStep:
 				left, right = "{{", "}}"
 			}
-			fmt.Fprintf(&b, "%s%s%s\"%s\"%s\n", indent, name[s.ID], left, mermaidText(title(s))+"<br/>"+mermaidText(does(s)), right)
+			label := mermaidText(title(s)) + "<br/>" + mermaidText(does(s))
+			if text := notes[s.ID].Text; text != "" {
+				label += "<br/>" + mermaidText(text)
+			}
+			fmt.Fprintf(&b, "%s%s%s\"%s\"%s\n", indent, name[s.ID], left, label, right)
 		},
 		open: func(indent, of, label string) {
 			count++
@@ -103,6 +142,18 @@ func Mermaid(p *plan.Plan) string {
 			from = frame[a.from]
 		}
 		fmt.Fprintf(&b, "  %s -->|\"%s\"| %s\n", from, mermaidText(a.label), name[a.to])
+	}
+	for _, s := range p.Steps {
+		var style []string
+		if fill := stateFills[notes[s.ID].State]; fill != "" {
+			style = append(style, "fill:"+fill)
+		}
+		if notes[s.ID].Critical {
+			style = append(style, "stroke-width:4px")
+		}
+		if style != nil {
+			fmt.Fprintf(&b, "  style %s %s\n", name[s.ID], strings.Join(style, ","))
+		}
 	}
 	return b.String()
 }

@@ -3,9 +3,10 @@ package main
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gildway/gildway/internal/client"
 )
 
 func approvalCommand() *cobra.Command {
@@ -18,46 +19,43 @@ func approvalCommand() *cobra.Command {
 
 func approvalList(f *apiFlags) *cobra.Command {
 	var task, state string
+	var page pages
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "The approvals that you may see",
+		Short: "The approvals that you may see, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			approvals, err := c.Approvals(cmd.Context(), task, state)
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, 0, len(approvals))
-			for _, a := range approvals {
-				rows = append(rows, []string{a.ID, a.State, a.Requester, strconv.Itoa(a.Required) + " of " + strings.Join(a.Approvers, ", "), a.CreatedAt.Local().Format(time.DateTime), a.Reason})
-			}
-			return f.print(cmd, approvals, []string{"id", "state", "requester", "needs", "since", "reason"}, rows)
+			query := page.query(map[string]string{"task": task, "state": state})
+			return list(f, cmd, "approvals", query, []string{"id", "state", "requester", "needs", "since", "reason"}, func(a client.Approval) []string {
+				return []string{a.ID, a.State, a.Requester, strconv.Itoa(a.Required) + " of " + strings.Join(a.Approvers, ", "), clock(a.CreatedAt), a.Reason}
+			})
 		},
 	}
+	page.add(cmd)
 	cmd.Flags().StringVar(&task, "task", "", "only those of a run")
-	cmd.Flags().StringVar(&state, "state", "pending", "pending, approved, rejected; empty for all")
+	cmd.Flags().StringVar(&state, "state", "pending", "pending, approved, rejected or cancelled; empty for all")
+	_ = cmd.RegisterFlagCompletionFunc("state", oneOf("pending", "approved", "rejected", "cancelled")) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("task", f.tasks())
 	return cmd
 }
 
 func decide(f *apiFlags, decision string) *cobra.Command {
 	var comment string
 	cmd := &cobra.Command{
-		Use:   decision + " ID",
-		Short: strings.ToUpper(decision[:1]) + decision[1:] + " a request",
-		Args:  cobra.ExactArgs(1),
+		Use:               decision + " ID",
+		Short:             strings.ToUpper(decision[:1]) + decision[1:] + " a request",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.approvals(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {
 				return err
 			}
-			if err := c.Decide(cmd.Context(), args[0], decision, comment); err != nil {
+			decided, err := c.Decision(cmd.Context(), args[0], decision, comment)
+			if err != nil {
 				return err
 			}
-			return f.print(cmd, map[string]string{"id": args[0], "decision": decision}, []string{"id", "decision"}, [][]string{{args[0], decision}})
+			return f.print(cmd, decided, []string{"approval", "you said", "it is"}, [][]string{{args[0], decision, decided.Value.State}})
 		},
 	}
 	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")
@@ -68,25 +66,28 @@ func accessCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "access", GroupID: "use", Short: "What runs have granted, and until when"}
 	f.add(cmd)
-	cmd.AddCommand(&cobra.Command{
+	cmd.AddCommand(accessList(&f))
+	return cmd
+}
+
+func accessList(f *apiFlags) *cobra.Command {
+	var task, state string
+	var page pages
+	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "The grants that you may see",
+		Short: "The grants that you may see, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			leases, err := c.Leases(cmd.Context())
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, 0, len(leases))
-			for _, l := range leases {
-				rows = append(rows, []string{l.ID, l.State, l.Requester, l.Action, l.ExpiresAt.Local().Format(time.DateTime)})
-			}
-			return f.print(cmd, leases, []string{"id", "state", "for", "action", "ends"}, rows)
+			query := page.query(map[string]string{"task": task, "state": state})
+			return list(f, cmd, "access", query, []string{"id", "state", "for", "action", "ends"}, func(l client.Lease) []string {
+				return []string{l.ID, l.State, l.Requester, l.Action, clock(l.ExpiresAt)}
+			})
 		},
-	})
+	}
+	page.add(cmd)
+	cmd.Flags().StringVar(&task, "task", "", "only what a run has granted")
+	cmd.Flags().StringVar(&state, "state", "", "active, expired or revoked; empty for all")
+	_ = cmd.RegisterFlagCompletionFunc("state", oneOf("active", "expired", "revoked")) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("task", f.tasks())
 	return cmd
 }

@@ -61,7 +61,7 @@ cache, else built into it. State survives a restart.`,
 
 func devOptions(cmd *cobra.Command, stateDir, ports, postgres string) (dev.Options, error) {
 	if ports != "default" && ports != "auto" {
-		return dev.Options{}, fmt.Errorf("--ports is %q; write default or auto", ports)
+		return dev.Options{}, misused("--ports is %q; write default or auto", ports)
 	}
 	if stateDir == "" {
 		var err error

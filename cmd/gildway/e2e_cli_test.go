@@ -60,7 +60,7 @@ func TestCLI_Graph_DrawsWhatWaitsForWhat(t *testing.T) {
 	require.Contains(t, dot.out, `"approval" -> "membership" [label="gate"];`)
 
 	require.Equal(t, 1, shell(t, nil, "template", "graph", "testdata/broken/cycle").code)
-	require.Equal(t, 1, shell(t, nil, "template", "graph", "--output", "svg", goldenFolder+"/"+servicePath).code)
+	require.Equal(t, 2, shell(t, nil, "template", "graph", "--output", "svg", goldenFolder+"/"+servicePath).code)
 }
 
 func TestCLI_Token_IsGoodForTheAPI(t *testing.T) {
@@ -100,6 +100,16 @@ func TestCLI_Service_SubmittedAndFollowed(t *testing.T) {
 	require.Zero(t, said.code, said.err)
 	require.Contains(t, said.out, `"wrappingToken": "hvs.`)
 	require.Equal(t, 1, p.types(t, "task", "collect", id).code)
+
+	said = p.types(t, "task", "graph", id)
+	require.Zero(t, said.code, said.err)
+	require.Contains(t, said.out, "flowchart LR")
+	require.Contains(t, said.out, "stroke-width:4px", "the critical path is marked")
+	said = p.types(t, "task", "list", "--by", p.ref(), "--template", servicePath, "--since", "1h")
+	require.Zero(t, said.code, said.err)
+	require.Contains(t, said.out, id+"  template:default/"+servicePath+"  completed")
+	require.Contains(t, p.types(t, "__complete", "task", "show", id[:8]).out, id)
+	require.Contains(t, p.types(t, "__complete", "task", "submit", "node").out, servicePath)
 }
 
 func TestCLI_Access_ApprovedAndRejected(t *testing.T) {
@@ -115,19 +125,23 @@ func TestCLI_Access_ApprovedAndRejected(t *testing.T) {
 		return created.ID
 	}
 	waiting := func(id string) string {
-		var list []struct{ ID string }
+		var list struct{ Items []struct{ ID string } }
 		eventually(t, "an approval to be listed", func() bool {
 			said := approver.types(t, "approval", "list", "--task", id, "--output", "json")
-			return said.code == 0 && json.Unmarshal([]byte(said.out), &list) == nil && len(list) == 1
+			return said.code == 0 && json.Unmarshal([]byte(said.out), &list) == nil && len(list.Items) == 1
 		})
-		return list[0].ID
+		return list.Items[0].ID
 	}
 
 	id := submit()
 	gate := waiting(id)
 	said := p.types(t, "approval", "approve", gate)
-	require.Equal(t, 1, said.code)
+	require.Equal(t, 3, said.code)
 	require.Contains(t, said.err, "whoever asks can't decide")
+	said = p.types(t, "task", "show", id)
+	require.Zero(t, said.code, said.err)
+	require.Contains(t, said.out, "gildway approval approve "+gate)
+	require.Contains(t, said.out, "/namespaces/default/workflows/"+id)
 	said = approver.types(t, "approval", "approve", gate, "--comment", "fine")
 	require.Zero(t, said.code, said.err)
 	said = p.types(t, "task", "watch", id)
@@ -148,7 +162,7 @@ func TestCLI_Access_ApprovedAndRejected(t *testing.T) {
 func TestCLI_Mistakes_AreToldWithoutAServer(t *testing.T) {
 	t.Parallel()
 	said := shell(t, nil, "task", "list")
-	require.Equal(t, 1, said.code)
+	require.Equal(t, 2, said.code)
 	require.Contains(t, said.err, "GILDWAY_API")
 	require.Contains(t, said.err, "GILDWAY_TOKEN")
 	said = shared(t).newcomer(t, "cora").types(t, "task", "submit", servicePath)

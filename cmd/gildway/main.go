@@ -3,19 +3,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gildway/gildway/internal/client"
-	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/nearest"
 )
 
@@ -29,41 +25,11 @@ func run() int {
 	return conclude(root.ExecuteContext(ctx), ctx.Err() != nil, os.Stderr)
 }
 
-// interrupted is the exit status of a program that Ctrl-C ended before it was done, as shells have it.
-const interrupted = 130
-
-// conclude says what went wrong and what to do about it, and gives the exit status.
-func conclude(err error, stopped bool, out io.Writer) int {
-	var code exitCode
-	var refused *client.Problem
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &code):
-		return int(code)
-	case stopped && errors.Is(err, context.Canceled):
-		fmt.Fprintln(out, "gildway: interrupted")
-		return interrupted
-	}
-	fmt.Fprintln(out, "gildway:", err)
-	for _, p := range fault.From(err).Problems {
-		fmt.Fprintln(out, " ", p)
-	}
-	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
-		fmt.Fprintln(out, "the token is missing, expired or of another Gildway; "+freshToken)
-	}
-	return 1
-}
-
-// exitCode ends the program without another word: what is wrong has been printed.
-type exitCode int
-
-func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
-
 func newRoot(out, errOut io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gildway",
 		Short:         "Backstage Scaffolder templates as durable Temporal workflows",
+		Long:          "Backstage Scaffolder templates as durable Temporal workflows.\n\n" + exitCodes,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -79,6 +45,8 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 		templateCommand(),
 		devCommand(), demoCommand(), tokenCommand(), serverCommand(), workerCommand(), sandboxCommand(),
 	)
+	root.SetHelpCommandGroupID("use")
+	root.SetCompletionCommandGroupID("use")
 	guide(root)
 	return root
 }
@@ -93,7 +61,7 @@ func guide(cmd *cobra.Command) {
 		if err == nil {
 			return nil
 		}
-		return fmt.Errorf("%w; see: %s --help", err, c.CommandPath())
+		return usage{fmt.Errorf("%w; see: %s --help", err, c.CommandPath())}
 	}
 	cmd.SetFlagErrorFunc(seeHelp)
 	if check := cmd.Args; check != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -45,14 +46,14 @@ func roleCommand(role config.Role, short string, run func(context.Context, confi
 		Short:   short,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(file, role, os.LookupEnv, os.Environ())
+			c, err := config.Load(cmp.Or(file, os.Getenv("GILDWAY_CONFIG")), role, os.LookupEnv, os.Environ())
 			if err != nil {
 				return err
 			}
 			return run(cmd.Context(), c, newLogger(cmd.ErrOrStderr()))
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", os.Getenv("GILDWAY_CONFIG"), "configuration file, e.g. gildway.yaml (or GILDWAY_CONFIG)")
+	cmd.Flags().StringVar(&file, "config", "", "configuration file, e.g. gildway.yaml (or GILDWAY_CONFIG)")
 	return cmd
 }
 
@@ -113,6 +114,8 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
+		Limits:  api.Limits{Quotas: c.Limits.Quotas, DryRuns: c.Limits.DryRuns.AtOnce, DryRunsPerCaller: c.Limits.DryRuns.PerUser},
+		RunLink: c.Temporal.RunLink(),
 		Origins: c.CORS.Origins, Notice: c.Notice(), Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
 		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
 	})

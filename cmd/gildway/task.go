@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,26 +10,32 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gildway/gildway/internal/client"
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
+
+	"github.com/gildway/gildway/internal/client"
 )
 
 func taskCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "task", GroupID: "use", Short: "Submit, watch, stop and retry runs of templates"}
 	f.add(cmd)
-	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskCollect(&f))
+	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskGraph(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskCollect(&f))
 	return cmd
 }
 
 func taskSubmit(f *apiFlags) *cobra.Command {
-	var file string
-	var wait bool
+	var file, secretsFile, key string
+	var follow following
 	cmd := &cobra.Command{
 		Use:   "submit TEMPLATE --values FILE",
 		Short: "Submit a run; TEMPLATE is a name or an entity ref",
-		Args:  cobra.ExactArgs(1),
+		Long: `Submits a run of a template and prints its id. What was accepted will run, whatever crashes. A request
+whose answer is lost is sent again, and makes one run: each submission has a key of its own, and --key
+makes it one of yours, for scripts that start again.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.templates(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {
@@ -38,27 +45,35 @@ func taskSubmit(f *apiFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := c.SubmitTask(cmd.Context(), templateRef(args[0]), values)
+			secrets, err := readSecrets(cmd, secretsFile)
 			if err != nil {
 				return err
 			}
-			if !wait {
+			id, err := c.Submit(cmd.Context(), templateRef(args[0]), values, secrets, cmp.Or(key, uuid.NewString()))
+			if err != nil {
+				return err
+			}
+			if !follow.wait {
 				return f.print(cmd, map[string]string{"id": id}, []string{"id"}, [][]string{{id}})
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), id)
-			return f.watch(cmd, c, id)
+			return follow.watch(f, cmd, c, id)
 		},
 	}
 	cmd.Flags().StringVar(&file, "values", "", "the parameters, JSON or YAML; - for standard input")
-	cmd.Flags().BoolVar(&wait, "wait", false, "follow the run to its end; exit status 1 if it fails")
+	cmd.Flags().StringVar(&secretsFile, "secrets", "", "the secrets, JSON or YAML: texts by name")
+	cmd.Flags().StringVar(&key, "key", "", "the same key with the same values is the same run")
+	follow.add(cmd, true)
 	return cmd
 }
+
+const defaultTemplates = "template:default/"
 
 func templateRef(name string) string {
 	if strings.Contains(name, ":") {
 		return name
 	}
-	return "template:default/" + name
+	return defaultTemplates + name
 }
 
 // readValues reads JSON or YAML and gives JSON.
@@ -87,116 +102,151 @@ func readValues(cmd *cobra.Command, file string) (json.RawMessage, error) {
 }
 
 func taskList(f *apiFlags) *cobra.Command {
-	var by string
-	var limit int
+	var by, template, owner, status, since string
+	var page pages
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "The newest runs that you may see",
+		Short: "The runs that you may see, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.client()
+			from, err := moment(since, time.Now())
 			if err != nil {
 				return err
 			}
-			tasks, err := c.Tasks(cmd.Context(), by, limit)
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, 0, len(tasks))
-			for _, t := range tasks {
-				rows = append(rows, []string{t.ID, t.TemplateRef(), t.Status, t.CreatedBy, t.CreatedAt.Local().Format(time.DateTime)})
-			}
-			return f.print(cmd, tasks, []string{"id", "template", "status", "by", "created"}, rows)
+			query := page.query(map[string]string{"createdBy": by, "template": template, "owner": owner, "status": status, "since": from})
+			return list(f, cmd, "tasks", query, []string{"id", "template", "phase", "by", "created"}, func(t client.TaskLine) []string {
+				return []string{t.ID, t.Template, t.Phase, t.CreatedBy, clock(t.CreatedAt)}
+			})
 		},
 	}
+	page.add(cmd)
 	cmd.Flags().StringVar(&by, "by", "", "only those of a user, e.g. user:default/rosa")
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many at the most")
+	cmd.Flags().StringVar(&template, "template", "", "only those of a template")
+	cmd.Flags().StringVar(&owner, "owner", "", "only those of the templates of an owner, e.g. group:default/platform-team")
+	cmd.Flags().StringVar(&status, "status", "", "open, processing, completed, failed or cancelled; empty for all")
+	cmd.Flags().StringVar(&since, "since", "", "only those of the last time, e.g. 24h, or since 2026-01-31T12:00:00Z")
+	_ = cmd.RegisterFlagCompletionFunc("status", oneOf("open", "processing", "completed", "failed", "cancelled")) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("template", f.templates())
 	return cmd
+}
+
+// moment reads a time, or how long ago it was.
+func moment(since string, now time.Time) (string, error) {
+	if ago, err := time.ParseDuration(since); err == nil {
+		return now.Add(-ago).UTC().Format(time.RFC3339), nil
+	}
+	if _, err := time.Parse(time.RFC3339, since); err != nil && since != "" {
+		return "", misused("--since is %q; write how long ago, e.g. 24h, or a time, e.g. 2026-01-31T12:00:00Z", since)
+	}
+	return since, nil
 }
 
 func taskShow(f *apiFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show ID",
-		Short: "A run with the state of each step",
-		Args:  cobra.ExactArgs(1),
+		Use:               "show ID",
+		Short:             "What a run is at: its steps, what it waits for and what it has granted",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.tasks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {
 				return err
 			}
-			task, err := c.Task(cmd.Context(), args[0])
+			task, err := c.Details(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			graph, err := c.Graph(cmd.Context(), args[0])
+			graph, err := c.WholeGraph(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if f.output == "table" {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s  %s  by %s\n\n", task.ID, task.TemplateRef(), task.Status, task.CreatedBy)
+			if f.output == "json" {
+				return printJSON(cmd.OutOrStdout(), map[string]any{"task": task, "graph": graph})
 			}
-			rows := make([][]string, 0, len(graph.Steps))
-			for _, s := range graph.Steps {
-				took := ""
-				if s.StartedAt != nil && s.EndedAt != nil {
-					took = s.EndedAt.Sub(*s.StartedAt).Round(time.Millisecond).String()
-				}
-				rows = append(rows, []string{s.ID, s.Action, s.State, took, s.Name})
-			}
-			return f.print(cmd, map[string]any{"task": task, "graph": graph}, []string{"step", "action", "state", "took", "name"}, rows)
+			return f.printTask(cmd, task.Value, graph.Value)
 		},
 	}
 }
 
-func taskWatch(f *apiFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "watch ID",
-		Short: "Follow a run to its end; exit status 1 if it fails",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			return f.watch(cmd, c, args[0])
-		},
-	}
-}
-
-// watch prints a line for each event, as JSON if that is asked for, and for a run that went well its
-// output at the end.
-func (f *apiFlags) watch(cmd *cobra.Command, c *client.Client, id string) error {
+func (f *apiFlags) printTask(cmd *cobra.Command, t client.TaskDetails, g client.Graph) error {
 	out := cmd.OutOrStdout()
-	show := func(e client.Event) {
-		step := e.Body.StepID
-		if e.Body.Status != "" && step != "" {
-			step += " [" + e.Body.Status + "]"
+	fmt.Fprintf(out, "%s  %s  %s  by %s, %s\n", t.ID, t.Template, t.Phase, t.CreatedBy, clock(t.CreatedAt))
+	if t.Attempt > 0 {
+		fmt.Fprintf(out, "retried %s\n", plural(t.Attempt, "time"))
+	}
+	if t.Links.Temporal != "" {
+		fmt.Fprintln(out, t.Links.Temporal)
+	}
+	fmt.Fprintln(out)
+	rows := make([][]string, 0, len(g.Steps))
+	for _, s := range g.Steps {
+		took, critical := "", ""
+		if s.StartedAt != nil {
+			took = (time.Duration(s.TookMs) * time.Millisecond).String()
 		}
-		fmt.Fprintf(out, "%s  %-32s  %s\n", e.CreatedAt.Local().Format(time.TimeOnly), step, e.Body.Message)
+		if s.Critical {
+			critical = "*"
+		}
+		waits := make([]string, len(s.WaitsFor))
+		for i, w := range s.WaitsFor {
+			waits[i] = w.Says
+		}
+		if s.Attempts > 1 {
+			waits = append(waits, fmt.Sprintf("%d attempts", s.Attempts))
+		}
+		rows = append(rows, []string{s.ID + critical, s.Action, s.State, took, s.Name, strings.Join(waits, ", ")})
 	}
-	if f.output == "json" {
-		lines := json.NewEncoder(out)
-		show = func(e client.Event) { _ = lines.Encode(e) } // of an event that was JSON before
-	}
-	end, err := c.Watch(cmd.Context(), id, show)
-	if err != nil {
+	if err := f.print(cmd, nil, []string{"step", "action", "state", "took", "name", "waits for"}, rows); err != nil {
 		return err
 	}
-	if e := end.Body.Error; e != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "the run failed:", e.Message)
-		return exitCode(1)
+	fmt.Fprintln(out, "\n* the steps that the run's time is made of")
+	for _, a := range t.Approvals {
+		fmt.Fprintf(out, "waits for %d of %s: gildway approval approve %s\n", a.Required, strings.Join(a.Approvers, ", "), a.ID)
 	}
-	if len(end.Body.Output) > 0 && f.output != "json" { // the completion event holds it
-		fmt.Fprintln(out, string(end.Body.Output))
+	for _, l := range t.Access {
+		fmt.Fprintf(out, "granted %s by step %s: %s, until %s\n", l.Action, l.Step, l.State, clock(l.ExpiresAt))
 	}
 	return nil
 }
 
+func taskGraph(f *apiFlags) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:               "graph ID",
+		Short:             "Draw a run: what waited for what, and how long each step took",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.tasks(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if format != "mermaid" && format != "dot" {
+				return misused("--format is %q; write mermaid or dot, or --output json", format)
+			}
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			if f.output == "json" {
+				graph, err := c.WholeGraph(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), graph)
+			}
+			drawing, err := c.DrawnGraph(cmd.Context(), args[0], format)
+			fmt.Fprint(cmd.OutOrStdout(), drawing)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "mermaid", "mermaid or dot")
+	_ = cmd.RegisterFlagCompletionFunc("format", oneOf("mermaid", "dot")) // the flag is there
+	return cmd
+}
+
 func taskCancel(f *apiFlags) *cobra.Command {
 	return &cobra.Command{
-		Use:   "cancel ID",
-		Short: "Stop a run at its next safe point",
-		Args:  cobra.ExactArgs(1),
+		Use:               "cancel ID",
+		Short:             "Stop a run at its next safe point",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.tasks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {
@@ -205,34 +255,41 @@ func taskCancel(f *apiFlags) *cobra.Command {
 			if err := c.CancelTask(cmd.Context(), args[0]); err != nil {
 				return err
 			}
-			return f.print(cmd, map[string]string{"id": args[0], "asked": "cancel"}, []string{"id", "asked"}, [][]string{{args[0], "to stop at its next safe point"}})
+			return f.print(cmd, map[string]string{"id": args[0]}, []string{"id", "asked"}, [][]string{{args[0], "to stop at its next safe point"}})
 		},
 	}
 }
 
 func taskRetry(f *apiFlags) *cobra.Command {
-	var wait bool
+	var secretsFile string
+	var follow following
 	cmd := &cobra.Command{
 		Use:   "retry ID",
 		Short: "Run a task that has ended again, with the same values",
 		Long: `What the task made is adopted, what was undone is made again, and its approvals are asked for again.
-The secrets of the first run are gone: a task that needs some is retried from the portal, or submitted anew.`,
-		Args: cobra.ExactArgs(1),
+The secrets of the first run are gone: a task that needs some is given them again.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.tasks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {
 				return err
 			}
-			if err := c.RetryTask(cmd.Context(), args[0], nil); err != nil {
+			secrets, err := readSecrets(cmd, secretsFile)
+			if err != nil {
 				return err
 			}
-			if !wait {
-				return f.print(cmd, map[string]string{"id": args[0], "asked": "retry"}, []string{"id", "asked"}, [][]string{{args[0], "to run again"}})
+			if err := c.RetryTask(cmd.Context(), args[0], secrets); err != nil {
+				return err
 			}
-			return f.watch(cmd, c, args[0])
+			if !follow.wait {
+				return f.print(cmd, map[string]string{"id": args[0]}, []string{"id", "asked"}, [][]string{{args[0], "to run again"}})
+			}
+			return follow.watch(f, cmd, c, args[0])
 		},
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "follow the run to its end; exit status 1 if it fails")
+	cmd.Flags().StringVar(&secretsFile, "secrets", "", "the secrets, JSON or YAML: texts by name")
+	follow.add(cmd, true)
 	return cmd
 }
 
@@ -242,19 +299,20 @@ func taskCollect(f *apiFlags) *cobra.Command {
 		Short: "Take over the keys that your run minted; works once",
 		Long: `Prints the wrapping token of each key that the run minted. Unwrap it in Vault for the token that may read
 the key:  VAULT_ADDR=… vault unwrap WRAPPING-TOKEN`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.tasks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {
 				return err
 			}
-			keys, err := c.Collect(cmd.Context(), args[0])
+			keys, err := c.Collected(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			rows := make([][]string, 0, len(keys))
-			for _, k := range keys {
-				rows = append(rows, []string{k.Step, k.Address, k.Mount + "/" + k.Path, k.ExpiresAt.Local().Format(time.DateTime), k.WrappingToken})
+			rows := make([][]string, 0, len(keys.Value.Items))
+			for _, k := range keys.Value.Items {
+				rows = append(rows, []string{k.Step, k.Address, k.Mount + "/" + k.Path, clock(k.ExpiresAt), k.WrappingToken})
 			}
 			return f.print(cmd, keys, []string{"step", "vault", "key", "ends", "wrapping token"}, rows)
 		},

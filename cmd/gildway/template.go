@@ -48,7 +48,7 @@ func templateLint() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write := map[string]func(io.Writer, templates.LintReport) error{"text": lintText, "json": lintJSON, "sarif": lintSARIF}[output]
 			if write == nil {
-				return fmt.Errorf("--output is %q; write text, json or sarif", output)
+				return misused("--output is %q; write text, json or sarif", output)
 			}
 			report := templates.LintPaths(args, offlineActions())
 			if err := write(cmd.OutOrStdout(), report); err != nil {
@@ -133,7 +133,7 @@ func templateGraph() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			draw := map[string]func(*plan.Plan) string{"dot": templates.Dot, "mermaid": templates.Mermaid}[output]
 			if draw == nil && output != "json" {
-				return fmt.Errorf("--output is %q; write dot, mermaid or json", output)
+				return misused("--output is %q; write dot, mermaid or json", output)
 			}
 			versions, problems := offline(args)
 			for _, p := range problems {

@@ -16,48 +16,36 @@ import (
 
 func templateList() *cobra.Command {
 	var f apiFlags
+	var p pages
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the API's templates, those that can't be run too",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			list, err := c.Templates(cmd.Context())
-			if err != nil {
-				return err
-			}
-			rows := make([][]string, 0, len(list))
-			for _, t := range list {
-				rows = append(rows, []string{t.Ref, t.Title, t.Owner, t.State, shortDigest(t.Digest), counted(t.Refusals, t.Warnings), t.Source})
-			}
-			return f.print(cmd, list, []string{"template", "title", "owner", "state", "version", "problems", "source"}, rows)
+			head := []string{"template", "title", "owner", "state", "version", "problems", "source"}
+			return list(&f, cmd, "templates", p.query(nil), head, func(t client.Template) []string {
+				return []string{t.Ref, t.Title, t.Owner, t.State, shortDigest(t.Digest), counted(t.Refusals, t.Warnings), t.Source}
+			})
 		},
 	}
 	f.add(cmd)
+	p.add(cmd)
 	return cmd
-}
-
-// shownTemplate is a template with its history.
-type shownTemplate struct {
-	client.Template
-	Versions []client.TemplateVersion `json:"versions"`
 }
 
 func templateShow() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{
-		Use:   "show TEMPLATE",
-		Short: "Show a template of the API: its versions, and everything that is wrong with it",
-		Args:  cobra.ExactArgs(1),
+		Use:               "show TEMPLATE",
+		Short:             "Show a template of the API: its versions, and everything that is wrong with it",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.templates(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {
 				return err
 			}
-			t, err := c.Template(cmd.Context(), args[0])
+			answer, err := c.Template(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -67,16 +55,17 @@ func templateShow() *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			if f.output == "json" {
-				return printJSON(out, shownTemplate{t, versions})
+				return printJSON(out, map[string]any{"template": answer, "versions": versions})
 			}
+			t := answer.Value
 			fmt.Fprintf(out, "%s  %s\n%s, from %s: %s\n", t.Ref, t.Title, t.State, t.Source, cmp.Or(t.BaseURL, t.Place))
 			if t.Owner != "" {
 				fmt.Fprintln(out, "owned by", t.Owner)
 			}
 			tell(out, t.Problems)
 			fmt.Fprintln(out)
-			rows := make([][]string, 0, len(versions))
-			for _, v := range versions {
+			rows := make([][]string, 0, len(versions.Value.Items))
+			for _, v := range versions.Value.Items {
 				current := ""
 				if v.Current {
 					current = "current"
@@ -93,9 +82,10 @@ func templateShow() *cobra.Command {
 func templateRefresh() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{
-		Use:   "refresh",
-		Short: "Have the API read all sources of templates now (admins only)",
-		Args:  cobra.NoArgs,
+		Use:               "refresh",
+		Short:             "Have the API read all sources of templates now (admins only)",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.client()
 			if err != nil {
@@ -106,7 +96,7 @@ func templateRefresh() *cobra.Command {
 				return err
 			}
 			var rows [][]string
-			for _, s := range sources {
+			for _, s := range sources.Value.Items {
 				read := "never"
 				if s.ReadAt != nil {
 					read = s.ReadAt.Local().Format(time.DateTime)
@@ -116,7 +106,7 @@ func templateRefresh() *cobra.Command {
 			if err := f.print(cmd, sources, []string{"source", "templates", "read", "problems"}, rows); err != nil || f.output == "json" {
 				return err
 			}
-			for _, s := range sources {
+			for _, s := range sources.Value.Items {
 				tell(cmd.OutOrStdout(), s.Problems)
 			}
 			return nil

@@ -51,7 +51,7 @@ func TestTemplateLint_ExitStatusTellsRefusalsFromWarnings(t *testing.T) {
 	require.Len(t, log.Runs[0].Results, 1)
 
 	status, _, errOut := gildway(t, "template", "lint", "--output", "xml", fine)
-	require.Equal(t, 1, status)
+	require.Equal(t, 2, status)
 	require.Contains(t, errOut, `--output is "xml"; write text, json or sarif`)
 	status, out, _ = gildway(t, "template", "lint", "--strict", "../../templates/golden")
 	require.Zero(t, status, out)
@@ -67,6 +67,6 @@ func TestTemplateSchema_IsOneAVersion(t *testing.T) {
 		require.Equal(t, title, schema.Title)
 	}
 	status, _, errOut := gildway(t, "template", "schema", "v2")
-	require.Equal(t, 1, status)
+	require.Equal(t, 2, status)
 	require.Contains(t, errOut, "v2")
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,7 +29,7 @@ func templateRun() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !dry {
-				return errors.New("this only tries a template: say --dry-run; to really run one: gildway task submit TEMPLATE --values FILE")
+				return misused("this only tries a template: say --dry-run; to really run one: gildway task submit TEMPLATE --values FILE")
 			}
 			values, err := readValues(cmd, valuesFile)
 			if err != nil {

@@ -24,7 +24,7 @@ func templateTest() *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {
-				return fmt.Errorf("--output is %q; write text or json", output)
+				return misused("--output is %q; write text or json", output)
 			}
 			var files []string
 			for _, path := range args {

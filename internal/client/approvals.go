@@ -23,21 +23,24 @@ type Approval struct {
 
 // Approvals lists gates; task and state may be empty.
 func (c *Client) Approvals(ctx context.Context, task, state string) ([]Approval, error) {
-	query := url.Values{}
-	if task != "" {
-		query.Set("task", task)
-	}
-	if state != "" {
-		query.Set("state", state)
-	}
-	var list struct{ Items []Approval }
-	return list.Items, c.call(ctx, http.MethodGet, "/api/gildway/v1/approvals?"+query.Encode(), nil, &list)
+	page, err := List[Approval](ctx, c, "approvals", url.Values{"task": {task}, "state": {state}})
+	return page.Value.Items, err
 }
 
 // Decide approves or rejects; decision is "approve" or "reject".
 func (c *Client) Decide(ctx context.Context, approval, decision, comment string) error {
-	return c.call(ctx, http.MethodPost, "/api/gildway/v1/approvals/"+url.PathEscape(approval)+"/decision",
-		map[string]string{"decision": decision, "comment": comment}, nil)
+	_, err := c.Decision(ctx, approval, decision, comment)
+	return err
+}
+
+// Decided is what an approval has come to: pending, approved or rejected.
+type Decided struct{ State string }
+
+// Decision is Decide, with what the API says to it.
+func (c *Client) Decision(ctx context.Context, approval, decision, comment string) (Answer[Decided], error) {
+	var a Answer[Decided]
+	return a, c.call(ctx, http.MethodPost, "/api/gildway/v1/approvals/"+url.PathEscape(approval)+"/decision",
+		map[string]string{"decision": decision, "comment": comment}, &a)
 }
 
 // Key is a minted key, ready to be unwrapped in Vault once.
@@ -52,8 +55,14 @@ type Key struct {
 
 // Collect takes over the keys that a run minted. It works once, for the requester alone.
 func (c *Client) Collect(ctx context.Context, task string) ([]Key, error) {
-	var list struct{ Items []Key }
-	return list.Items, c.call(ctx, http.MethodPost, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/collect", nil, &list)
+	page, err := c.Collected(ctx, task)
+	return page.Value.Items, err
+}
+
+// Collected is Collect, with all that the API says.
+func (c *Client) Collected(ctx context.Context, task string) (Answer[Page[Key]], error) {
+	var a Answer[Page[Key]]
+	return a, c.call(ctx, http.MethodPost, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/collect", nil, &a)
 }
 
 // Lease is a grant with an end.
@@ -69,14 +78,17 @@ type Lease struct {
 
 // Leases lists the grants that the caller may see.
 func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
-	var list struct{ Items []Lease }
-	return list.Items, c.call(ctx, http.MethodGet, "/api/gildway/v1/access", nil, &list)
+	page, err := List[Lease](ctx, c, "access", url.Values{})
+	return page.Value.Items, err
 }
 
 // Graph is a run's plan with what became of each step.
 type Graph struct {
-	Steps []GraphStep `json:"steps"`
-	Edges []struct {
+	Template string      `json:"template"`
+	Status   string      `json:"status"`
+	TookMs   int64       `json:"tookMs"` // until the answer was made, if it has not ended
+	Steps    []GraphStep `json:"steps"`
+	Edges    []struct {
 		From   string `json:"from"`
 		To     string `json:"to"`
 		Reason string `json:"reason"`
@@ -92,10 +104,21 @@ type GraphStep struct {
 	State     string     `json:"state"`
 	StartedAt *time.Time `json:"startedAt"`
 	EndedAt   *time.Time `json:"endedAt"`
+	TookMs    int64      `json:"tookMs"` // until the answer was made, if it has not ended
+	Attempts  int        `json:"attempts"`
+	Critical  bool       `json:"critical"`
+	WaitsFor  []WaitsFor `json:"waitingFor"`
+}
+
+// WaitsFor is a reason why a step doesn't go on.
+type WaitsFor struct {
+	Kind string `json:"kind"` // step, approval, place or start
+	ID   string `json:"id"`
+	Says string `json:"says"`
 }
 
 // Graph draws a run.
 func (c *Client) Graph(ctx context.Context, task string) (Graph, error) {
-	var g Graph
-	return g, c.call(ctx, http.MethodGet, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/graph?format=json", nil, &g)
+	a, err := c.WholeGraph(ctx, task)
+	return a.Value, err
 }

@@ -6,12 +6,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Client calls one Gildway as one person.
@@ -28,10 +32,26 @@ func New(base, token string) *Client {
 
 // Problem is an answer that says no.
 type Problem struct {
-	Status int
-	Title  string
-	Detail []string // everything that is wrong
+	Status     int
+	Title      string
+	Detail     []string // everything that is wrong
+	Path       string   // that was asked
+	Request    string   // its id in the API's log
+	RetryAfter int      // seconds; 0 = not said
 }
+
+// NoAnswer is an API that can't be reached, or doesn't answer in time.
+type NoAnswer struct {
+	From  string // the API's address
+	Cause error
+}
+
+func (n *NoAnswer) Error() string {
+	return fmt.Sprintf("no answer from %s; is Gildway running there? %s", n.From, n.Cause)
+}
+
+// Unwrap gives the cause.
+func (n *NoAnswer) Unwrap() error { return n.Cause }
 
 func (p *Problem) Error() string {
 	s := cmp.Or(p.Title, http.StatusText(p.Status))
@@ -65,8 +85,13 @@ func (c *Client) callWithin(ctx context.Context, timeout time.Duration, method, 
 		return err
 	}
 	defer answer.Body.Close()
-	if into == nil {
+	switch into := into.(type) {
+	case nil:
 		return nil
+	case *string:
+		raw, err := io.ReadAll(answer.Body)
+		*into = string(raw)
+		return err
 	}
 	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
 		return fmt.Errorf("reading the answer of %s %s: %w", method, path, err)
@@ -74,8 +99,11 @@ func (c *Client) callWithin(ctx context.Context, timeout time.Duration, method, 
 	return nil
 }
 
+// header is one more line of a request's head.
+type header struct{ name, value string }
+
 // send gives an answer of the 2xx range or an error; the caller closes the body.
-func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method, path string, body any, more ...header) (*http.Response, error) {
 	var payload io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -92,13 +120,19 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	for _, h := range more {
+		req.Header.Set(h.name, h.value)
+	}
 	answer, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("no answer from %s; is Gildway running there? %w", c.base, err)
+		return nil, &NoAnswer{c.base, err}
 	}
 	if answer.StatusCode/100 != 2 {
 		defer answer.Body.Close()
-		return nil, readProblem(answer)
+		p := readProblem(answer)
+		p.Path, p.Request = req.URL.Path, answer.Header.Get("X-Request-Id")
+		p.RetryAfter, _ = strconv.Atoi(answer.Header.Get("Retry-After")) // a date is as good as nothing
+		return nil, p
 	}
 	return answer, nil
 }
@@ -139,12 +173,52 @@ func readProblem(answer *http.Response) *Problem {
 	return p
 }
 
-// SubmitTask asks for a run of a template and gives the task's id. What was accepted will run.
+// SubmitTask asks for a run of a template without secrets, as Submit does.
 func (c *Client) SubmitTask(ctx context.Context, templateRef string, values json.RawMessage) (string, error) {
+	return c.Submit(ctx, templateRef, values, nil, uuid.NewString())
+}
+
+// submitTries is how often a submission is sent before the caller hears of it.
+const submitTries = 4
+
+// Submit asks for a run of a template and gives the task's id. What was accepted will run. The same key with the same
+// request gives the same task, so it is sent again if the answer was lost.
+func (c *Client) Submit(ctx context.Context, templateRef string, values json.RawMessage, secrets map[string]string, key string) (string, error) {
+	if secrets == nil {
+		secrets = map[string]string{}
+	}
+	body := map[string]any{"templateRef": templateRef, "values": values, "secrets": secrets}
+	for try := 1; ; try++ {
+		id, err := c.submit(ctx, body, key)
+		if err == nil || try == submitTries || !lost(err) || ctx.Err() != nil {
+			return id, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// lost reports whether nobody knows if the request was heard.
+func lost(err error) bool {
+	var refused *Problem
+	return !errors.As(err, &refused) || refused.Status/100 == 5 && refused.Status != http.StatusNotImplemented
+}
+
+func (c *Client) submit(ctx context.Context, body any, key string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := c.send(ctx, http.MethodPost, "/api/scaffolder/v2/tasks", body, header{"Idempotency-Key", key})
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
 	var created struct{ ID string }
-	err := c.call(ctx, http.MethodPost, "/api/scaffolder/v2/tasks",
-		map[string]any{"templateRef": templateRef, "values": values, "secrets": map[string]string{}}, &created)
-	return created.ID, err
+	if err := json.NewDecoder(answer.Body).Decode(&created); err != nil {
+		return "", fmt.Errorf("reading the answer: %w", err)
+	}
+	return created.ID, nil
 }
 
 // Task is a run as Backstage's API shows it.

@@ -17,6 +17,7 @@ type Event struct {
 	TaskID    string    `json:"taskId"`
 	Type      string    `json:"type"` // log, completion, cancelled or recovered
 	CreatedAt time.Time `json:"createdAt"`
+	JSON      []byte    `json:"-"` // as it came
 	Body      struct {
 		Message string          `json:"message"`
 		StepID  string          `json:"stepId,omitempty"`
@@ -30,9 +31,12 @@ type Event struct {
 }
 
 const (
-	// hopelessAfter attempts in a row that brought nothing Watch gives up.
+	// hopelessAfter attempts in a row that brought nothing, about a minute, Watch gives up.
 	hopelessAfter = 20
 	pause         = 500 * time.Millisecond
+	longestPause  = 4 * time.Second
+	// silence on a stream for longer than this means that its other end is gone: a living one pings every 20 seconds.
+	silence = 70 * time.Second
 )
 
 // Watch calls each for every event of a task from its first one on, until the run has ended; it
@@ -61,12 +65,16 @@ func (c *Client) Watch(ctx context.Context, task string, each func(Event)) (Even
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(min(pause*time.Duration(failures+1), longestPause)):
 		}
 	}
 }
 
 func (c *Client) follow(ctx context.Context, task string, last *Event, each func(Event)) (done bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watchdog := time.AfterFunc(silence, cancel)
+	defer watchdog.Stop()
 	answer, err := c.send(ctx, http.MethodGet, fmt.Sprintf("%s/eventstream?after=%d", taskPath(task), last.ID), nil)
 	if err != nil {
 		return false, err
@@ -75,6 +83,7 @@ func (c *Client) follow(ctx context.Context, task string, last *Event, each func
 	lines := bufio.NewScanner(answer.Body)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
+		watchdog.Reset(silence)
 		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
 		if !ok {
 			continue
@@ -83,6 +92,7 @@ func (c *Client) follow(ctx context.Context, task string, last *Event, each func
 		if err := json.Unmarshal(data, &e); err != nil {
 			return false, fmt.Errorf("reading the event stream: %w", err)
 		}
+		e.JSON = bytes.Clone(data)
 		*last = e
 		each(e)
 		if e.Type == "completion" {

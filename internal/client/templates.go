@@ -57,49 +57,25 @@ type TemplateSource struct {
 	Problems  []Finding  `json:"problems"`
 }
 
-const templatesPath = "/api/gildway/v1/templates"
-
-// Templates lists all templates by their refs.
-func (c *Client) Templates(ctx context.Context) (all []Template, err error) {
-	for cursor := ""; ; {
-		var page struct {
-			Items []Template
-			Next  string
-		}
-		if err := c.call(ctx, http.MethodGet, templatesPath+"?"+url.Values{"limit": {"500"}, "cursor": {cursor}}.Encode(), nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if cursor = page.Next; cursor == "" {
-			return all, nil
-		}
-	}
-}
-
 // Template finds a template, with its problems, by its ref.
-func (c *Client) Template(ctx context.Context, ref string) (t Template, err error) {
-	return t, c.call(ctx, http.MethodGet, templatePath(ref), nil, &t)
+func (c *Client) Template(ctx context.Context, ref string) (Answer[Template], error) {
+	var a Answer[Template]
+	return a, c.call(ctx, http.MethodGet, templatePath(ref), nil, &a)
 }
 
 // TemplateVersions lists the newest versions of a template, a hundred at most.
-func (c *Client) TemplateVersions(ctx context.Context, ref string) ([]TemplateVersion, error) {
-	var list struct{ Items []TemplateVersion }
-	return list.Items, c.call(ctx, http.MethodGet, templatePath(ref)+"/versions", nil, &list)
-}
-
-// TemplateSources lists the sources in the order in which they count.
-func (c *Client) TemplateSources(ctx context.Context) ([]TemplateSource, error) {
-	var list struct{ Items []TemplateSource }
-	return list.Items, c.call(ctx, http.MethodGet, "/api/gildway/v1/template-sources", nil, &list)
+func (c *Client) TemplateVersions(ctx context.Context, ref string) (Answer[Page[TemplateVersion]], error) {
+	var a Answer[Page[TemplateVersion]]
+	return a, c.call(ctx, http.MethodGet, templatePath(ref)+"/versions", nil, &a)
 }
 
 // refreshTimeout is more than the API takes.
 const refreshTimeout = 95 * time.Second
 
 // RefreshTemplates has all sources read now.
-func (c *Client) RefreshTemplates(ctx context.Context) ([]TemplateSource, error) {
-	var list struct{ Items []TemplateSource }
-	return list.Items, c.callWithin(ctx, refreshTimeout, http.MethodPost, templatesPath+"/refresh", nil, &list)
+func (c *Client) RefreshTemplates(ctx context.Context) (Answer[Page[TemplateSource]], error) {
+	var a Answer[Page[TemplateSource]]
+	return a, c.callWithin(ctx, refreshTimeout, http.MethodPost, v1+"templates/refresh", nil, &a)
 }
 
 // templatePath takes a ref as people write it: [template:][namespace/]name.
@@ -111,5 +87,5 @@ func templatePath(ref string) string {
 	if !ok {
 		namespace, name = "default", ref
 	}
-	return templatesPath + "/" + url.PathEscape(namespace) + "/" + url.PathEscape(name)
+	return v1 + "templates/" + url.PathEscape(namespace) + "/" + url.PathEscape(name)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 
 	"github.com/gildway/gildway/internal/secrets"
 )
@@ -43,6 +44,7 @@ type Config struct {
 	// ShutdownNotice is how long a server that was asked to stop still serves while /readyz answers 503, e.g. 5s: what the
 	// load balancer needs to notice. Default: it stops at once.
 	ShutdownNotice string `koanf:"shutdownNotice"`
+	Limits         Limits `koanf:"limits"`
 }
 
 // Database is the Postgres server that holds the read model.
@@ -54,6 +56,17 @@ type Database struct {
 type Temporal struct {
 	Address   string `koanf:"address"`   // host:port
 	Namespace string `koanf:"namespace"` // default "default"
+	UI        string `koanf:"ui"`        // URL of its Web UI, for links; may be empty
+}
+
+// RunLink gives the page of a workflow in Temporal's UI; nil if nobody said where that is.
+func (t Temporal) RunLink() func(workflow string) string {
+	if t.UI == "" {
+		return nil
+	}
+	return func(workflow string) string {
+		return strings.TrimSuffix(t.UI, "/") + "/namespaces/" + url.PathEscape(t.Namespace) + "/workflows/" + url.PathEscape(workflow)
+	}
 }
 
 // Workspace is where the files of runs live.
@@ -117,6 +130,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Vault.Mount, "team-keys")
 	setDefault(&c.Vault.HandoverMount, "gildway-handover")
 	setDefault(&c.ITSM.Table, "sc_task")
+	c.Limits.setDefaults()
 	for i := range c.Auth.Issuers {
 		setDefault(&c.Auth.Issuers[i].Type, "backstage")
 	}
@@ -151,6 +165,9 @@ func (c Config) Check(role Role) error {
 	need(!c.Vault.Token.Empty(), "vault.token", "is missing; it is bound to the role's policy in deploy/vault")
 	c.checkHosts(need)
 	c.checkServing(need)
+	if c.Temporal.UI != "" {
+		needURL("temporal.ui", c.Temporal.UI)
+	}
 	switch role {
 	case Server:
 		c.checkTemplates(need)
@@ -158,6 +175,7 @@ func (c Config) Check(role Role) error {
 		need(err == nil, "listen", "must be host:port, e.g. 127.0.0.1:7780")
 		c.Auth.check(need, needURL)
 		c.CORS.check(need)
+		c.Limits.check(need)
 		need(c.Approvals.SigningKey != "", "approvals.signingKey", "is missing; make one with: openssl genpkey -algorithm ed25519")
 	case Worker:
 		needURL("workspace.url", c.Workspace.URL)

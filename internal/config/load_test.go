@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,7 +75,6 @@ func TestLoad_ExampleOfTheDocs_IsCompleteForItsRole(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
-	found := map[Role]bool{}
 	whole := map[Role]string{}
 	for _, block := range strings.Split(string(raw), "```yaml\n")[1:] {
 		text, _, _ := strings.Cut(block, "```")
@@ -89,9 +90,8 @@ func TestLoad_ExampleOfTheDocs_IsCompleteForItsRole(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, err := Load(file, role, func(string) (string, bool) { return "set", true }, nil)
 		require.NoError(t, err, role)
-		found[role] = true
 	}
-	require.Equal(t, map[Role]bool{Server: true, Worker: true}, found)
+	require.ElementsMatch(t, []Role{Server, Worker}, slices.Collect(maps.Keys(whole)))
 }
 
 func TestLoad_AVariableIsData(t *testing.T) {

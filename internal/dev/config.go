@@ -15,7 +15,7 @@ type places struct {
 	listen                   string // host:port of the API
 	sandbox                  string // base URL
 	database                 string // with its password
-	temporal                 string // host:port
+	temporal, temporalUI     string // host:port, and the URL of its pages
 	vault                    string
 	serverVault, workerVault string // tokens bound to each role's policy
 	signingKey, verifyKey    string // files
@@ -33,7 +33,7 @@ const workspaceDir = "workspace"
 func writeConfigs(p places, c credentials) (server, worker string, err error) {
 	shared := map[string]any{
 		"database": map[string]any{"url": p.database},
-		"temporal": map[string]any{"address": p.temporal},
+		"temporal": map[string]any{"address": p.temporal, "ui": p.temporalUI},
 		"catalog":  map[string]any{"url": p.sandbox + "/api/catalog", "token": c.Catalog},
 	}
 	serverFile := with(shared, map[string]any{

@@ -94,7 +94,7 @@ func (s *Stack) startGildway(ctx context.Context, program string) error {
 	}
 	server, worker, err := writeConfigs(places{
 		stateDir: s.stateDir, listen: local(ports.API), sandbox: sandboxURL, database: s.servers.PostgresURL,
-		temporal: s.servers.TemporalAddress, vault: s.servers.VaultAddress,
+		temporal: s.servers.TemporalAddress, temporalUI: s.servers.TemporalUI, vault: s.servers.VaultAddress,
 		serverVault: s.servers.VaultTokens[vaultpolicy.APIPolicyName], workerVault: s.servers.VaultTokens[vaultpolicy.WorkerPolicyName],
 		signingKey: signing, verifyKey: verify,
 	}, creds)

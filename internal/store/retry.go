@@ -18,16 +18,20 @@ type NewAttempt struct {
 	Run      json.RawMessage // plan.Run: the input of the new workflow
 	Strategy string          // Backstage's recover strategy: "startOver" hides the log of earlier attempts
 	By       string          // user ref
+	Quotas   []Quota         // that it must fit into
 }
 
 // Retry opens an ended task again, in one transaction: its completion and cancellation are taken out of the log and
 // a `recovered` event is put in, as in Backstage. From then on it will run, whatever crashes. A task that has not
-// ended, or that somebody else was faster to retry, is a Conflict fault. While the task is locked, and only for the
+// ended, or that somebody else was faster to retry, is a Conflict fault; a quota that is used up is a RateLimited one. While the task is locked, and only for the
 // caller who gets it, prepare runs; its error leaves everything as it
 // was. After a fault that leaves open whether it worked it can run again for the same attempt.
 func (s *Store) Retry(ctx context.Context, n NewAttempt, prepare func(context.Context) error) error {
 	return s.once(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			if err := admit(ctx, tx, n.Quotas); err != nil {
+				return err
+			}
 			if err := reopen(ctx, tx, n); err != nil {
 				return err
 			}

@@ -59,13 +59,16 @@ type NewTask struct {
 	CreatedBy      string
 	Owner          string
 	Tags           []string // of the template
+	Teams          []string // groups of the creator
 	IdempotencyKey string   // optional
 	Request        string   // hash of what was asked, compared if the key comes again
+	Quotas         []Quota  // that it must fit into
 }
 
 // CreateTask accepts a task: after a nil error it will run, whatever crashes. With an idempotency key
 // that its creator has used before it returns the first task's id, or a Conflict fault if something
-// else was asked for then.
+// else was asked for then; a key is good for as long as its task is kept. A RateLimited fault means that a quota is
+// used up; what is refused is not counted.
 func (s *Store) CreateTask(ctx context.Context, n NewTask) (id string, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -73,9 +76,6 @@ func (s *Store) CreateTask(ctx context.Context, n NewTask) (id string, err error
 			return err
 		})
 	})
-	if errors.Is(err, fault.Conflict) && n.IdempotencyKey != "" && id == "" {
-		return s.taskOfKey(ctx, n) // a concurrent request with the same key was faster
-	}
 	return id, err
 }
 
@@ -85,12 +85,22 @@ func createTask(ctx context.Context, tx pgx.Tx, n NewTask) (string, error) {
 			return id, err
 		}
 	}
+	refused := admit(ctx, tx, n.Quotas)
+	if refused != nil && !errors.Is(refused, fault.RateLimited) {
+		return "", refused
+	}
+	if err := mustExist(ctx, tx, n.ID); !errors.Is(err, errNoRow) {
+		return n.ID, err // there already, and maybe what fills the quota: an earlier try of ours got through
+	}
+	if refused != nil {
+		return "", refused
+	}
 	made, err := tx.Exec(ctx, `
-		insert into tasks (id, template_ref, template_digest, spec, run, digest, created_by, owner, tags)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'::text[]))
+		insert into tasks (id, template_ref, template_digest, spec, run, digest, created_by, owner, tags, teams)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'::text[]), coalesce($10, '{}'::text[]))
 		on conflict (id) do nothing`,
-		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner, n.Tags)
-	if err != nil || made.RowsAffected() == 0 { // there already: an earlier try of ours got through
+		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner, n.Tags, n.Teams)
+	if err != nil || made.RowsAffected() == 0 { // an earlier try of ours that was still under way
 		return n.ID, err
 	}
 	if n.IdempotencyKey != "" {
@@ -105,23 +115,23 @@ func createTask(ctx context.Context, tx pgx.Tx, n NewTask) (string, error) {
 	})
 }
 
-func (s *Store) taskOfKey(ctx context.Context, n NewTask) (id string, err error) {
-	err = s.retry(ctx, func(ctx context.Context) error {
-		id, err = taskOfKey(ctx, s.pool, n)
-		return err
-	})
-	return id, err
-}
-
-func taskOfKey(ctx context.Context, q querier, n NewTask) (id string, err error) {
+// taskOfKey finds the task that the creator's key was used for, or gives pgx.ErrNoRows. Whoever comes with the same
+// key waits for the end of the transaction.
+func taskOfKey(ctx context.Context, tx pgx.Tx, n NewTask) (id string, err error) {
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, $2))`, n.CreatedBy+" "+n.IdempotencyKey, keyLocks); err != nil {
+		return "", err
+	}
 	var request string
-	err = q.QueryRow(ctx, `select task::text, request from idempotency_keys where created_by = $1 and key = $2`,
+	err = tx.QueryRow(ctx, `select task::text, request from idempotency_keys where created_by = $1 and key = $2`,
 		n.CreatedBy, n.IdempotencyKey).Scan(&id, &request)
 	if err == nil && request != n.Request {
 		return "", fault.New(fault.Conflict, "this Idempotency-Key was used before for another request")
 	}
 	return id, err
 }
+
+// keyLocks keeps the locks of idempotency keys apart from others.
+const keyLocks = 0x6b657973 // "keys"
 
 const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, attempt, created_by, owner, tags, output,
 	created_at, last_heartbeat_at, started_at, ended_at`

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fakeAPI answers each path with a text, and remembers what it was asked.
+type fakeAPI struct {
+	url string
+
+	mu    sync.Mutex
+	asked []string
+}
+
+func newFakeAPI(t *testing.T, answers map[string]string) *fakeAPI {
+	t.Helper()
+	api := &fakeAPI{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		api.mu.Lock()
+		api.asked = append(api.asked, strings.TrimSpace(r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("Idempotency-Key")+" "+string(body)))
+		api.mu.Unlock()
+		answer, ok := answers[r.Method+" "+r.URL.Path]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			answer = `{"title":"Not Found","status":404,"detail":"nothing there"}`
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	api.url = server.URL
+	return api
+}
+
+func (api *fakeAPI) gildway(t *testing.T, args ...string) (status int, out, errOut string) {
+	t.Helper()
+	return gildway(t, append(args, "--api", api.url, "--token", "t")...)
+}
+
+const taskJSON = `{"id":"t1","template":"template:default/x","digest":"sha256:1","status":"processing","phase":"waiting","attempt":1,
+	"createdBy":"user:default/rosa","createdAt":"2026-01-31T12:00:00.000Z","unknownToUs":true}`
+
+func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
+	t.Parallel()
+	approvals := `{"items":[{"id":"t1.ask","state":"pending","requester":"user:default/rosa","createdAt":"2026-01-31T12:00:00Z","decisions":[]}],"next":"7"}`
+	access := `{"items":[{"id":"lease/1","state":"active","expiresAt":"2026-01-31T12:00:00Z","output":{"a":1}}]}`
+	graph := `{"task":"t1","steps":[],"edges":[],"criticalPath":[]}`
+	api := newFakeAPI(t, map[string]string{
+		"GET /api/gildway/v1/tasks":                      `{"items":[` + taskJSON + `],"next":"n"}`,
+		"GET /api/gildway/v1/tasks/t1":                   taskJSON,
+		"GET /api/gildway/v1/tasks/t1/graph":             graph,
+		"GET /api/gildway/v1/approvals":                  approvals,
+		"GET /api/gildway/v1/access":                     access,
+		"GET /api/gildway/v1/templates":                  `{"items":[{"ref":"template:default/x","steps":2}]}`,
+		"POST /api/gildway/v1/approvals/t1.ask/decision": `{"approval":"t1.ask","state":"approved"}`,
+		"POST /api/gildway/v1/tasks/t1/collect":          `{"items":[{"step":"key","expiresAt":"2026-01-31T12:00:00Z","howTo":"so"}]}`,
+		"POST /api/scaffolder/v2/tasks":                  `{"id":"t1"}`,
+		"POST /api/scaffolder/v2/tasks/t1/cancel":        `{"status":"cancelled"}`,
+		"POST /api/scaffolder/v2/tasks/t1/retry":         `{"id":"t1"}`,
+	})
+	for command, want := range map[string]string{
+		"task list":               `{"items":[` + taskJSON + `],"next":"n"}`,
+		"task show t1":            `{"task":` + taskJSON + `,"graph":` + graph + `}`,
+		"task graph t1":           graph,
+		"task submit x":           `{"id":"t1"}`,
+		"task cancel t1":          `{"id":"t1"}`,
+		"task retry t1":           `{"id":"t1"}`,
+		"task collect t1":         `{"items":[{"step":"key","expiresAt":"2026-01-31T12:00:00Z","howTo":"so"}]}`,
+		"approval list":           approvals,
+		"approval approve t1.ask": `{"approval":"t1.ask","state":"approved"}`,
+		"access list":             access,
+		"template list":           `{"items":[{"ref":"template:default/x","steps":2}]}`,
+	} {
+		status, out, errOut := api.gildway(t, append(strings.Fields(command), "--output", "json")...)
+		require.Zero(t, status, errOut)
+		require.JSONEq(t, want, out, command)
+		status, out, errOut = api.gildway(t, strings.Fields(command)...)
+		require.Zero(t, status, errOut)
+		require.NotEmpty(t, out, command)
+	}
+}
+
+func TestCLI_TaskList_AsksForWhatItsFlagsSay(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, map[string]string{"GET /api/gildway/v1/tasks": `{"items":[` + taskJSON + `],"next":"n"}`})
+	status, out, errOut := api.gildway(t, "task", "list", "--by", "user:default/rosa", "--template", "x", "--status", "failed",
+		"--since", "2026-01-31T12:00:00Z", "--limit", "5", "--cursor", "c")
+	require.Zero(t, status, errOut)
+	require.Equal(t, []string{"GET /api/gildway/v1/tasks?createdBy=user%3Adefault%2Frosa&cursor=c&limit=5&since=2026-01-31T12%3A00%3A00Z&status=failed&template=x"}, api.asked)
+	require.Contains(t, out, "t1  template:default/x  waiting  user:default/rosa")
+	require.Equal(t, "there are more: --cursor n\n", errOut)
+}
+
+func TestCLI_NotThere_SaysWhereToLook(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, nil)
+	status, out, errOut := api.gildway(t, "task", "show", "t9")
+	require.Equal(t, 4, status)
+	require.Empty(t, out)
+	require.Equal(t, "gildway: nothing there\nthe runs that you may see: gildway task list\n", errOut)
+}
+
+func TestCLI_Submit_LostAnswer_IsOneRun(t *testing.T) {
+	t.Parallel()
+	var keys []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Get("Idempotency-Key"))
+		if len(keys) < 3 {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, `{"id":"t1"}`)
+	}))
+	defer server.Close()
+	status, out, errOut := gildway(t, "task", "submit", "x", "--api", server.URL, "--token", "t", "--output", "json")
+	require.Zero(t, status, errOut)
+	require.JSONEq(t, `{"id":"t1"}`, out)
+	require.Len(t, keys, 3)
+	require.NotEmpty(t, keys[0])
+	require.Len(t, slices.Compact(keys), 1)
+}
+
+func TestCLI_Watch_PlainLines(t *testing.T) {
+	t.Parallel()
+	event := func(id int, kind, body string) string {
+		return fmt.Sprintf("event: %s\ndata: {\"id\":%d,\"isTaskRecoverable\":false,\"type\":%q,\"createdAt\":\"2026-01-31T12:00:00Z\",\"body\":%s}\n\n", kind, id, kind, body)
+	}
+	stream := func(last string) *fakeAPI {
+		return newFakeAPI(t, map[string]string{"GET /api/scaffolder/v2/tasks/t1/eventstream": event(1, "log", `{"message":"\u001b[32minfo\u001b[39m: hello","stepId":"a","status":"processing"}`) + last})
+	}
+	good := stream(event(2, "completion", `{"message":"done","output":{"links":[]}}`))
+	status, out, errOut := good.gildway(t, "task", "watch", "t1")
+	require.Zero(t, status, errOut)
+	require.Contains(t, out, "a [processing]                    info: hello\n")
+	require.NotContains(t, out, "\x1b")
+	require.Contains(t, out, `"links": []`)
+
+	status, out, _ = good.gildway(t, "task", "watch", "t1", "--output", "json")
+	require.Zero(t, status)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	require.Len(t, lines, 2)
+	for _, l := range lines {
+		require.True(t, json.Valid([]byte(l)))
+		require.Contains(t, l, "isTaskRecoverable")
+	}
+
+	status, _, errOut = stream(event(2, "completion", `{"message":"done","error":{"name":"Error","message":"too bad"}}`)).gildway(t, "task", "watch", "t1")
+	require.Equal(t, 1, status)
+	require.Equal(t, "the run failed: too bad\nwhere: gildway task show t1\n", errOut)
+}
+
+func TestCLI_Watch_Interrupted_SaysThatTheRunGoesOn(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	var out, errOut strings.Builder
+	root := newRoot(&out, &errOut)
+	root.SetArgs([]string{"task", "watch", "t1", "--api", server.URL, "--token", "t"})
+	require.Equal(t, 130, conclude(root.ExecuteContext(ctx), true, &errOut))
+	require.Equal(t, "the run goes on; to see it again: gildway task watch t1\ngildway: interrupted\n", errOut.String())
+}
+
+func TestCLI_Completion_SuggestsWhatTheAPIHas(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, map[string]string{
+		"GET /api/gildway/v1/tasks":     `{"items":[` + taskJSON + `]}`,
+		"GET /api/gildway/v1/templates": `{"items":[{"ref":"template:default/nodejs","title":"A service"},{"ref":"template:other/x"},{"ref":"template:default/python"}]}`,
+		"GET /api/gildway/v1/approvals": `{"items":[{"id":"t1.ask","title":"May\nthey?","requester":"user:default/rosa","createdAt":"2026-01-31T12:00:00Z"}]}`,
+	})
+	for _, c := range []struct {
+		command, begun, want string
+	}{
+		{"task submit", "n", "nodejs\tA service\n:4\n"},
+		{"task submit", "template:", "template:other/x\n:4\n"},
+		{"approval approve", "", "t1.ask\tuser:default/rosa: May they?\n:4\n"},
+		{"task list --status", "", "open\nprocessing\ncompleted\nfailed\ncancelled\n:4\n"},
+		{"task list --output", "", "table\njson\n:4\n"},
+		{"task show t1", "", ":4\n"},
+	} {
+		args := append([]string{"__complete"}, strings.Fields(c.command)...)
+		args = slices.Insert(args, 2, "--api", api.url, "--token", "t")
+		_, out, _ := gildway(t, append(args, c.begun)...)
+		require.Equal(t, c.want, out, c.command)
+	}
+	_, out, _ := gildway(t, "__complete", "task", "--api", api.url, "--token", "t", "watch", "")
+	require.Contains(t, out, "t1\ttemplate:default/x, waiting, ")
+	_, out, _ = gildway(t, "__complete", "task", "--api", "http://127.0.0.1:1", "--token", "t", "watch", "")
+	require.Equal(t, ":4\n", out, "an API that isn't there has no suggestions")
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		status, out, _ := gildway(t, "completion", shell)
+		require.Zero(t, status)
+		require.Contains(t, out, "gildway")
+	}
+}

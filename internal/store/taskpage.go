@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// TaskLine is a task as a line of a list.
+type TaskLine struct {
+	ID             string
+	TemplateRef    string
+	TemplateDigest string
+	Status         string
+	Waiting        bool // for an approval
+	Attempt        int  // how often it was retried
+	CreatedBy      string
+	Owner          string
+	CreatedAt      time.Time
+	StartedAt      *time.Time
+	EndedAt        *time.Time
+}
+
+// TaskPlace is a place in the list of all tasks, which is ordered by age.
+type TaskPlace struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+// TaskPageFilter selects tasks. What is empty selects all.
+type TaskPageFilter struct {
+	Within    []TaskScope // any of them; nil = all tasks there are
+	Template  string      // ref
+	Owner     string
+	Status    []string
+	CreatedBy string
+	Since     time.Time  // created then or later
+	Before    *TaskPlace // older than the task there; nil = from the newest
+	Limit     int
+}
+
+// TaskPage lists tasks, newest first. Tasks that come and go don't move the others to another page.
+func (s *Store) TaskPage(ctx context.Context, f TaskPageFilter) (lines []TaskLine, err error) {
+	var w where
+	w.and("status = any(?)", f.Status)
+	for _, is := range []struct{ column, value string }{{"template_ref", f.Template}, {"owner", f.Owner}, {"created_by", f.CreatedBy}} {
+		if is.value != "" {
+			w.terms = append(w.terms, w.with(is.column+" = ?", is.value))
+		}
+	}
+	if !f.Since.IsZero() {
+		w.terms = append(w.terms, w.with("created_at >= ?", f.Since))
+	}
+	if f.Before != nil {
+		w.terms = append(w.terms, fmt.Sprintf("(created_at, id) < (%s, %s::uuid)", w.with("?", f.Before.CreatedAt), w.with("?", f.Before.ID)))
+	}
+	if f.Within != nil {
+		w.within(f.Within)
+	}
+	limit := w.with("?", f.Limit)
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `
+			select id::text, template_ref, template_digest, status,
+				ended_at is null and exists(select from approvals a where a.task = tasks.id and a.state = 'pending'),
+				attempt, created_by, owner, created_at, started_at, ended_at
+			from tasks where `+w.text()+` order by created_at desc, id desc limit `+limit, w.args...)
+		if err != nil {
+			return err
+		}
+		lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[TaskLine])
+		return err
+	})
+	return lines, err
+}
+
+// Stumbles gives how many tries of a step's action went wrong and were followed by another, for each step of an
+// attempt at a task that had some; of a loop it is that of the item that had most.
+func (s *Store) Stumbles(ctx context.Context, task string, attempt int) (tries map[string]int, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `
+			select body->>'stepId', max(substring(key from '/attempt/([0-9]{1,6})(?:@[0-9]+)?$')::int) from task_events
+			where task = $1 and type = 'log' and body->>'stepId' is not null and key ~ ('/attempt/[0-9]{1,6}' || $2 || '$') group by 1`,
+			task, attemptKey("", attempt))
+		if err != nil {
+			return err
+		}
+		tries = map[string]int{}
+		var step string
+		var n int
+		_, err = pgx.ForEachRow(rows, []any{&step, &n}, func() error {
+			tries[step] = n
+			return nil
+		})
+		return err
+	})
+	return tries, err
+}
