@@ -13,7 +13,7 @@ define COUNT
 endef
 export COUNT
 
-.PHONY: help build demo dev test bench load fuzz lint generate
+.PHONY: help build demo dev test frontend bench load fuzz lint generate
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ test: build ## unit, integration (real Temporal, Vault, Postgres) and end-to-end
 	@command -v npm >/dev/null || { echo "installing Node, for the tests with Backstage's own client"; apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; }
 	@$(GO) test -timeout 20m ./...
 	@for target in FuzzParse FuzzEvaluate; do $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s ./internal/expr || exit 1; done
+
+frontend: build ## Backstage's own frontend in Chromium against the local stack; screenshots in bin/frontend
+	@$(BIN) dev prepare
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	@$(GO) test -count=1 -timeout 20m -tags frontend -run '^TestFrontend_' -v ./cmd/gildway
 
 fuzz: ## a million generated templates, answered here and by Backstage's own engine (GILDWAY_FUZZ_SEED, GILDWAY_FUZZ_CASES)
 	@GILDWAY_FUZZ_SEED=$${GILDWAY_FUZZ_SEED:-$$RANDOM$$RANDOM} GILDWAY_FUZZ_CASES=$${GILDWAY_FUZZ_CASES:-1000000} $(GO) test -count=1 -timeout 0 -v -run '^TestDifferential_' ./internal/expr

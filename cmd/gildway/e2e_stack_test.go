@@ -196,8 +196,11 @@ func (s *localStack) printLogs(w io.Writer) {
 			continue
 		}
 		lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
-		const most = 25
-		fmt.Fprintf(w, "── %s (%s lines)\n%s\n", file, strconv.Itoa(len(lines)), strings.Join(lines[max(len(lines)-most, 0):], "\n"))
+		const most, longest = 25, 400
+		fmt.Fprintf(w, "── %s (%s lines)\n", file, strconv.Itoa(len(lines)))
+		for _, line := range lines[max(len(lines)-most, 0):] {
+			fmt.Fprintln(w, line[:min(len(line), longest)])
+		}
 	}
 }
 
