@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -150,39 +149,19 @@ func copyFile(from, to string) error {
 // registerTemplate pushes a template to a repository of its own and registers it in the catalog, as its owner would.
 func (s *localStack) registerTemplate(t *testing.T, name, file string) {
 	t.Helper()
-	github, token := s.endpoints.Sandbox["github"], s.endpoints.Providers["github"]
-	postJSON(t, github+"/orgs/acme-org/repos", token, map[string]any{"name": name, "private": false})
+	github := s.endpoints.Sandbox["github"]
+	s.post(t, github+"/orgs/acme-org/repos", "github", map[string]any{"name": name, "visibility": "public"})
 	folder := t.TempDir()
 	require.NoError(t, copyFile(file, filepath.Join(folder, "template.yaml")))
-	push, err := url.Parse(github + "/acme-org/" + name + ".git")
+	remote, err := url.Parse(github + "/acme-org/" + name + ".git")
 	require.NoError(t, err)
-	push.User = url.UserPassword("x-access-token", token)
-	for _, args := range [][]string{
-		{"init", "-q", "-b", "main"}, {"add", "."},
-		{"-c", "user.name=Tara", "-c", "user.email=tara@acme.example", "commit", "-q", "-m", "A template"},
-		{"push", "-q", push.String(), "main"},
-	} {
-		cmd := exec.CommandContext(t.Context(), "git", args...)
-		cmd.Dir = folder
-		said, err := cmd.CombinedOutput()
-		require.NoError(t, err, "git %s: %s", args[0], said)
+	remote.User = url.UserPassword("x-access-token", s.endpoints.Providers["github"])
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"commit", "-q", "-m", "A template"}, {"push", "-q", remote.String(), "main"}} {
+		git(t, folder, args...)
 	}
-	target := map[string]any{"type": "url", "target": github + "/acme-org/" + name + "/blob/main/template.yaml"}
-	postJSON(t, s.endpoints.Sandbox["catalog"]+"/locations", s.endpoints.Providers["catalog"], target)
-}
-
-func postJSON(t *testing.T, to, token string, body any) {
-	t.Helper()
-	raw, err := json.Marshal(body)
-	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, bytes.NewReader(raw))
-	require.NoError(t, err)
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer answer.Body.Close()
-	said, err := io.ReadAll(answer.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusCreated, answer.StatusCode, "%s: %s", to, said)
+	s.post(t, s.endpoints.Sandbox["catalog"]+"/locations", "catalog", map[string]any{
+		"type": "url", "target": "https://github.com/acme-org/" + name + "/blob/main/template.yaml",
+	})
+	refreshed := s.role("admin").types(t, "template", "refresh")
+	require.Zero(t, refreshed.code, refreshed.err)
 }
