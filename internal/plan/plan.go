@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Version is the schema version of the plans that this code writes. It reads every older one.
-const Version = 1
+// Version is the schema version of the plans that this code writes. It reads every older one. Version 2 added what an older
+// worker would get wrong by leaving it out: stages and rules of approvals, reminders, skippable steps.
+const Version = 2
 
 // Execution says how the steps of a template follow each other.
 type Execution string
