@@ -92,6 +92,8 @@ func (c *compiler) item(from, at, to int) item {
 func (c *compiler) stars(from, at, to int) item {
 	end := c.starsEnd(at, to)
 	switch {
+	case end-at == 1 && (at == 0 || c.source[at-1] == '/') && (end == len(c.source) || c.source[end] == '/'):
+		return item{node: node{kind: name}, end: end}
 	case end-at == 1 || at > from && c.source[at-1] != '/' || !c.wholeName(at, to):
 		return item{node: node{kind: star}, end: end}
 	case end == to:

@@ -23,12 +23,9 @@ type Pattern struct{ alternatives []program }
 // ?(a), *(a), +(a) and !(a) for one of them, none or one, any number, one or more, and none of them.
 // \ makes the next character stand for itself.
 func Compile(pattern string) (Pattern, error) {
-	if len(pattern) > MaxLength || !utf8.ValidString(pattern) {
-		return Pattern{}, fault.New(fault.Invalid, "a glob pattern is a text of at most %d bytes", MaxLength)
-	}
-	expanded, ok := expand(pattern)
-	if !ok {
-		return Pattern{}, fault.New(fault.Invalid, "the braces of the glob pattern %.80q come to more than %d patterns", pattern, MaxAlternatives)
+	expanded, err := Braces(pattern)
+	if err != nil {
+		return Pattern{}, err
 	}
 	var p Pattern
 	for _, alternative := range expanded {
@@ -39,6 +36,18 @@ func Compile(pattern string) (Pattern, error) {
 		p.alternatives = append(p.alternatives, compiled)
 	}
 	return p, nil
+}
+
+// Braces gives the patterns, without braces, that one with {a,b} or {1..3} stands for.
+func Braces(pattern string) ([]string, error) {
+	if len(pattern) > MaxLength || !utf8.ValidString(pattern) {
+		return nil, fault.New(fault.Invalid, "a glob pattern is a text of at most %d bytes", MaxLength)
+	}
+	expanded, ok := expand(pattern)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "the braces of the glob pattern %.80q come to more than %d patterns", pattern, MaxAlternatives)
+	}
+	return expanded, nil
 }
 
 // Match reports whether the pattern matches all of a slash-separated name.
@@ -65,6 +74,7 @@ const (
 	literal      // the rune
 	class        // a rune that is() likes
 	star         // any part of a name
+	name         // all of a name
 	folders      // nothing, or whole folders with their slashes
 	rest         // nothing, or a slash and everything
 	all          // everything
@@ -131,9 +141,9 @@ func (m *matching) longer(n node, at int) bool {
 			continue
 		case n.kind == rest && end > at && part[0] != '/':
 			return false
-		case (n.kind == star || n.kind == none) && end > at && part[len(part)-1] == '/':
+		case (n.kind == star || n.kind == name || n.kind == none) && end > at && part[len(part)-1] == '/':
 			return false
-		case n.kind == none && anyMatches(n.not, part):
+		case n.kind == name && end == at, n.kind == none && anyMatches(n.not, part):
 			continue
 		}
 		if m.from(n.next, end) {
