@@ -114,52 +114,6 @@ func (r *Runner) SkipDry(ctx context.Context, action string, in activities.Invoc
 	if err := r.line(ctx, in.Run.This(), stepKey(in.Step, "skipped"), in.Step, "skipped", "Skipping because "+action+" does not support dry-run"); err != nil {
 		return out, err
 	}
-	schema, err := expr.FromJSON(act.Info().Output)
-	if err == nil {
-		out.Output, err = expr.ToJSON(example(schema))
-	}
-	if err != nil {
-		return out, fault.Wrap(fault.Internal, err, "no output of %s can be made up", action)
-	}
+	out.Output = MadeUp(act.Info().Output)
 	return out, nil
-}
-
-// example is a value of a schema, by Backstage's rule.
-func example(schema any) any {
-	s, ok := schema.(*expr.Object)
-	if !ok {
-		return "<unknown>"
-	}
-	if examples, _ := s.Get("examples"); examples != nil {
-		if list, ok := examples.([]any); ok && len(list) > 0 {
-			return list[0]
-		}
-	}
-	kind, _ := s.Get("type")
-	switch kind {
-	case "object":
-		out := &expr.Object{}
-		properties, _ := s.Get("properties")
-		if named, ok := properties.(*expr.Object); ok {
-			for name, of := range named.All() {
-				out.Set(name, example(of))
-			}
-		}
-		return out
-	case "array":
-		if items, ok := s.Get("items"); ok {
-			if list, ok := items.([]any); ok && len(list) > 0 {
-				items = list[0]
-			}
-			return []any{example(items)}
-		}
-		return []any{}
-	case "string":
-		return "<example>"
-	case "number":
-		return 0.0
-	case "boolean":
-		return false
-	}
-	return "<unknown>"
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
@@ -42,7 +43,7 @@ func (s *stage) registry() *activities.Registry {
 			if _, answered := s.answer(c.Step, info.ID); !answered && stays(info, input) {
 				return action.Do(ctx, c, input)
 			}
-			return s.call(Call{c.Step, c.Iteration, info.ID, input}, madeUp(info.Output))
+			return s.call(Call{c.Step, c.Iteration, info.ID, input}, run.MadeUp(info.Output))
 		}))
 	}
 	return activities.NewRegistry(all...)

@@ -1,4 +1,4 @@
-package dryrun
+package run
 
 import (
 	"encoding/json"
@@ -9,9 +9,9 @@ import (
 // exampleDepth bounds schemas that nest without end.
 const exampleDepth = 20
 
-// madeUp makes up what an action with this output schema could give: the first example of
-// each part, or a value of its type. It is always an object.
-func madeUp(schema json.RawMessage) json.RawMessage {
+// MadeUp makes up what an action with this output schema could give, by Backstage's rule: the first example of each
+// part, or a value of its type. It is always an object.
+func MadeUp(schema json.RawMessage) json.RawMessage {
 	tree, err := expr.FromJSON(schema)
 	if err != nil {
 		return json.RawMessage("{}")
@@ -32,7 +32,7 @@ func example(schema any, depth int) any {
 	if !ok || depth == 0 {
 		return "<unknown>"
 	}
-	if examples, ok := s.Get("examples"); ok {
+	if examples, _ := s.Get("examples"); examples != nil {
 		if list, ok := examples.([]any); ok && len(list) > 0 {
 			return list[0]
 		}
@@ -42,24 +42,23 @@ func example(schema any, depth int) any {
 	case "object":
 		out := &expr.Object{}
 		properties, _ := s.Get("properties")
-		if properties, ok := properties.(*expr.Object); ok {
-			for name, property := range properties.All() {
-				out.Set(name, example(property, depth-1))
+		if named, ok := properties.(*expr.Object); ok {
+			for name, of := range named.All() {
+				out.Set(name, example(of, depth-1))
 			}
 		}
 		return out
 	case "array":
-		items, _ := s.Get("items")
-		if list, ok := items.([]any); ok && len(list) > 0 {
-			items = list[0]
+		if items, ok := s.Get("items"); ok {
+			if list, ok := items.([]any); ok && len(list) > 0 {
+				items = list[0]
+			}
+			return []any{example(items, depth-1)}
 		}
-		if _, ok := items.(*expr.Object); !ok {
-			return []any{}
-		}
-		return []any{example(items, depth-1)}
+		return []any{}
 	case "string":
 		return "<example>"
-	case "number", "integer":
+	case "number":
 		return 0.0
 	case "boolean":
 		return false
