@@ -13,7 +13,7 @@ define COUNT
 endef
 export COUNT
 
-.PHONY: help build demo dev test frontend bench load fuzz lint generate
+.PHONY: help build demo dev test frontend bench load waiting fuzz lint generate
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ frontend: build ## Backstage's own frontend in Chromium against the local stack;
 	@$(BIN) dev prepare
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 	@$(GO) test -count=1 -timeout 20m -tags frontend -run '^TestFrontend_' -v ./cmd/gildway
+
+waiting: build ## 10,000 runs wait for people over a restart, and all complete; tells what the worker takes meanwhile
+	@$(BIN) dev prepare
+	@GILDWAY_WAITING=$${GILDWAY_WAITING:-10000} $(GO) test -count=1 -timeout 90m -run '^TestWaiting_' -v ./cmd/gildway
 
 fuzz: ## a million generated templates, answered here and by Backstage's own engine (GILDWAY_FUZZ_SEED, GILDWAY_FUZZ_CASES)
 	@GILDWAY_FUZZ_SEED=$${GILDWAY_FUZZ_SEED:-$$RANDOM$$RANDOM} GILDWAY_FUZZ_CASES=$${GILDWAY_FUZZ_CASES:-1000000} $(GO) test -count=1 -timeout 0 -v -run '^TestDifferential_' ./internal/expr

@@ -96,8 +96,13 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	return work(ctx, workers, fatal)
 }
 
+// cachedRuns bounds the runs that a worker holds in memory, each with about 100 KiB. One that waits for people longer than
+// that is replayed when somebody decides, which takes milliseconds.
+const cachedRuns = 1000
+
 // mainWorker runs the workflows, their local activities, and whatever has no provider.
 func mainWorker(temporal client.Client, options worker.Options, runner *run.Runner, gate *approval.Gate, leases leaseBook) worker.Worker {
+	worker.SetStickyWorkflowCacheSize(cachedRuns)
 	w := worker.New(temporal, activities.MainQueue, options)
 	workflows.Register(w)
 	runner.Register(w, activities.MainQueue)

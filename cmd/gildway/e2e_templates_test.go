@@ -160,3 +160,24 @@ func (s *localStack) post(t *testing.T, address, provider string, body any) {
 	defer answer.Body.Close()
 	require.Equal(t, http.StatusCreated, answer.StatusCode)
 }
+
+// registerTemplate pushes a template to a repository of its own and registers it in the catalog, as its owner would.
+func (s *localStack) registerTemplate(t *testing.T, name, source string) {
+	t.Helper()
+	github := s.endpoints.Sandbox["github"]
+	s.post(t, github+"/orgs/acme-org/repos", "github", map[string]any{"name": name, "visibility": "public"})
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "template.yaml"), []byte(source), 0o644))
+	git(t, folder, "init", "-q", "-b", "main")
+	remote, err := url.Parse(github + "/acme-org/" + name + ".git")
+	require.NoError(t, err)
+	remote.User = url.UserPassword("x-access-token", s.endpoints.Providers["github"])
+	for _, args := range [][]string{{"add", "-A"}, {"commit", "-q", "-m", "A template"}, {"push", "-q", remote.String(), "main"}} {
+		git(t, folder, args...)
+	}
+	s.post(t, s.endpoints.Sandbox["catalog"]+"/locations", "catalog", map[string]any{
+		"type": "url", "target": "https://github.com/acme-org/" + name + "/blob/main/template.yaml",
+	})
+	refreshed := s.role("admin").types(t, "template", "refresh")
+	require.Zero(t, refreshed.code, refreshed.err)
+}

@@ -29,7 +29,9 @@ func TestFrontend_RealBackstage_WorksAgainstTheStack(t *testing.T) {
 	s := shared(t)
 	site, packages := frontendSite(t)
 	rosa := s.role("requester")
-	s.registerTemplate(t, "patient", "testdata/frontend/patient.yaml")
+	patient, err := os.ReadFile("testdata/frontend/patient.yaml")
+	require.NoError(t, err)
+	s.registerTemplate(t, "patient", string(patient))
 	portal := httptest.NewServer(s.portal(t, site, rosa))
 	t.Cleanup(portal.Close)
 
@@ -144,24 +146,4 @@ func copyFile(from, to string) error {
 		return err
 	}
 	return os.WriteFile(to, raw, 0o644)
-}
-
-// registerTemplate pushes a template to a repository of its own and registers it in the catalog, as its owner would.
-func (s *localStack) registerTemplate(t *testing.T, name, file string) {
-	t.Helper()
-	github := s.endpoints.Sandbox["github"]
-	s.post(t, github+"/orgs/acme-org/repos", "github", map[string]any{"name": name, "visibility": "public"})
-	folder := t.TempDir()
-	require.NoError(t, copyFile(file, filepath.Join(folder, "template.yaml")))
-	remote, err := url.Parse(github + "/acme-org/" + name + ".git")
-	require.NoError(t, err)
-	remote.User = url.UserPassword("x-access-token", s.endpoints.Providers["github"])
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"commit", "-q", "-m", "A template"}, {"push", "-q", remote.String(), "main"}} {
-		git(t, folder, args...)
-	}
-	s.post(t, s.endpoints.Sandbox["catalog"]+"/locations", "catalog", map[string]any{
-		"type": "url", "target": "https://github.com/acme-org/" + name + "/blob/main/template.yaml",
-	})
-	refreshed := s.role("admin").types(t, "template", "refresh")
-	require.Zero(t, refreshed.code, refreshed.err)
 }
