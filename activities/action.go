@@ -98,6 +98,9 @@ type Spec[In, Out any] struct {
 	// Undo takes back what Do made and nothing else. What is already gone is no error; what is no
 	// longer ours is left alone, with a Conflict fault.
 	Undo func(ctx context.Context, call *Call, in In, out Out, why string) error
+	// Renew prolongs what Do granted until call.LeaseEnds, and gives the output that holds from then on. Only what ends
+	// by itself needs it; a lease on anything else is renewed by ending later.
+	Renew func(ctx context.Context, call *Call, in In, out Out) (Out, error)
 	// RunsDry is true if Do touches nothing but the workspace and the log: a dry run really runs it.
 	RunsDry bool
 	// Preview says what Do would do, without doing it. It may look, with the credentials of Do. An action that has
@@ -112,6 +115,7 @@ type Action struct {
 	info    plan.Action
 	do      func(context.Context, *Call, json.RawMessage) (json.RawMessage, error)
 	undo    func(ctx context.Context, call *Call, in, out json.RawMessage, why string) error
+	renew   func(ctx context.Context, call *Call, input, output json.RawMessage) (json.RawMessage, error)
 	preview func(context.Context, *Call, json.RawMessage) (Preview[json.RawMessage], error)
 	schema  *conform.Schema // of the input
 	errs    []error
@@ -149,6 +153,11 @@ func (a Action) CheckItem(key string, input any) error {
 	return check(a.schema, call, input)
 }
 
+// Renew prolongs what Do granted with this input and output. It must only be called if Info().Renews.
+func (a Action) Renew(ctx context.Context, call *Call, input, output json.RawMessage) (json.RawMessage, error) {
+	return a.renew(ctx, call, input, output)
+}
+
 // Preview checks the input against the schema and says what the action would do. It must only be called if Info().Preview.
 func (a Action) Preview(ctx context.Context, call *Call, input json.RawMessage) (Preview[json.RawMessage], error) {
 	return a.preview(ctx, call, input)
@@ -170,7 +179,7 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 	a.info = plan.Action{
 		ID: s.ID, Description: s.Description, Examples: s.Examples, Input: in, Output: out,
 		Kind: s.Kind, Workspace: s.Workspace, PathInputs: s.PathInputs, Local: s.Local, Queue: s.Queue,
-		Undoable: s.Undo != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil,
+		Undoable: s.Undo != nil, Renews: s.Renew != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil,
 	}
 	a.errs = append(a.errs, complete(a.info, s.Do != nil)...)
 	a.schema = schema
@@ -211,13 +220,28 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 		p.Output, err = marshal(s.ID, would.Output)
 		return p, err
 	}
-	a.undo = func(ctx context.Context, call *Call, rawIn, rawOut json.RawMessage, why string) error {
-		var input In
-		var output Out
+	recorded := func(call *Call, rawIn, rawOut json.RawMessage) (input In, output Out, err error) {
 		if err := errors.Join(unmarshal(rawIn, &input), unmarshal(rawOut, &output)); err != nil {
-			return fault.Wrap(fault.Internal, err, "the recorded step %s can't be read back", call.Step)
+			return input, output, fault.Wrap(fault.Internal, err, "the recorded step %s can't be read back", call.Step)
+		}
+		return input, output, nil
+	}
+	a.undo = func(ctx context.Context, call *Call, rawIn, rawOut json.RawMessage, why string) error {
+		input, output, err := recorded(call, rawIn, rawOut)
+		if err != nil {
+			return err
 		}
 		return s.Undo(ctx, call, input, output, why)
+	}
+	a.renew = func(ctx context.Context, call *Call, rawIn, rawOut json.RawMessage) (json.RawMessage, error) {
+		input, output, err := recorded(call, rawIn, rawOut)
+		if err != nil {
+			return nil, err
+		}
+		if output, err = s.Renew(ctx, call, input, output); err != nil {
+			return nil, err
+		}
+		return marshal(s.ID, output)
 	}
 	return a
 }

@@ -10,17 +10,20 @@ import (
 
 // Names of the activities that every run uses, beside those named after their action.
 const (
-	EvaluateActivity   = "gildway:evaluate"    // local; EvaluateInput -> Evaluated
-	OutputsActivity    = "gildway:outputs"     // local; OutputsInput -> Outputs
-	RecordActivity     = "gildway:record"      // local; Record -> nothing
-	OpenGateActivity   = "approval:request"    // GateInvocation -> OpenedGate
-	ItemsActivity      = "gildway:items"       // local; Chunk -> []ItemKey
-	GatherActivity     = "gildway:gather"      // local; GatherInput -> Gathered
-	DecideActivity     = "gildway:decide"      // DecideInput -> Decided
-	CloseGateActivity  = "gildway:close-gate"  // local; CloseGate -> nothing
-	OpenLeaseActivity  = "gildway:open-lease"  // local; LeaseRecord -> nothing
-	CloseLeaseActivity = "gildway:close-lease" // local; LeaseEnded -> nothing
-	AttemptActivity    = "gildway:attempt"     // local; Attempt -> bool: nothing is left to do
+	EvaluateActivity      = "gildway:evaluate"       // local; EvaluateInput -> Evaluated
+	OutputsActivity       = "gildway:outputs"        // local; OutputsInput -> Outputs
+	RecordActivity        = "gildway:record"         // local; Record -> nothing
+	OpenGateActivity      = "approval:request"       // GateInvocation -> OpenedGate
+	ItemsActivity         = "gildway:items"          // local; Chunk -> []ItemKey
+	GatherActivity        = "gildway:gather"         // local; GatherInput -> Gathered
+	DecideActivity        = "gildway:decide"         // DecideInput -> Decided
+	CloseGateActivity     = "gildway:close-gate"     // local; CloseGate -> nothing
+	OpenLeaseActivity     = "gildway:open-lease"     // local; LeaseRecord -> nothing
+	CloseLeaseActivity    = "gildway:close-lease"    // local; LeaseEnded -> nothing
+	RemindLeaseActivity   = "gildway:remind-lease"   // local; LeaseReminder -> nothing
+	VerifyRenewalActivity = "gildway:verify-renewal" // RenewalClaim -> who renews
+	RenewedActivity       = "gildway:renewed"        // local; LeaseRenewed -> nothing
+	AttemptActivity       = "gildway:attempt"        // local; Attempt -> bool: nothing is left to do
 )
 
 // Task queues. A provider has its own, so that its rate limit holds back nobody else.
@@ -35,6 +38,10 @@ const (
 
 // UndoActivity is the activity type that undoes an action.
 func UndoActivity(action string) string { return action + ".undo" }
+
+// RenewActivity is the activity type that prolongs what an action granted with an end of its own: UndoInvocation,
+// whose LeaseEnds is the new end, -> the new output.
+func RenewActivity(action string) string { return action + ".renew" }
 
 // RunInfo is what of a run every activity is told.
 type RunInfo struct {
@@ -279,6 +286,8 @@ type LeaseRecord struct {
 	Template  string          `json:"template"`
 	Expires   time.Time       `json:"expires"`
 	Output    json.RawMessage `json:"output,omitempty"`
+
+	Lease *plan.Lease `json:"lease,omitempty"` // what it allows; nil in leases of older releases
 }
 
 // LeaseEnded tells the read model how a grant ended: expired or revoked.
@@ -299,6 +308,57 @@ type LeaseInput struct {
 	Queue   string         `json:"queue"`
 	Undo    UndoInvocation `json:"undo"`
 	Action  string         `json:"action"`
+
+	Granted  *time.Time `json:"granted,omitempty"`  // the first time; leases of older releases, without it, remind nobody
+	Renews   bool       `json:"renews,omitempty"`   // the action has something to do when the lease is renewed
+	Reminded *time.Time `json:"reminded,omitempty"` // the end that people were reminded of
+}
+
+// LeaseReminder tells people that access ends soon.
+type LeaseReminder struct {
+	ID        string        `json:"id"`
+	Task      string        `json:"task"`
+	StepName  string        `json:"stepName"`
+	Template  plan.Template `json:"template"`
+	Requester string        `json:"requester"`
+	Expires   time.Time     `json:"expires"`
+	Lease     plan.Lease    `json:"lease"`
+	Last      bool          `json:"last,omitempty"` // it can't be renewed
+}
+
+// RenewLease is the argument of the update `renew`.
+type RenewLease struct {
+	Statement string `json:"statement"` // compact JWS; its digest is RenewalOf the lease's present end
+}
+
+// RenewedLease is what it answers.
+type RenewedLease struct {
+	Expires time.Time `json:"expires"`
+}
+
+// RenewalOf is what a statement that renews a lease is about: one end of it, so that it renews once.
+func RenewalOf(expires time.Time) string { return "renews " + expires.UTC().Format(time.RFC3339Nano) }
+
+// RenewalClaim asks who renews a lease, and whether they may.
+type RenewalClaim struct {
+	ID        string     `json:"id"`
+	Task      string     `json:"task"`
+	Requester string     `json:"requester"`
+	Owner     string     `json:"owner,omitempty"` // of the template
+	Lease     plan.Lease `json:"lease"`
+	Expires   time.Time  `json:"expires"`
+	Statement string     `json:"statement"`
+}
+
+// LeaseRenewed tells the read model that a grant lasts longer.
+type LeaseRenewed struct {
+	ID      string          `json:"id"`
+	Task    string          `json:"task"`
+	Step    string          `json:"step"`
+	By      string          `json:"by"`
+	Before  time.Time       `json:"before"`
+	Expires time.Time       `json:"expires"`
+	Output  json.RawMessage `json:"output,omitempty"` // if the action gave another one
 }
 
 // EachWorkflow is the workflow type of a part of a long loop, EachInput its input and EachResult its result.
@@ -313,6 +373,7 @@ type EachInput struct {
 	OneByOne    bool      `json:"oneByOne,omitempty"` // each item sees the workspace that the one before it left
 	Concurrency int       `json:"concurrency"`        // at most so many items at once; no matter if OneByOne
 	Layers      []string  `json:"layers,omitempty"`   // the workspace that the chunk sees, oldest first
+	Version     int       `json:"version,omitempty"`  // of the plan; 0 in runs of older releases
 	Undo        *EachUndo `json:"undo,omitempty"`     // take back instead
 }
 
@@ -345,6 +406,7 @@ const (
 	DecideMessage = "decide" // update and signal; argument DecideMessageInput
 	CancelMessage = "cancel" // signal; argument: reason
 	RevokeMessage = "revoke" // signal to a lease; argument: reason
+	RenewMessage  = "renew"  // update to a lease; argument RenewLease
 	StateQuery    = "state"
 )
 

@@ -48,7 +48,7 @@ func TestListAccess_OwnOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	task := w.submit()
-	require.NoError(t, w.store.OpenLease(t.Context(), "lease/1", task, "grant", "okta:group:add-member", rosa, "template:default/noop", time.Now().Add(time.Hour), nil))
+	require.NoError(t, w.store.OpenLease(t.Context(), store.Lease{ID: "lease/1", Task: task, Step: "grant", Action: "okta:group:add-member", Requester: rosa, Template: "template:default/noop", ExpiresAt: time.Now().Add(time.Hour)}))
 	count := func(who string) int {
 		return len(w.as(who, http.MethodGet, "/api/gildway/v1/access?state=active&task="+task, nil).json(t)["items"].([]any))
 	}

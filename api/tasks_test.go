@@ -61,7 +61,7 @@ func TestTaskDetails_SayWhatItWaitsForAndWhatItGranted(t *testing.T) {
 
 	gate := w.gate(id)
 	require.NoError(t, w.store.Log(t.Context(), id, "1", "step-1", "completed", "x"))
-	require.NoError(t, w.store.OpenLease(t.Context(), "lease/x", id, "key", "vault:mint-key", rosa, "template:default/noop", time.Now().Add(time.Hour), []byte(`{"path":"p"}`)))
+	require.NoError(t, w.store.OpenLease(t.Context(), store.Lease{ID: "lease/x", Task: id, Step: "key", Action: "vault:mint-key", Requester: rosa, Template: "template:default/noop", ExpiresAt: time.Now().Add(time.Hour), Output: []byte(`{"path":"p"}`)}))
 	body := w.as(rosa, http.MethodGet, path, nil).json(t)
 	require.Equal(t, "waiting", body["phase"])
 	require.Equal(t, "Two steps", body["title"])

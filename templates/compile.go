@@ -264,6 +264,7 @@ func (c *compiler) step(i int, needs []string) plan.Step {
 		If: s.cond.json(c.edit), Each: s.each.json(c.edit), Input: s.input.json(c.edit),
 		Needs: needs, Workspace: f.action.Workspace, Local: f.action.Local, Queue: f.action.Queue,
 		Undoable:         f.action.Undoable && (s.undo == nil || s.undo.text == "true"),
+		Renews:           f.action.Renews && s.lease != nil && s.lease.Renewable,
 		RunsAfterFailure: f.runsAfterFailure,
 		Concurrency:      s.concurrency, OnError: s.onError,
 		Timeout: s.timeout, Retry: s.retry, Lease: s.lease, Line: s.line, Column: s.column,

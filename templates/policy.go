@@ -68,11 +68,36 @@ func (p *parser) lease(s *step) {
 		if l.MaxTTL > 0 && l.MaxTTL < l.TTL {
 			p.report(v.mark, path+".maxTtl", "bad-duration", fmt.Sprintf("maxTtl is shorter than ttl (%s)", l.TTL), l.TTL.String())
 		}
+		if !l.Renewable {
+			p.report(v.mark, path+".maxTtl", "not-renewable", "maxTtl bounds renewals, and this lease can't be renewed", "add renewable: true")
+		}
 	}
 	if v := n.get("remindBefore"); v != nil {
 		l.RemindBefore = p.duration(v, path+".remindBefore")
 		if l.TTL > 0 && time.Duration(l.RemindBefore) >= time.Duration(l.TTL) {
 			p.report(v.mark, path+".remindBefore", "bad-duration", fmt.Sprintf("the reminder would come before the lease begins (%s)", l.TTL), "")
 		}
+	}
+	if v := n.get("approvers"); v != nil {
+		p.leaseApprovers(l, v, path+".approvers")
+	}
+}
+
+// leaseApprovers reads whom a renewal needs. They stand in the plan as they are: nothing is known of a run yet.
+func (p *parser) leaseApprovers(l *plan.Lease, v *node, path string) {
+	if v.kind != listNode {
+		p.wrongType(v, path, listNode.String())
+		return
+	}
+	if !l.Renewable {
+		p.report(v.mark, path, "not-renewable", "approvers decide about renewals, and this lease can't be renewed", "add renewable: true")
+	}
+	for _, item := range v.items {
+		ref, err := plan.ParseEntityRef(item.text, "group")
+		if err != nil || ref.Kind != "user" && ref.Kind != "group" {
+			p.report(item.mark, path, "bad-ref", fmt.Sprintf("%q is neither a user nor a group", item.text), "group:default/platform-team")
+			continue
+		}
+		l.Approvers = append(l.Approvers, ref.String())
 	}
 }

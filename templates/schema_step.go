@@ -71,7 +71,11 @@ func (s schema) policy(fields object) {
 	fields["undo"] = object{"type": "boolean", "description": "false: what the step did stays when the run is undone. Default: true"}
 	fields["lease"] = s.closed("How long what the step grants lasts; then it is undone.", object{
 		"ttl": durationField("How long."), "renewable": object{"type": "boolean", "description": "Whether it can be made to last longer."},
-		"maxTtl": durationField("How long at most, with all renewals."), "remindBefore": durationField("How long before the end its owner is reminded."),
+		"maxTtl": durationField("How long at most, with all renewals."), "remindBefore": durationField("How long before the end people are reminded."),
+		"approvers": object{
+			"type": "array", "items": object{"type": "string"},
+			"description": "User and group refs. One of them renews, never the requester. Default: the requester or the template's owner renews.",
+		},
 	}, "ttl")
 }
 

@@ -42,7 +42,7 @@ var (
 	stepFields = []string{"id", "name", "action", "input", "if", "each", "concurrency", "needs", "timeout", "retry", "onError",
 		"undo", "lease", "switch", "backstage:permissions"}
 	retryFields = []string{"attempts", "interval"}
-	leaseFields = []string{"ttl", "renewable", "maxTtl", "remindBefore"}
+	leaseFields = []string{"ttl", "renewable", "maxTtl", "remindBefore", "approvers"}
 
 	strictID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
 	anyID    = regexp.MustCompile(`^[^\x00-\x1f/]{1,200}$`)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 
 	"github.com/gildway/gildway/activities"
@@ -16,7 +17,21 @@ type leaseBook struct {
 }
 
 func (b leaseBook) open(ctx context.Context, l activities.LeaseRecord) error {
-	return b.sealed(ctx, l.ID, b.store.OpenLease(ctx, l.ID, l.Task, l.Step, l.Action, l.Requester, l.Template, l.Expires, l.Output))
+	opened := store.Lease{
+		ID: l.ID, Task: l.Task, Step: l.Step, Action: l.Action, Requester: l.Requester, Template: l.Template,
+		ExpiresAt: l.Expires, Output: l.Output,
+	}
+	if l.Lease != nil {
+		var err error
+		if opened.Policy, err = json.Marshal(l.Lease); err != nil {
+			return b.sealed(ctx, l.ID, err)
+		}
+	}
+	return b.sealed(ctx, l.ID, b.store.OpenLease(ctx, opened))
+}
+
+func (b leaseBook) renewed(ctx context.Context, l activities.LeaseRenewed) error {
+	return b.sealed(ctx, l.ID, b.store.RenewLease(ctx, l.ID, l.By, l.Before, l.Expires, l.Output))
 }
 
 func (b leaseBook) close(ctx context.Context, l activities.LeaseEnded) error {

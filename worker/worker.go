@@ -19,6 +19,7 @@ import (
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/approval"
 	"github.com/gildway/gildway/activities/fetch"
+	"github.com/gildway/gildway/activities/lease"
 	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/config"
 	"github.com/gildway/gildway/internal/identity"
@@ -77,6 +78,7 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	runs.Journal, runs.Blobs, runs.Secrets = journal{db, kept}, blobs, kept
 	runner := run.New(runs)
 	gate := &approval.Gate{Approvals: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger}
+	keeper := &lease.Keeper{Directory: gate.Directory, Verifier: verifier, Journal: db, Notifier: db, PublicURL: c.PublicURL, Log: logger}
 	fatal := make(chan error, 1)
 	died := func(err error) {
 		select {
@@ -85,7 +87,7 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		}
 	}
 	options := worker.Options{WorkerStopTimeout: stopTimeout, MaxHeartbeatThrottleInterval: beatEvery, OnFatalError: died}
-	workers := []worker.Worker{mainWorker(temporal, options, runner, gate, leaseBook{db, logger})}
+	workers := []worker.Worker{mainWorker(temporal, options, runner, gate, leaseBook{db, logger}, keeper)}
 	options.DisableWorkflowWorker = true
 	for queue, rate := range queues {
 		options.TaskQueueActivitiesPerSecond = rate
@@ -101,7 +103,7 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 const cachedRuns = 1000
 
 // mainWorker runs the workflows, their local activities, and whatever has no provider.
-func mainWorker(temporal client.Client, options worker.Options, runner *run.Runner, gate *approval.Gate, leases leaseBook) worker.Worker {
+func mainWorker(temporal client.Client, options worker.Options, runner *run.Runner, gate *approval.Gate, leases leaseBook, keeper *lease.Keeper) worker.Worker {
 	worker.SetStickyWorkflowCacheSize(cachedRuns)
 	w := worker.New(temporal, activities.MainQueue, options)
 	workflows.Register(w)
@@ -111,6 +113,9 @@ func mainWorker(temporal client.Client, options worker.Options, runner *run.Runn
 	}
 	w.RegisterActivityWithOptions(leases.open, activity.RegisterOptions{Name: activities.OpenLeaseActivity})
 	w.RegisterActivityWithOptions(leases.close, activity.RegisterOptions{Name: activities.CloseLeaseActivity})
+	w.RegisterActivityWithOptions(leases.renewed, activity.RegisterOptions{Name: activities.RenewedActivity})
+	w.RegisterActivityWithOptions(keeper.Remind, activity.RegisterOptions{Name: activities.RemindLeaseActivity})
+	w.RegisterActivityWithOptions(keeper.Verify, activity.RegisterOptions{Name: activities.VerifyRenewalActivity})
 	return w
 }
 

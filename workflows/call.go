@@ -15,6 +15,7 @@ var emptyObject = json.RawMessage("{}")
 type caller struct {
 	info    activities.RunInfo // what activities are told; without the values
 	effects []*effect          // in order of completion
+	version int                // of the plan
 	leases  endedLeases        // of an earlier attempt; nil in the first
 }
 

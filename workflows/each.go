@@ -29,7 +29,7 @@ func Each(ctx workflow.Context, in activities.EachInput) (activities.EachResult,
 	if in.Undo != nil {
 		return undoPart(ctx, in, keys), nil
 	}
-	c := caller{info: in.Run}
+	c := caller{info: in.Run, version: in.Version}
 	if in.Run.Attempt > 0 {
 		c.leases = listenForLeases(ctx)
 	}

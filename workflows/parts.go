@@ -97,7 +97,7 @@ func (p *parts) do(ctx workflow.Context, i, share int) {
 	r, s, chunk := p.run, p.step, p.chunks[i]
 	in := activities.EachInput{
 		Run: r.info, Step: bare(s.Step), Chunk: chunk, Layers: p.layers,
-		OneByOne: r.in.Plan.Execution != plan.DAG, Concurrency: share,
+		OneByOne: r.in.Plan.Execution != plan.DAG, Concurrency: share, Version: r.version,
 	}
 	child := r.startPart(ctx, in, partID(r.in.Task, s.ID, chunk), s.Name+": "+items(chunk))
 	p.running[i] = child

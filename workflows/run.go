@@ -53,7 +53,7 @@ func newRun(in plan.Run) (*run, error) {
 	}
 	r := &run{
 		in: in,
-		caller: caller{info: activities.RunInfo{
+		caller: caller{version: in.Plan.Version, info: activities.RunInfo{
 			Task: in.Task, Template: in.Plan.Template, Requester: in.Requester, Secrets: len(in.Secrets) > 0, Attempt: in.Attempt,
 		}},
 		places: &places{limit: max(in.Plan.Parallel, 1)},

@@ -40,6 +40,8 @@ type world struct {
 	attempt    int  // the newest at the task
 	opened     []activities.LeaseRecord
 	ended      []activities.LeaseEnded
+	reminded   []activities.LeaseReminder
+	renewed    []activities.LeaseRenewed
 	nonces     map[string]bool
 	opensGate  func()
 	blobs      map[string]json.RawMessage
@@ -136,6 +138,9 @@ func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(w.closeGate, name(activities.CloseGateActivity))
 	r.RegisterActivityWithOptions(w.openLease, name(activities.OpenLeaseActivity))
 	r.RegisterActivityWithOptions(w.closeLease, name(activities.CloseLeaseActivity))
+	r.RegisterActivityWithOptions(w.remindLease, name(activities.RemindLeaseActivity))
+	r.RegisterActivityWithOptions(w.verifyRenewal, name(activities.VerifyRenewalActivity))
+	r.RegisterActivityWithOptions(w.noteRenewal, name(activities.RenewedActivity))
 	r.RegisterActivityWithOptions(func(_ context.Context, a activities.Attempt) (bool, error) { return a.Number < w.attempt, nil }, name(activities.AttemptActivity))
 	w.does(r, "test:do", func(_ context.Context, in activities.Invocation) (activities.Outcome, error) {
 		out, _ := json.Marshal(map[string]any{"did": in.Step + in.Iteration})
@@ -219,6 +224,28 @@ func (w *world) closeLease(_ context.Context, in activities.LeaseEnded) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = append(w.ended, in)
+	return nil
+}
+
+func (w *world) remindLease(_ context.Context, in activities.LeaseReminder) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reminded = append(w.reminded, in)
+	return nil
+}
+
+// verifyRenewal takes the name of whoever renews for a statement.
+func (w *world) verifyRenewal(_ context.Context, in activities.RenewalClaim) (string, error) {
+	if in.Statement != in.Requester {
+		return "", fault.Seal(fault.New(fault.Denied, "%s may not renew this access", in.Statement))
+	}
+	return in.Statement, nil
+}
+
+func (w *world) noteRenewal(_ context.Context, in activities.LeaseRenewed) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.renewed = append(w.renewed, in)
 	return nil
 }
 

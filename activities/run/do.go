@@ -148,6 +148,36 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 	return answering(r.journal.ForgetCall(ctx, in.Run.Task, in.Step, c.in.Key()))
 }
 
+// Renew prolongs what an action granted and gives the output that holds from then on. Its errors are sealed.
+func (r *Runner) Renew(ctx context.Context, action string, in activities.UndoInvocation) (json.RawMessage, error) {
+	output, err := r.renew(ctx, action, in)
+	return output, r.seal(ctx, err, "renewing what an action granted failed",
+		"action", action, "task", in.Run.Task, "step", in.Step, "attempt", attempt(ctx))
+}
+
+func (r *Runner) renew(ctx context.Context, id string, in activities.UndoInvocation) (json.RawMessage, error) {
+	action, err := r.action(id)
+	if err != nil {
+		return nil, err
+	}
+	if !action.Info().Renews || in.LeaseEnds == nil {
+		return nil, fault.New(fault.Invalid, "%s grants nothing that could be renewed", id)
+	}
+	c, err := r.prepare(ctx, action, in.Invocation, "renew/"+strconv.FormatInt(in.LeaseEnds.Unix(), 10)+"/")
+	if err != nil {
+		return nil, err
+	}
+	output, err := r.undoOutput(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	err = c.guard(ctx, func(ctx context.Context) (err error) {
+		output, err = action.Renew(ctx, c.call, c.input, output)
+		return err
+	})
+	return output, err
+}
+
 func (r *Runner) action(id string) (activities.Action, error) {
 	action, ok := r.registry.Get(id)
 	if !ok {

@@ -120,6 +120,11 @@ func (r *Runner) Register(w Registrar, queue string) {
 				return r.Undo(ctx, id, in)
 			})
 		}
+		if info.Queue == queue && info.Renews {
+			register(w, activities.RenewActivity(id), func(ctx context.Context, in activities.UndoInvocation) (json.RawMessage, error) {
+				return r.Renew(ctx, id, in)
+			})
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ func (m *Minter) Actions() []activities.Action {
 `}},
 			Do:      m.Mint,
 			Preview: m.preview,
+			Renew:   m.Renew,
 			Undo: func(ctx context.Context, call *activities.Call, in Request, _ Minted, why string) error {
 				return m.Revoke(ctx, call, in, why)
 			},

@@ -89,11 +89,7 @@ func (m *Minter) make(ctx context.Context, call *activities.Call, r Request, n n
 	if err := client.Sys().PutPolicyWithContext(ctx, n.role, rules); err != nil {
 		return time.Time{}, err
 	}
-	_, err = client.Logical().WriteWithContext(ctx, "auth/token/roles/"+n.role, map[string]any{
-		"allowed_policies": []string{n.role}, "orphan": true, "token_no_default_policy": true,
-		"token_explicit_max_ttl": seconds(ttl), "renewable": false, "token_type": "service",
-	})
-	if err != nil {
+	if err := writeRole(ctx, client, n, ttl); err != nil {
 		return time.Time{}, err
 	}
 	expires, err := m.handOver(ctx, client, call, n, ttl)
@@ -101,9 +97,22 @@ func (m *Minter) make(ctx context.Context, call *activities.Call, r Request, n n
 		return time.Time{}, err
 	}
 	// Said last, beside the key: another attempt finds it done, even after the requester has collected.
-	return expires, client.KVv2(m.config.Mount).PutMetadata(ctx, n.path, api.KVMetadataPutInput{
+	return expires, m.noteEnd(ctx, client, n, expires)
+}
+
+func (m *Minter) noteEnd(ctx context.Context, client *api.Client, n names, expires time.Time) error {
+	return client.KVv2(m.config.Mount).PutMetadata(ctx, n.path, api.KVMetadataPutInput{
 		CASRequired: true, CustomMetadata: map[string]any{markField: n.mark, expiresField: expires.Format(time.RFC3339)},
 	})
+}
+
+// writeRole makes the role whose tokens read exactly this key, and live no longer than ttl.
+func writeRole(ctx context.Context, client *api.Client, n names, ttl time.Duration) error {
+	_, err := client.Logical().WriteWithContext(ctx, "auth/token/roles/"+n.role, map[string]any{
+		"allowed_policies": []string{n.role}, "orphan": true, "token_no_default_policy": true,
+		"token_explicit_max_ttl": seconds(ttl), "renewable": false, "token_type": "service",
+	})
+	return err
 }
 
 // writeKey creates the key, once. The mark is written first: a key without it is never ours. If the key
@@ -170,6 +179,12 @@ func (m *Minter) handOver(ctx context.Context, client *api.Client, call *activit
 	if err := revoke(ctx, client, n); err != nil {
 		return time.Time{}, err
 	}
+	return m.leave(ctx, client, call, n, ttl)
+}
+
+// leave mints a token, wrapped, and leaves it for its requester.
+func (m *Minter) leave(ctx context.Context, client *api.Client, call *activities.Call, n names, ttl time.Duration) (time.Time, error) {
+	box := client.KVv2(m.config.HandoverMount)
 	wrapping, err := client.Clone()
 	if err != nil {
 		return time.Time{}, fault.Wrap(fault.Internal, err, "the Vault client can't be copied")

@@ -184,6 +184,49 @@ func TestMint_MalformedEndInVault_Conflict(t *testing.T) {
 	}
 }
 
+func TestRenew_Key_AnotherTokenForTheSameKey(t *testing.T) {
+	t.Parallel()
+	v := exercise.StartVault(t)
+	m, r := minter(v), vault.Request{Team: newTeam(), Tool: tool}
+	call := exercise.NewMemory().Call()
+	first, later := time.Now().Add(20*time.Minute), time.Now().Add(2*time.Hour)
+	call.LeaseEnds = &first
+	made, err := m.Mint(t.Context(), call, r)
+	require.NoError(t, err)
+	left, err := handover(v).Collect(t.Context(), call.Run.Task, "effect", unclaimed)
+	require.NoError(t, err)
+	before := unwrap(t, v, left)
+
+	call.LeaseEnds = &later
+	v.Lose("/v1/gildway-handover/data/")
+	_, err = m.Renew(t.Context(), call, r, made)
+	require.ErrorIs(t, err, fault.Unavailable)
+	got, err := m.Renew(t.Context(), call, r, made)
+	require.NoError(t, err)
+	expires, err := time.Parse(time.RFC3339, got.ExpiresAt)
+	require.NoError(t, err)
+	require.WithinDuration(t, later, expires, 5*time.Second)
+	require.Equal(t, made.Path, got.Path)
+	again, err := m.Renew(t.Context(), call, r, made)
+	require.NoError(t, err)
+	require.Equal(t, got, again, "another attempt makes no other token")
+
+	left, err = handover(v).Collect(t.Context(), call.Run.Task, "effect", unclaimed)
+	require.NoError(t, err)
+	after := unwrap(t, v, left)
+	for _, key := range []*api.Client{before, after} { // whoever holds the old token has time to take the new one
+		_, err = key.KVv2(left.Mount).Get(t.Context(), left.Path)
+		require.NoError(t, err)
+	}
+	require.NoError(t, m.Revoke(t.Context(), call, r, "test"))
+	for _, key := range []*api.Client{before, after} {
+		_, err = key.KVv2(left.Mount).Get(t.Context(), left.Path)
+		require.Equal(t, http.StatusForbidden, status(t, err))
+	}
+	_, err = m.Renew(t.Context(), call, r, made)
+	require.ErrorIs(t, err, fault.Conflict)
+}
+
 func TestCollect_ClaimRefused_LeavesItThere(t *testing.T) {
 	t.Parallel()
 	v := exercise.StartVault(t)

@@ -16,13 +16,15 @@ const (
 	Cancel  Action = "cancel"           // a task
 	Retry   Action = "retry"            // a task
 	Collect Action = "collect"          // the keys that a task minted; the requester alone
+	Renew   Action = "renew"            // a grant: put its end off, or ask those who may
+	Revoke  Action = "revoke"           // a grant: end it now
 	Approve Action = "approve"          // or reject; whom a gate names, and nobody else
 	Audit   Action = "audit"            // everybody's approvals, leases and the audit log
 	Manage  Action = "manage-templates" // refresh them, see what is wrong with those that are kept out
 )
 
 // Actions are all of them.
-var Actions = []Action{See, Run, DryRun, Read, Cancel, Retry, Collect, Approve, Audit, Manage}
+var Actions = []Action{See, Run, DryRun, Read, Cancel, Retry, Collect, Renew, Revoke, Approve, Audit, Manage}
 
 // changesNothing are what an auditor is left with.
 var changesNothing = []Action{See, Read, Audit}
@@ -59,7 +61,7 @@ type Resource struct {
 	Owner     string // canonical ref
 	Tags      []string
 	Requester string   // of a task
-	Approvers []string // of all gates that the task has opened
+	Approvers []string // of all gates that the task has opened; of a grant, who renews it
 }
 
 // Policy says who may do what. What no rule allows is denied.
@@ -71,11 +73,11 @@ type Policy struct {
 // NewPolicy puts the built-in rules before the given ones. Admins and auditors are canonical refs.
 func NewPolicy(admin, auditor []string, rules []Rule) Policy {
 	builtin := []Rule{
-		{Who: []string{Requester}, May: []Action{Read, Cancel, Retry, Collect}},
-		{Who: []string{OwnerOfTemplate}, May: []Action{See, Read}},
-		{Who: []string{Approver}, May: []Action{Read, Approve}},
+		{Who: []string{Requester}, May: []Action{Read, Cancel, Retry, Collect, Renew, Revoke}},
+		{Who: []string{OwnerOfTemplate}, May: []Action{See, Read, Renew, Revoke}},
+		{Who: []string{Approver}, May: []Action{Read, Approve, Renew}},
 		{Who: auditor, May: changesNothing, Parts: []string{"*"}},
-		{Who: admin, May: []Action{See, Run, DryRun, Read, Cancel, Retry, Audit, Manage}, Parts: []string{"*"}},
+		{Who: admin, May: []Action{See, Run, DryRun, Read, Cancel, Retry, Revoke, Audit, Manage}, Parts: []string{"*"}},
 	}
 	p := Policy{admin: admin, auditor: auditor, rules: append(builtin, rules...)}
 	for i := range p.rules {

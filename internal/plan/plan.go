@@ -81,6 +81,7 @@ type Step struct {
 	Local     bool     `json:"local,omitempty"`     // no effect outside the run: a local activity
 	Queue     string   `json:"queue,omitempty"`     // task queue of the activity
 	Undoable  bool     `json:"undoable,omitempty"`
+	Renews    bool     `json:"renews,omitempty"` // renewing its lease takes an activity
 
 	// RunsAfterFailure is true when If calls always() or failure(): the step is considered even if
 	// something it needs has failed.
@@ -134,6 +135,10 @@ type Lease struct {
 	Renewable    bool     `json:"renewable,omitempty"`
 	MaxTTL       Duration `json:"maxTtl,omitempty"`
 	RemindBefore Duration `json:"remindBefore,omitempty"`
+
+	// Approvers are canonical user and group refs. If there are any, one of them renews, and never the requester;
+	// else the requester or the template's owner does.
+	Approvers []string `json:"approvers,omitempty"`
 }
 
 // Access is what an action does with the workspace.
@@ -177,6 +182,7 @@ type Action struct {
 	Local       bool            `json:"local,omitempty"`
 	Queue       string          `json:"queue,omitempty"`
 	Undoable    bool            `json:"undoable,omitempty"`
+	Renews      bool            `json:"renews,omitempty"` // what it grants has an end of its own, which it can put off
 	WhyNoUndo   string          `json:"whyNoUndo,omitempty"`
 	DryRun      bool            `json:"dryRun,omitempty"`  // a dry run really runs it: it has no effect outside workspace and log
 	Preview     bool            `json:"preview,omitempty"` // it can say what it would do

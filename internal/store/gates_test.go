@@ -82,7 +82,7 @@ func TestLeases_Lifecycle(t *testing.T) {
 	task := create(t, s, "user:default/a")
 	ends := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
 	for range 2 {
-		require.NoError(t, s.OpenLease(t.Context(), "lease/1", task, "grant", "okta:group:add-member", "user:default/a", "template:default/x", ends, json.RawMessage(`{"g":1}`)))
+		require.NoError(t, s.OpenLease(t.Context(), Lease{ID: "lease/1", Task: task, Step: "grant", Action: "okta:group:add-member", Requester: "user:default/a", Template: "template:default/x", ExpiresAt: ends, Output: json.RawMessage(`{"g":1}`)}))
 	}
 	require.NoError(t, s.CloseLease(t.Context(), "lease/1", "expired", ends))
 	require.NoError(t, s.CloseLease(t.Context(), "lease/1", "revoked", ends))

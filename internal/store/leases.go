@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gildway/gildway/internal/fault"
 )
 
 // Lease is something that was granted and ends.
@@ -22,26 +24,106 @@ type Lease struct {
 	OpenedAt  time.Time
 	ExpiresAt time.Time
 	EndedAt   *time.Time
+
+	Policy    json.RawMessage // plan.Lease; nil for grants of older releases, which can't be renewed
+	RevokedAt *time.Time      // when somebody asked for its end
+	Owner     string          // of the template
+	Tags      []string        // of the template
 }
 
 // OpenLease shows a grant. The same one again changes nothing; one that was made again after its end, and so ends at
 // another time, takes the place of the first.
-func (s *Store) OpenLease(ctx context.Context, id, task, step, action, requester, template string, expires time.Time, output json.RawMessage) error {
+func (s *Store) OpenLease(ctx context.Context, l Lease) error {
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `
-				insert into leases (id, task, step, action, requester, template, output, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8)
-				on conflict (id) do update set output = excluded.output, expires_at = excluded.expires_at, state = 'active', opened_at = now(), ended_at = null
+				insert into leases (id, task, step, action, requester, template, output, expires_at, lease) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+				on conflict (id) do update set output = excluded.output, expires_at = excluded.expires_at, lease = excluded.lease,
+					state = 'active', opened_at = now(), ended_at = null, revoke_asked_at = null, revoke_why = ''
 				where leases.ended_at is not null and leases.expires_at <> excluded.expires_at`,
-				id, task, step, action, requester, template, nullable(output), expires)
+				l.ID, l.Task, l.Step, l.Action, l.Requester, l.Template, nullable(l.Output), l.ExpiresAt, nullable(l.Policy))
 			if err != nil {
 				return err
 			}
-			return appendAudit(ctx, tx, task, leaseKey(id, "opened", expires), "lease-opened", "gildway", map[string]any{
-				"lease": id, "action": action, "for": requester, "expires": expires.UTC().Format(time.RFC3339),
+			return appendAudit(ctx, tx, l.Task, leaseKey(l.ID, "opened", l.ExpiresAt), "lease-opened", "gildway", map[string]any{
+				"lease": l.ID, "action": l.Action, "for": l.Requester, "expires": l.ExpiresAt.UTC().Format(time.RFC3339),
 			})
 		})
 	})
+}
+
+// RenewLease notes that a grant ends later. The same renewal again changes nothing. What its step handed over once can
+// be collected again if there is a new output.
+func (s *Store) RenewLease(ctx context.Context, id, by string, before, expires time.Time, output json.RawMessage) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `
+				update leases set expires_at = $3, output = coalesce($4, output) where id = $1 and expires_at = $2 and ended_at is null
+				returning task::text, step`, id, before, expires, nullable(output))
+			if err != nil {
+				return err
+			}
+			renewed, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Task, Step string }])
+			if err != nil || len(renewed) == 0 {
+				return err
+			}
+			if output != nil {
+				if _, err := tx.Exec(ctx, `delete from key_collections where task = $1 and step = $2`, renewed[0].Task, renewed[0].Step); err != nil {
+					return err
+				}
+			}
+			return appendAudit(ctx, tx, renewed[0].Task, leaseKey(id, "renewed", expires), "lease-renewed", by, map[string]any{
+				"lease": id, "before": before.UTC().Format(time.RFC3339), "expires": expires.UTC().Format(time.RFC3339),
+			})
+		})
+	})
+}
+
+// AskToRevoke notes that grants are to end, with who wants it and why. Those that have ended, or are to end already,
+// stay as they are.
+func (s *Store) AskToRevoke(ctx context.Context, ids []string, by, why string) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `
+				update leases set revoke_asked_at = now(), revoke_why = $2
+				where id = any($1) and ended_at is null and revoke_asked_at is null
+				returning id, task::text, expires_at`, ids, why)
+			if err != nil {
+				return err
+			}
+			asked, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+				ID, Task string
+				Expires  time.Time
+			}])
+			if err != nil {
+				return err
+			}
+			for _, l := range asked {
+				err := appendAudit(ctx, tx, l.Task, leaseKey(l.ID, "revoke", l.Expires), "lease-revoke-asked", by, map[string]any{"lease": l.ID, "why": why})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// Revocation is a grant whose end was asked for and has not come.
+type Revocation struct{ ID, Why string }
+
+// Revocations lists the grants that are to end, the longest waiting first.
+func (s *Store) Revocations(ctx context.Context, limit int) (list []Revocation, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `
+			select id, revoke_why from leases where revoke_asked_at is not null and ended_at is null order by revoke_asked_at, id limit $1`, limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Revocation])
+		return err
+	})
+	return list, err
 }
 
 // CloseLease notes how a grant ended; the first end stays.
@@ -74,6 +156,7 @@ func leaseKey(id, what string, expires time.Time) string {
 
 // LeaseFilter selects leases. What is empty selects all.
 type LeaseFilter struct {
+	ID        string
 	Task      string
 	State     string
 	Requester string
@@ -85,17 +168,33 @@ type LeaseFilter struct {
 func (s *Store) Leases(ctx context.Context, f LeaseFilter) (list []Lease, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `
-			select id, seq, task::text, step, action, requester, template, output, state, opened_at, expires_at, ended_at from leases
-			where ($1 = '' or task = nullif($1, '')::uuid) and ($2 = '' or state = $2) and ($3 = '' or requester = $3) and ($4 = 0 or seq < $4)
-			order by seq desc limit $5`, f.Task, f.State, f.Requester, f.Before, f.Limit)
+			select l.id, l.seq, l.task::text, l.step, l.action, l.requester, l.template, l.output, l.state, l.opened_at, l.expires_at, l.ended_at,
+				l.lease, l.revoke_asked_at, t.owner, t.tags
+			from leases l join tasks t on t.id = l.task
+			where ($1 = '' or l.task = nullif($1, '')::uuid) and ($2 = '' or l.state = $2) and ($3 = '' or l.requester = $3)
+				and ($4 = 0 or l.seq < $4) and ($5 = '' or l.id = $5)
+			order by l.seq desc limit $6`, f.Task, f.State, f.Requester, f.Before, f.ID, f.Limit)
 		if err != nil {
 			return err
 		}
 		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Lease, err error) {
-			err = row.Scan(&l.ID, &l.Seq, &l.Task, &l.Step, &l.Action, &l.Requester, &l.Template, &l.Output, &l.State, &l.OpenedAt, &l.ExpiresAt, &l.EndedAt)
+			err = row.Scan(&l.ID, &l.Seq, &l.Task, &l.Step, &l.Action, &l.Requester, &l.Template, &l.Output, &l.State, &l.OpenedAt, &l.ExpiresAt, &l.EndedAt,
+				&l.Policy, &l.RevokedAt, &l.Owner, &l.Tags)
 			return l, err
 		})
 		return err
 	})
 	return list, err
+}
+
+// Lease gives one lease. One that isn't there is a NotFound fault.
+func (s *Store) Lease(ctx context.Context, id string) (Lease, error) {
+	found, err := s.Leases(ctx, LeaseFilter{ID: id, Limit: 1})
+	if err == nil && len(found) == 0 {
+		return Lease{}, fault.New(fault.NotFound, "there is no such grant")
+	}
+	if err != nil {
+		return Lease{}, err
+	}
+	return found[0], nil
 }

@@ -158,7 +158,7 @@ func TestOpenLease_GrantedAgainAfterItsEnd_IsActive(t *testing.T) {
 	first, second := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 	grant := func(ends time.Time) {
 		t.Helper()
-		require.NoError(t, s.OpenLease(t.Context(), id, task, "a", "x", "user:default/a", "template:default/x", ends, nil))
+		require.NoError(t, s.OpenLease(t.Context(), Lease{ID: id, Task: task, Step: "a", Action: "x", Requester: "user:default/a", Template: "template:default/x", ExpiresAt: ends}))
 	}
 	state := func() Lease {
 		t.Helper()
