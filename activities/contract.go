@@ -336,8 +336,13 @@ type RenewedLease struct {
 	Expires time.Time `json:"expires"`
 }
 
-// RenewalOf is what a statement that renews a lease is about: one end of it, so that it renews once.
-func RenewalOf(expires time.Time) string { return "renews " + expires.UTC().Format(time.RFC3339Nano) }
+// RenewalOf is what a statement that renews a lease is about: one end of it, as Postgres keeps it, so that it renews once.
+func RenewalOf(expires time.Time) string {
+	return "renews " + expires.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
+}
+
+// RenewVerdict is the verdict of such a statement. It is none that a gate takes.
+const RenewVerdict = "renew"
 
 // RenewalClaim asks who renews a lease, and whether they may.
 type RenewalClaim struct {

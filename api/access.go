@@ -10,12 +10,18 @@ import (
 
 	"github.com/gildway/gildway/activities/vault"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/notice"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 )
 
 type leaseStore interface {
 	Leases(ctx context.Context, f store.LeaseFilter) ([]store.Lease, error)
+	Lease(ctx context.Context, id string) (store.Lease, error)
+	AskToRevoke(ctx context.Context, ids []string, by, why string) error
+	Revocations(ctx context.Context, limit int) ([]store.Revocation, error)
+	RevocationSent(ctx context.Context, id string) error
+	Notify(ctx context.Context, n notice.Notice) error
 }
 
 type claimStore interface {
@@ -36,7 +42,7 @@ func (h handlers) ListAccess(ctx context.Context, r ListAccessRequestObject) (Li
 	if err != nil {
 		return nil, err
 	}
-	filter := store.LeaseFilter{Task: r.Params.Task, State: r.Params.State, Before: page.before, Limit: page.limit + 1}
+	filter := store.LeaseFilter{Task: r.Params.Task, State: r.Params.State, Person: canonicalUser(r.Params.User), Before: page.before, Limit: page.limit + 1}
 	caller := callerOf(ctx)
 	if all, err := h.readsAll(ctx, &caller); err != nil {
 		return nil, err
@@ -62,7 +68,27 @@ func shownLease(l store.Lease) Lease {
 	return Lease{
 		Id: l.ID, Task: l.Task, Step: l.Step, Action: l.Action, Requester: l.Requester, Template: l.Template, State: l.State,
 		Output: l.Output, OpenedAt: moment(l.OpenedAt), ExpiresAt: moment(l.ExpiresAt), EndedAt: momentOf(l.EndedAt),
+		Renewable: policyOf(l).Renewable, RenewedBy: renewedBy(l), RevokedAt: momentOf(l.RevokedAt),
 	}
+}
+
+// policyOf is what the template says of a grant. One of an older release can't be renewed.
+func policyOf(l store.Lease) (p plan.Lease) {
+	_ = json.Unmarshal(l.Policy, &p) // the worker wrote it
+	return p
+}
+
+func renewedBy(l store.Lease) []string { return policyOf(l).Approvers }
+
+// canonicalUser makes a user ref of what people write; anything else stays, and nobody is called so.
+func canonicalUser(s string) string {
+	if s == "" {
+		return ""
+	}
+	if ref, err := plan.ParseEntityRef(s, "user"); err == nil {
+		return ref.String()
+	}
+	return s
 }
 
 // mintingActions are those whose output says where to collect something.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gildway/gildway/internal/store"
+
 	"github.com/gildway/gildway/internal/fault"
 )
 

@@ -272,6 +272,8 @@ type fakeEngine struct {
 	started []plan.Run
 	decided []activities.DecideMessageInput
 	cancels []string
+	renewed []activities.RenewLease
+	revoked []store.Revocation
 	outcome *activities.Decided
 }
 
@@ -307,6 +309,22 @@ func (e *fakeEngine) Cancel(_ context.Context, task, _ string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.cancels = append(e.cancels, task)
+	return e.err
+}
+
+func (e *fakeEngine) Renew(_ context.Context, _ string, in activities.RenewLease) (activities.RenewedLease, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.renewed = append(e.renewed, in)
+	return activities.RenewedLease{Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, e.err
+}
+
+func (e *fakeEngine) Revoke(_ context.Context, lease, why string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err == nil {
+		e.revoked = append(e.revoked, store.Revocation{ID: lease, Why: why})
+	}
 	return e.err
 }
 

@@ -29,11 +29,16 @@ type Engine interface {
 	Decide(ctx context.Context, task string, in activities.DecideMessageInput) (*activities.Decided, error)
 	// Cancel asks a run to stop. One that has ended stays as it is, without an error.
 	Cancel(ctx context.Context, task, reason string) error
+	// Renew hands a signed wish to keep a grant for longer to its lease and gives the new end.
+	Renew(ctx context.Context, lease string, in activities.RenewLease) (activities.RenewedLease, error)
+	// Revoke asks a lease to end. One that isn't there, or has ended, is a NotFound fault.
+	Revoke(ctx context.Context, lease, reason string) error
 }
 
 const (
 	callTime   = 10 * time.Second
-	answerTime = 8 * time.Second // for a worker to verify a decision
+	answerTime = 8 * time.Second  // for a worker to verify a decision
+	renewTime  = 20 * time.Second // and to prolong what a provider granted
 )
 
 // The search attributes of a run.
@@ -207,6 +212,35 @@ func (e *TemporalEngine) Cancel(ctx context.Context, task, reason string) error 
 	var ended *serviceerror.NotFound
 	if errors.As(err, &ended) {
 		return nil
+	}
+	return engineFault(err)
+}
+
+// Renew implements Engine. When no worker answers in time nothing is left behind: the caller can ask again.
+func (e *TemporalEngine) Renew(ctx context.Context, lease string, in activities.RenewLease) (renewed activities.RenewedLease, err error) {
+	ctx, cancel := context.WithTimeout(ctx, renewTime)
+	defer cancel()
+	handle, err := e.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: lease, UpdateName: activities.RenewMessage, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, &renewed)
+	}
+	var ended *serviceerror.NotFound
+	if errors.As(err, &ended) {
+		return renewed, fault.Wrap(fault.Conflict, err, "this access has ended")
+	}
+	return renewed, decisionFault(err)
+}
+
+// Revoke implements Engine.
+func (e *TemporalEngine) Revoke(ctx context.Context, lease, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	err := e.client.SignalWorkflow(ctx, lease, "", activities.RevokeMessage, reason)
+	var ended *serviceerror.NotFound
+	if errors.As(err, &ended) {
+		return fault.Wrap(fault.NotFound, err, "the lease has ended")
 	}
 	return engineFault(err)
 }

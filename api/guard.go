@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/google/uuid"
@@ -18,6 +19,7 @@ type asked struct {
 	caller   identity.Principal
 	task     store.Task     // of operations on a task
 	approval store.Approval // of operations on an approval
+	lease    store.Lease    // of operations on a grant
 }
 
 type askedKey struct{}
@@ -34,18 +36,22 @@ type enforcer func(s *Server, c echo.Context, a *asked) error
 
 // permissions are all that the document may ask for. What is not here can't be served.
 var permissions = map[string]enforcer{
-	"public":           nil,
-	"signed-in":        func(*Server, echo.Context, *asked) error { return nil },
-	"run":              onSome(identity.Run),
-	"dry-run":          onSome(identity.DryRun),
-	"task:read":        onTask(identity.Read),
-	"task:cancel":      onTask(identity.Cancel),
-	"task:retry":       onTask(identity.Retry),
-	"task:collect":     onTask(identity.Collect),
-	"approval:read":    (*Server).mayReadApproval,
-	"approval:decide":  (*Server).mayDecide,
-	"conditions":       (*Server).mayApplyConditions,
-	"templates:manage": onSome(identity.Manage),
+	"public":             nil,
+	"signed-in":          func(*Server, echo.Context, *asked) error { return nil },
+	"run":                onSome(identity.Run),
+	"dry-run":            onSome(identity.DryRun),
+	"task:read":          onTask(identity.Read),
+	"task:cancel":        onTask(identity.Cancel),
+	"task:retry":         onTask(identity.Retry),
+	"task:collect":       onTask(identity.Collect),
+	"approval:read":      (*Server).mayReadApproval,
+	"approval:decide":    (*Server).mayDecide,
+	"access:read":        onLease(identity.Read),
+	"access:renew":       onLease(identity.Renew),
+	"access:revoke":      onLease(identity.Revoke),
+	"access:revoke-some": onSome(identity.Revoke),
+	"conditions":         (*Server).mayApplyConditions,
+	"templates:manage":   onSome(identity.Manage),
 }
 
 // guard authenticates, asks for the operation's permission, and checks the request against the
@@ -124,6 +130,32 @@ func onTask(do identity.Action) enforcer {
 		}
 		return s.allow(ctx, &a.caller, do, a.task)
 	}
+}
+
+func onLease(do identity.Action) enforcer {
+	return func(s *Server, c echo.Context, a *asked) (err error) {
+		ctx := c.Request().Context()
+		id, err := url.PathUnescape(c.Param("leaseId"))
+		if err != nil {
+			return fault.Wrap(fault.NotFound, err, "there is no such grant")
+		}
+		if a.lease, err = s.Store.Lease(ctx, id); err != nil {
+			return err
+		}
+		if err := s.learnGroups(ctx, &a.caller); err != nil {
+			return err
+		}
+		if !s.mayWithLease(a.caller, do, a.lease) {
+			return fault.New(fault.Denied, "%s may not %s this access", a.caller.Ref, do)
+		}
+		return nil
+	}
+}
+
+func (s *Server) mayWithLease(who identity.Principal, do identity.Action, l store.Lease) bool {
+	return s.Policy.Allows(who, do, identity.Resource{
+		Template: l.Template, Owner: l.Owner, Tags: l.Tags, Requester: l.Requester, Approvers: renewedBy(l),
+	})
 }
 
 func noTask(id string) error { return fault.New(fault.NotFound, "No task with id '%s' found", id) }

@@ -304,6 +304,15 @@ type Lease struct {
 	Step      string `json:"step"`
 	Task      string `json:"task"`
 	Template  string `json:"template"`
+
+	// Renewable It can be made to last longer
+	Renewable bool `json:"renewable,omitempty"`
+
+	// RenewedBy User and group refs, one of whom renews it; without any the requester or the template's owner does
+	RenewedBy []string `json:"renewedBy,omitempty"`
+
+	// RevokedAt When somebody asked for its end
+	RevokedAt string `json:"revokedAt,omitempty"`
 }
 
 // LeaseList defines model for LeaseList.
@@ -321,6 +330,19 @@ type NewAttempt struct {
 type NewDecision struct {
 	Comment  string `json:"comment,omitempty"`
 	Decision string `json:"decision"`
+}
+
+// NewRevocation defines model for NewRevocation.
+type NewRevocation struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// NewRevocationOf defines model for NewRevocationOf.
+type NewRevocationOf struct {
+	Reason string `json:"reason,omitempty"`
+
+	// User User ref
+	User string `json:"user"`
 }
 
 // NewTask defines model for NewTask.
@@ -384,6 +406,15 @@ type Problem struct {
 
 // Raw defines model for Raw.
 type Raw = json.RawMessage
+
+// Renewed defines model for Renewed.
+type Renewed struct {
+	// Asked Who can renew it
+	Asked     []string `json:"asked,omitempty"`
+	ExpiresAt string   `json:"expiresAt"`
+	Id        string   `json:"id"`
+	State     string   `json:"state"`
+}
 
 // StepCounts defines model for StepCounts.
 type StepCounts struct {
@@ -685,6 +716,9 @@ type ApprovalId = string
 // Cursor defines model for cursor.
 type Cursor = string
 
+// LeaseId defines model for leaseId.
+type LeaseId = string
+
 // Limit defines model for limit.
 type Limit = int
 
@@ -701,6 +735,9 @@ type TemplateNamespace = string
 type ListAccessParams struct {
 	Task  string `form:"task,omitempty" json:"task,omitempty"`
 	State string `form:"state,omitempty" json:"state,omitempty"`
+
+	// User A user ref; who asked for it
+	User  string `form:"user,omitempty" json:"user,omitempty"`
 	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next` of the page before
@@ -795,6 +832,12 @@ type StreamTaskEventsParams struct {
 	After After `form:"after,omitempty" json:"after,omitempty"`
 }
 
+// RevokeAccessOfJSONRequestBody defines body for RevokeAccessOf for application/json ContentType.
+type RevokeAccessOfJSONRequestBody = NewRevocationOf
+
+// RevokeAccessJSONRequestBody defines body for RevokeAccess for application/json ContentType.
+type RevokeAccessJSONRequestBody = NewRevocation
+
 // DecideApprovalJSONRequestBody defines body for DecideApproval for application/json ContentType.
 type DecideApprovalJSONRequestBody = NewDecision
 
@@ -821,6 +864,18 @@ type ServerInterface interface {
 	// ListAccess What was granted to the caller and ends; all grants for auditors and admins
 	// (GET /api/gildway/v1/access)
 	ListAccess(ctx echo.Context, params ListAccessParams) error
+	// RevokeAccessOf End all that a person was granted, of what the caller may end; for somebody who leaves
+	// (POST /api/gildway/v1/access/revoke)
+	RevokeAccessOf(ctx echo.Context) error
+	// GetAccess A grant
+	// (GET /api/gildway/v1/access/{leaseId})
+	GetAccess(ctx echo.Context, leaseId LeaseId) error
+	// RenewAccess Put the end of a grant off, or ask those who may
+	// (POST /api/gildway/v1/access/{leaseId}/renew)
+	RenewAccess(ctx echo.Context, leaseId LeaseId) error
+	// RevokeAccess End a grant now
+	// (POST /api/gildway/v1/access/{leaseId}/revoke)
+	RevokeAccess(ctx echo.Context, leaseId LeaseId) error
 	// ListApprovals The approvals that the caller asked for or may decide; all of them for auditors and admins
 	// (GET /api/gildway/v1/approvals)
 	ListApprovals(ctx echo.Context, params ListApprovalsParams) error
@@ -947,6 +1002,13 @@ func (w *ServerInterfaceWrapper) ListAccess(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
 	}
 
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -963,6 +1025,63 @@ func (w *ServerInterfaceWrapper) ListAccess(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAccess(ctx, params)
+	return err
+}
+
+// RevokeAccessOf converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAccessOf(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeAccessOf(ctx)
+	return err
+}
+
+// GetAccess converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAccess(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "leaseId" -------------
+	var leaseId LeaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "leaseId", ctx.Param("leaseId"), &leaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter leaseId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAccess(ctx, leaseId)
+	return err
+}
+
+// RenewAccess converts echo context to params.
+func (w *ServerInterfaceWrapper) RenewAccess(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "leaseId" -------------
+	var leaseId LeaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "leaseId", ctx.Param("leaseId"), &leaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter leaseId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RenewAccess(ctx, leaseId)
+	return err
+}
+
+// RevokeAccess converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAccess(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "leaseId" -------------
+	var leaseId LeaseId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "leaseId", ctx.Param("leaseId"), &leaseId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter leaseId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeAccess(ctx, leaseId)
 	return err
 }
 
@@ -1706,6 +1825,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals/:approvalId", wrapper.GetApproval, options.OperationMiddlewares["getApproval"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/decision", wrapper.DecideApproval, options.OperationMiddlewares["decideApproval"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access", wrapper.ListAccess, options.OperationMiddlewares["listAccess"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/access/revoke", wrapper.RevokeAccessOf, options.OperationMiddlewares["revokeAccessOf"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/access/:leaseId", wrapper.GetAccess, options.OperationMiddlewares["getAccess"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/access/:leaseId/renew", wrapper.RenewAccess, options.OperationMiddlewares["renewAccess"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/access/:leaseId/revoke", wrapper.RevokeAccess, options.OperationMiddlewares["revokeAccess"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.Health, options.OperationMiddlewares["health"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.Ready, options.OperationMiddlewares["ready"]...)
 	router.GET(options.BaseURL+"/metrics", wrapper.Metrics, options.OperationMiddlewares["metrics"]...)
@@ -1745,6 +1868,177 @@ type ListAccessdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccessdefaultApplicationProblemPlusJSONResponse) VisitListAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAccessOfRequestObject struct {
+	Body *RevokeAccessOfJSONRequestBody
+}
+
+type RevokeAccessOfResponseObject interface {
+	VisitRevokeAccessOfResponse(w http.ResponseWriter) error
+}
+
+type RevokeAccessOf202JSONResponse LeaseList
+
+func (response RevokeAccessOf202JSONResponse) VisitRevokeAccessOfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAccessOfdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeAccessOfdefaultApplicationProblemPlusJSONResponse) VisitRevokeAccessOfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccessRequestObject struct {
+	LeaseId LeaseId `json:"leaseId"`
+}
+
+type GetAccessResponseObject interface {
+	VisitGetAccessResponse(w http.ResponseWriter) error
+}
+
+type GetAccess200JSONResponse Lease
+
+func (response GetAccess200JSONResponse) VisitGetAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAccessdefaultApplicationProblemPlusJSONResponse) VisitGetAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenewAccessRequestObject struct {
+	LeaseId LeaseId `json:"leaseId"`
+}
+
+type RenewAccessResponseObject interface {
+	VisitRenewAccessResponse(w http.ResponseWriter) error
+}
+
+type RenewAccess200JSONResponse Renewed
+
+func (response RenewAccess200JSONResponse) VisitRenewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenewAccess202JSONResponse Renewed
+
+func (response RenewAccess202JSONResponse) VisitRenewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenewAccessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RenewAccessdefaultApplicationProblemPlusJSONResponse) VisitRenewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAccessRequestObject struct {
+	LeaseId LeaseId `json:"leaseId"`
+	Body    *RevokeAccessJSONRequestBody
+}
+
+type RevokeAccessResponseObject interface {
+	VisitRevokeAccessResponse(w http.ResponseWriter) error
+}
+
+type RevokeAccess202JSONResponse Lease
+
+func (response RevokeAccess202JSONResponse) VisitRevokeAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAccessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeAccessdefaultApplicationProblemPlusJSONResponse) VisitRevokeAccessResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3147,6 +3441,18 @@ type StrictServerInterface interface {
 	// ListAccess What was granted to the caller and ends; all grants for auditors and admins
 	// (GET /api/gildway/v1/access)
 	ListAccess(ctx context.Context, request ListAccessRequestObject) (ListAccessResponseObject, error)
+	// RevokeAccessOf End all that a person was granted, of what the caller may end; for somebody who leaves
+	// (POST /api/gildway/v1/access/revoke)
+	RevokeAccessOf(ctx context.Context, request RevokeAccessOfRequestObject) (RevokeAccessOfResponseObject, error)
+	// GetAccess A grant
+	// (GET /api/gildway/v1/access/{leaseId})
+	GetAccess(ctx context.Context, request GetAccessRequestObject) (GetAccessResponseObject, error)
+	// RenewAccess Put the end of a grant off, or ask those who may
+	// (POST /api/gildway/v1/access/{leaseId}/renew)
+	RenewAccess(ctx context.Context, request RenewAccessRequestObject) (RenewAccessResponseObject, error)
+	// RevokeAccess End a grant now
+	// (POST /api/gildway/v1/access/{leaseId}/revoke)
+	RevokeAccess(ctx context.Context, request RevokeAccessRequestObject) (RevokeAccessResponseObject, error)
 	// ListApprovals The approvals that the caller asked for or may decide; all of them for auditors and admins
 	// (GET /api/gildway/v1/approvals)
 	ListApprovals(ctx context.Context, request ListApprovalsRequestObject) (ListApprovalsResponseObject, error)
@@ -3279,6 +3585,153 @@ func (sh *strictHandler) ListAccess(ctx echo.Context, params ListAccessParams) e
 		return err
 	} else if validResponse, ok := response.(ListAccessResponseObject); ok {
 		return validResponse.VisitListAccessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeAccessOf operation middleware
+func (sh *strictHandler) RevokeAccessOf(ctx echo.Context) error {
+	var request RevokeAccessOfRequestObject
+
+	var body RevokeAccessOfJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAccessOf(ctx.Request().Context(), request.(RevokeAccessOfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAccessOf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeAccessOfResponseObject); ok {
+		return validResponse.VisitRevokeAccessOfResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAccess operation middleware
+func (sh *strictHandler) GetAccess(ctx echo.Context, leaseId LeaseId) error {
+	var request GetAccessRequestObject
+
+	request.LeaseId = leaseId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccess(ctx.Request().Context(), request.(GetAccessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccess")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAccessResponseObject); ok {
+		return validResponse.VisitGetAccessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RenewAccess operation middleware
+func (sh *strictHandler) RenewAccess(ctx echo.Context, leaseId LeaseId) error {
+	var request RenewAccessRequestObject
+
+	request.LeaseId = leaseId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RenewAccess(ctx.Request().Context(), request.(RenewAccessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RenewAccess")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RenewAccessResponseObject); ok {
+		return validResponse.VisitRenewAccessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeAccess operation middleware
+func (sh *strictHandler) RevokeAccess(ctx echo.Context, leaseId LeaseId) error {
+	var request RevokeAccessRequestObject
+
+	request.LeaseId = leaseId
+
+	var body RevokeAccessJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAccess(ctx.Request().Context(), request.(RevokeAccessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAccess")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeAccessResponseObject); ok {
+		return validResponse.VisitRevokeAccessResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4264,121 +4717,129 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1pc9w2tuhfQfG9Kr+pR6nlJZk7rU8ax040cWyXJI/vLY+rApGnu5EmAQ4AdrvHpf9+CxsJNsGlJbac",
-	"Sc2XRG2SB8vZFxx8jRKWF4wClSKaf40KzHEOErj+hRcSuPojBZFwUkjCaDSP3tFsh2CjvkFbIlcIoyUH",
-	"LIEjkkZxRNRL/yyB76I4ojiHaG5BxZFIVpBjBXPBeI5lNI8Ild+/iOJI7gowP2EJPLq7iyNcFJxtcHaZ",
-	"qi803ALLlQe2fiGOOPyzJBzSaC55Cf5YFrSQnNClhpyUXLDA2m5WgH6l8EX+itgCyRWgAi8B3cKCcehY",
-	"m4XVP2BGciKrVexBMA99ACkscJnJaP707CyOcvyF5GUezb/Tvwg1v54GN01ise7cMPvwsM2SkBcZlvBW",
-	"wwjC1f+7P1RR4KQPtHl+CPw79bIoGBWgafmvOFkLiZfwinOD+IRRCVTjBBdFRhKsaGD2m1CE8NUD/X85",
-	"LKJ59H9mNa/MzFMx2wOrx21SVPXGE4FAvYRuWbqL7uLoPWe3GeQ9cynMG///sDk5uIHJXL1+if7y4rs/",
-	"awTY9xW4i8S88DUqOCuAS2J2rfH1/ibH0ZcTxlMlIp7dxRF8wXmRme+IhFwMzdMM+sp8pjbEgsec450P",
-	"/fldHJG0dwJP73xiwFn2bhHNP40Z/9p8dffZg/bCkI+jtU+RlmsW/udqouz2N0ikmnlzKYdtY711bXH0",
-	"Pxe/vHEyVrLiJIMNZCgjQirxJCQUopacHm/5c/ch1kN1r+K62sbmIggtSjmE0yu8VZBYKce+fBeaiBXr",
-	"7UkYgW/1U0VlrQ1tUJIS9xkTkF7I4MuJVl5dT1NIiCCMHkDXdvY/2C9DE0rJEoQM6FardDJMEaYp2uCs",
-	"BIHkCkuEOSC7/rSNdYXagnAQHesIMZCmFCw6qFIREQhrAgSfGhLbX8NPbItyTHcoJYsFcKASFcCKDFBe",
-	"CumWEND4cSQklpoNgCoF9ykqgKaG1b2Vc1CEov9MME0gyyD1CNqTDkt20pq44pow0WCxDj+wmir8kMgs",
-	"/GS72oU1X0uy6JHtzBzEikZ8RHhziT1e8EC6PfTJ2ifizz3sVhFsm+1E2FRyU0AcFpZI05xICaki4zxE",
-	"pThMnre7MG+yPLeKsfVsAzwlifTJpaYtQyNjqWIPKbdK/WC1r24MPe++vXtDDDvvyUwnLw4SHCGBoWzS",
-	"EdSkhwnOs5RMDZmBDCgobX+YAXCaEoVhnL1vvNIlY+shJFsDHZ6jeS2uxgzNtm2tNecL4X/OQQi8DHMj",
-	"tcZr/+SsHesAheZmuTE0ulyxsJQtedZhBLehG6O1DV7xdSlestRfhm/4++vwXm6vYe9ds5n1wrxJhNb/",
-	"0oncGysvQ9P0mfJgGR1cS3guLMu0KvgZdgGplaYcREB0fbh649y7v2s362BtumLbGxaWiUpkYZoKJBnS",
-	"3wWA56zsEGra9wk96FRbW46LgtDljWO/PYuiACoQowkgQiXThuQaqJHWOd4hDji1nq52u4aQoXVUc1C3",
-	"oNi5bm7n/W10m9aLxynEaIMoWqJ0tMR8yaiRhJfSOGktkWkei5E2cacBJljJE7hSAEYBcl/caFCjDAx/",
-	"kD0Asb+S3n24AqFDEi3sdC7Mvj7GBwhNWX0+Ykbi4QTTXOEENDPdnDT1PWBGxgoMy+og5trICMFVtmJq",
-	"rP+Qh4azDiF2kH1/P31RzcCNF5w/312VoYgH4ZBIxncvTUhmPMY+FBnDKaSvSSCaodYOCQcpHmhjtV0R",
-	"+7C5Nb8JRk+v8PYXa8goc1m7kgd/uG+91f6HBRgH9qx7x98QGrBtdEhsvDm3FxuqTY7eAJVSXZdDYaS9",
-	"5XYbgvsug1pB97K7ZOf9ye0jV34WDVLb3sIzthwN1sNSD9SnjRjPuHCblvSfW6iDosO3dJT2RJhAl4mD",
-	"yRUQjkgqdHhEx4ajeNzSrPrsWlMr6Ke2LUTc1dLd9ENof7VYQBJAOE4Gg6k63CmBY/dme2/WsFMGLEYZ",
-	"Y8UTgdT6o3iY/AdjqFtWZoGQzjWotSdgkMBKafEgSr3gOfqHDTdoQ5JDwQRRe4ZwksNMrFjxj8hHU3/A",
-	"rg8p1v602+gmHMTAxgYOwqLmnkT7oj9g6L35fWXzDaW69nBAhNLWV5CwDXB824gu3TKWAab7uK1zPr1U",
-	"Ja3F6LSvoXAbFjD7WTtrat/1FEYrYm+074I2XXtlcZ2R0oix4/h7HMLta8bz91Y13D9jcWjCICjBOuJ/",
-	"fUrFBfh6Ego/clysAtJDKqkowzFXtpDarwOk9hRtsUAcJCeQniNJchA6gixXTIDzfjMsJHJAQwHZhBNJ",
-	"Epy9t25pWxQZ2ay9Sc37JX0i9HCICJTjVI0VowXhQiqPWI04XhIoPzxdHpBT0vv2Kl0GLTCgaWeYH75A",
-	"UnYmaArMcZZBFoq8aPuDdycQuqwTX/uNX9u1kn+Btd0zeM3Y+pdQgIRKkiHKtogsEJFohQWiTCK9g1E8",
-	"KnnfoHgT4PaMR7srcVRTX40Cb8P3SNDtmaOLTt7RNBCQDhKTsGuy4Cw/NEMi2bD/pOHqVytQnZO+tip6",
-	"nMlwV22e6BMIRApkQGiRYAVCZT0Y1rXyQNGh5WXG1ihnol8stMe9lIrvmZFD7rW90JJTYgMs2RFXWBOa",
-	"NmL+zhRYNn29gTRQRzw4jihAemB6cVgANNQuK3TMrOAsASHMJF1sXnMXJkYBizUpivvmuY7G23G0xUQS",
-	"unwdqqD5uNopqCkDA3bJkMbOOKemBjwY8khdiYhnDWraqFNgBpUhdvsJcCZXfdHrdpwVc0roUoSWjCXC",
-	"FClAWDKut1QytKZse4CuGx/2vqRFKXVqRPTkRkb4QlDBuLcH1cyIjAtfVhmOe1UHvAEcyo/0iMl+xX+P",
-	"rLni4E6IBxQ/DCXZW6JDLVLnN820jZW+YetvlgAfTmdXzNmRxnbMWu2pj5PPXfifIlFgCOkIyda3sL2o",
-	"LfU9CfPwMOBdeEg/fR8GvcCZgLiVyKhS7Dn+8gboUgnGZ2dnZ3F3NcwRku4V6I4d7Ug3ThlVtTmYdqXB",
-	"pKFTk4SxMEOLfe+qcLtKscY6uco/Ver8B0iY1kziAc7u98oP4iCAyioydU9Qzw72fSqHvydW9N1IbzyO",
-	"SjJnRZWmuXckqMut7wwKvuewIbD9psHgqfzpPcoAHe8cD9jGRwfQ+Z/I9XEj1zXe+hxqR7bloaolSNDt",
-	"/VqQDAS6BUFSE0D2rIPfZ+qtuYYLtF2xrJ72OZIr5QRz1BT5Bybs9rTS/pjusYu9EYEIFRJnmRbPygkJ",
-	"lZ5Mo8v6tFdd1j46+KInThMI00eBNftgqQMYWKzD9a/7gYFLusGZNkg/UFzKFVBJEmxc7B+AEv3HWyZf",
-	"s1J7jS8ZXWSm2O9HRhXxXWEJb0hOzDcfKN5gktm49QcqyqJg3Dy7pBI4xdl4K9zW9k/pfLV37r9Prszj",
-	"k8vUxXgwFVtjgw9GKj2Xv7vMVY4qQ6mVo437WWrwcF+5725JIepSuzD/OsQ61xKKl6ykodoQnHWEcU0A",
-	"pLWPL9uRmTkts6wKzyhGr+Mz9tlAQFRNwo0YWuZ1uVyCCB/KGHEUYtgMejayzqOeSGAreV1/M4qEvVUN",
-	"RT8c6NCcwp7AuKycl7/7625k/q53qzMs5E+AubwFLM3gigJM3s6cUuoUCCeKgk6MKYqzk4IpcuGVMm2Y",
-	"QqKA5MEm92CdxPPwyRc1tse7fmn5/vq7EPaD5vcDDG710XWZ55grOdeO9iTB0k4diyMSLTmmEtIYsSwF",
-	"IU0Caqw9EQ4M+Ij/3judGLRqmID61AYrgN5vJp0l4f5ktKVM6PrAzX2jP2lQydP/msI8fvpnpd8yHChe",
-	"+EGfaajOVrpjLuqHMSnO0Vbvmjvb0D4uEmDDhj0+btKehmjO/YUvPvts+94ZPet3Dn3iiR0tOyS2Oeiz",
-	"5aE3Dsl7Ed9N2La+MJaT3mwi0MX7y5DWX7pU830+VtvBeCgRdGOSwYhQdGNfeiLQh8vYpB0EsjXCiAiU",
-	"MLogy5KH7Lq9fTSzjd2au6RNODwosViP11ZazYRSrUzi7MaBGpH51KRSf9Q1Zyfs7pP1J9LP9/eWmHw/",
-	"uoLlL6N15Z+Hj7QpZlZuiWV9z8XrDV91hu59bns6TlWzLQX+ELZW0rFY2exDE4ji4UJCOkeU3bJ0p3NA",
-	"Ni+osLMDeY5s3myOFowjJfrqStU6wG/gKDO4pNRMwH7XlSY8NDm4b1l0Zy/9DTxrWBAH5zIfMMkXvd73",
-	"pVR0v+gvfwumKWoSrI7aVSaOQbNfnlBzwlB1ksfMU6QpmobQ5MmKG7sNP1Tu+UgTwn7XbaPdYgEfeBYy",
-	"0oBDQypoU4kIrTEyAsHIRZHhUITAACOm4sAcbAh+7fnbTQCvGW+IpCcCaUkhYoTLlEjGhTVSlFG3XTGU",
-	"Y4qX9QfiHCka2Wm2ZnJljmSOw60FUZ3ZH3CLzB54q+kwFizYjjKyWlS306ETlls9qKTqkOxARYpdxVGj",
-	"85chmdBRlzRciOSmNYkQaHHb0QRBZwAvYVmZ0zDCFqQjPLQgXzq8NMnQlhMJOmwJOBjTy+xxgfaAfWc9",
-	"i85qRc0/TlikLClzoDJGcLo8RcrLPdVY/fTs86lud3Ba8iw0LV52rFbABjiRO19FcliUQutAW0Jy33OQ",
-	"DrYdv/+YakUwWiJOSoIa4rVO29//YFIIWmuCnUVaB0dPBwWtrs6zRlCbbnShrK5qlTbAkLAyS9Et6POT",
-	"Xa6R1g49HRKYcYWqV1GCqYZZ0uGiSlv8VI/Tqxa8HT+0yvCWY5qspqvRiyOxJTJZjQ+Wd4uBScv4zKzC",
-	"Zc76WV3nrOQE0ikXhJHZIMQWg+5rX9Vad7XavvAPHLojfzeWVEcPk/7+MyNdN89IC5+Y9vS9w7yAf5ZA",
-	"JdFOToqXExRoVm5coFR30fXvHMQKguz9cQW+7aj9aM3uXYyt5Xkw7FfxteNDtAYoECuliWp5ozSyc77h",
-	"YwzY3mKw5qBJyTlQOQ8N4cmTUzWNFGsXVYkvTJ/IWNu1mOrQJK/wbFB8iqzi2n9fGoNbIMqaH556fqyd",
-	"lUk5pzbr5jThQaVqUyWkmhWcA7LVOJSWUV2FWuVcVBTgwezjW4839/i2lKtQEe07200lYbnpDBdsjKIb",
-	"rXQ1NbL73z461OD3tqTVifROPrFxJnOcQwDQMINsqiKxcH8EIis92gSHcHC1NVcEJLOhdg1vhXWwxYXY",
-	"BwrOnIFf02q1+hHYnNKkcgRyBKu+URsxD7no3794WbefG2lLX0GGJdmAbnLR9J0XWiYM7r49EtCcQGgB",
-	"HxvF5qFUaFBpaQVtPXsvzjZoqriq1foT53PrONkBsgvvxDDiXMW6ejm4eq+yaxh7Ve3+7W5EaFXr63EH",
-	"DMNtSfoOuVn8eoMMI9uU6pTKydGlj3aVgLlR+Oav126Rf/t4407R6amb9yqoKykL0wSR0EWgWctVSQWq",
-	"Og0hwRZyq0/IVdY4Figt9UFFtGV8vcjYVpyiX2e4IDOR4IUh9V+VLvTbPNaP0MX7y3P7wZJk6RbvZpun",
-	"v6IVy1JhFHY9gUz9darTQAnYAnnbA/OiwMkKTp6dnkW2mZBenZjPZtvt9hTrx6eML2f2WzF7c/ny1dvr",
-	"V/qbWl1GP5pZmNZWRkhHT11JOy5INI+en56dPre9XDQC9qY/q3OvS9BkZw4+EEYv02geKcF44VJafkfZ",
-	"T+Hup65cvN0atixJGo31lcPAK91dQZ+ulF6NGZLu9ZpnprPriBdtE9m7z3t9S5+dnU3WrLQunA+0Bn0L",
-	"2zo7rZ/aDrRhmNUkvXajcSScg2IiPEq320S8UxQJzjLg2o4EmopzhLPMvCNMVsSPuOI0J1TbyVhZbZ8i",
-	"S4SRztgWwHMiLA0LsqSQnhCq59GiWD9V3020Xk7290u3k7dE/Hcj40bLveNT8o1nQHgHnR0hizWkJvDP",
-	"dTutVDfGMXRtcp35YxD27GvdC/uuk8p/hIrIo0fAUAg7/naawmgiBaobVD4cYReNxOrwDruX59rhv2vx",
-	"/gDJez3Ide5lHIpm/kmaBwwYRwUTAUyb/kwNZOuiyr/a9heT4Nk/dHTXNAAlL+HuiCTm+k8FKEyX9YDG",
-	"5LOzZ48x4g1eAz23UWHdFt/FlIAuCQW0BKlPhJIpBJJBKiiBYw9cHUTlRkAFpUnKdyfcdsUKUpV3EuA4",
-	"FOUN8MgE1TybE0DyR6/FBdJtZ5DAu9jksGK0VN6wku0pc7bOlvEsnUID8R3Cdb2/a8Gj5KY9vmECcwLv",
-	"jE8BOFkZB9jMM2WjSMShP0QaVelUp/VUlymY/P2eUOs6vvBEV28oYrbRtqCp5R0X7b5SoB2kWOyXG7nc",
-	"fsc47lnvIF3mmq4badtrR6uQ6V+xf9o2eGuFV85ywJ7afoJqCKqQpja1awhBTFl/wEJOsYQTSXKI/pg2",
-	"6n4J0OOYqZpJWyaqa/I6gbmpB5h9NT2bes1Mv+T7yPvshukwNqUt45zCocWmtRIRCMvYyFodwibOe6Vp",
-	"9a+r2vkdtfMK8j1NUNtDK2h+NlE2S0xz3MOtzmqMLovTtt39GXZHxXizVXAHztewE7FRg1ggjFy7Ytv7",
-	"WKHKNH6egO/w2pSyqTFtyb+hEkUAOVH4P9fhQ9uFGas3x1OEQ9gwO86qSu4+pvzRFlCPCHBYaR28l0if",
-	"uvLyffZnyqSuS+E5JuP12DElsVmvuXDoi5xtaHqq92lD/tUEErqhyH7g1tP7fpAQDUqmke7mLLFu3KQw",
-	"HlcJ352WQIqqjR24Ylu0wNw8why+qfixhteJSdMNmJCNmqDjKo52eVQAhZfGi9M5DkQo2q6ILgKBnfH0",
-	"JtEr0Mg5JCwHtOAsjz1tItCWMyW+bOEslugWMkaX2qukrFFOP4xqN9jcFLKGZYtfvjSIsYDB/29lrvmV",
-	"mgE6uNbnfNHtTleaT2SsVSiXzcINgVZ4A7GtNzZ1AJg+kbaQA0nGpjDl3PAzWx3T7fVfmRd8XH9jvvyJ",
-	"bZWJJaS+aMG1V8gnwMwV4FTHbh0ulDtVYYqy7bk9QF0HeXYaX+gWgI63sw/jwdnX6ha8O/N3v/FdS4Oj",
-	"I8oeG+gyvt1MJgh71REQnT3aAN/JlTbqGjLSxpQPZZGDlV7r+sIRsqxxk2KvvgyhfISB16j7/30ZeXH3",
-	"WVDsKsjOjd9q6nEQo36wqyPI4NLYfVGMx1Adf0w70y4uZGta82T3R2Q0S1TjbJ+/u5f/ECaQX912/KjV",
-	"RZY53t8jOSPVlZT3Su1N4fG/C7XVdUCz01tX5jPDpVwpAvxtuxanDkdBInu3pceOppgmmy0sX6C/Xb97",
-	"iz7CLfoZdugamsVZ0fzT532pUZS3GUlMFIQtnLwgAgngG5IAUkjxU9717hgMYro7MbLdts3YQ6oZoLaT",
-	"/N3dQpadrCnb0lm90fXXOmea7U6adzaFjd0L9aZ3j89x8lzeAI+c52pdnhRA/zsKVUZei3odSSPyQAu7",
-	"dTnynt+rvFkbs84BbMy62hgjDuryuBqdqGAZSXYPoKXE3/770FMOEqdY4k7efV+//It79/H52JuFVte8",
-	"zEBMh0PN96EhXBy0B3v6aIIoAK/tuZl7ojLg5XqY3DybmWM2Q+WKNbM/AEMHXHsdODnXE3Ug6bRIs3ti",
-	"Iw+N02elgB5sHLj13qWjs68FZxuSAr+bfXU30N31yGH/wtKwJ9O8J96BP+wa+iAoN72DQH0+jqZo7MMj",
-	"6wq/+VfISpD6hgBltK1YKTBNz1HOONThKrFiWzod6XrzMR6I+m+OFgSyNK7CQCjhkJozZ3VoTb9oD11N",
-	"QtuDtTL2hrnjUIUF/thFV/5dZoeWyGjtsCQbHQt6MeGs/G74He6xRQHa6/TgxVUBp+j/6Xb4f4rda/by",
-	"dczBHYVTsnivnMTMwn4r/jShnB6s+jlH2FT5aCpfYJLpbkp1k8cnArnLfUcRfasAqEny42qARlZPh+tP",
-	"xt+VMLoO56EgjZfuQ8wJJXmZR/OzYJ+lMc39Okdji4WA0cMFompYJPN/lGdnzxMtFvWfulZQvdZ+0lUI",
-	"xdO9QqjR23jsspoxkYkYlTQDIUzmDlLTlWVLBExrR40uuBmrazqLKzS33JgTB72VdTqCh3NzR2ClEvW/",
-	"OCmohLARE/ZaLizWCC8xoefmC0z1frkPYvTi7C+njlJWgA1tWFK5TCEvmASa7E5+hiY7Ny8UiBUpu99P",
-	"48eyoNzdAaOU5dPpHG3v5t2Q8WQbfemy4S3JMh3d+naq8fesCq9K6qnCsWw1pMlG17Edu4Btssq13k28",
-	"QO4WtjGbN2U5SN/ez0zV6zHq0TTgY+PvpSva7eRzsVZMbmvC7Cl1YW7bQkLinT5mSiQiEwZmLpRAtyMy",
-	"JCQrDsK7xcko5pnV3UfDgTCWaSS82tgrCA487LJQRtODjYpxd1LoG2NHBGbeeZ18Xe83skBKaxK6RCtc",
-	"6LuMprU1KHzR+RAqvSKwc1t8WhYK0c/PkICE0dS4x6aJ/e+L3c0CJAecd5LMtX78GESjM696Sif1nA5I",
-	"vV4D3wA/EUAdas71sVakZ2AD2u52XfPGtESxTw9KltiSlMKcO7hvXPXRKIKDtC2NppX/VwpuJf6PYla6",
-	"S77urGn5H0ty2JK0d7F8Y1MyoIudA2TL9/XVxUQgnLJCN5LfuhPtJU0Zra831t/F3hFhtbL6WLB+fKAY",
-	"VgzRpXzDZQtrQtOqeqHikpMat0MVQ/t3jo2JuFcTmCDk7l398RAw9gzZgVH7Yx0p3NvTUIGxFKjASxCx",
-	"JXltDW5N05dpVYWOgDdKLCaLhVuAhC5P4IsEOrp2htDlq/qDx8+PviaZ1KWc9QVdFRpoiuALVspbnNvC",
-	"a8XZlKFlxm5xhhYltWk0xq2DPDHG7Oz2snS22tTeltW4zZ0uS7y8L15X+k7cf3Xizd6Ze0Qs2RGCfKJv",
-	"FB6uQjGnLFFGNuDneqqVBLbBLyzJQXKSdNPuL/b5OMuyyJTsP7CaT5n5tiizb7Vvy/xWEYfSMe85y0Gu",
-	"oBTniCrd5BpPaAmNMCqAC6bPa+L9KMDYnbH9gQYqlmwTocfnZDXyxftL9HyARIio2v7eYxOURbPr5pAr",
-	"9fjbMMiNPpOC6f1r8jq2zF4gVrWSFMrlSQ/du+YAdU+vT5+VBrag9kPZ3T21vIRPLeDauZCPgQZb9aeu",
-	"frD93WvG0XbFdPEhL6mwhquuY/NyJNXC7z7f/W8AAAD//w==",
+	"7D37c9s2mv8KhnczuZ2TLefR7q39k5smrbdpk3Hczd1kM1OY/CShIgEuAErRZvy/3+ADQIISSFE25XY7",
+	"+0srhyRe3/uJL0kqilJw4Fol51+SkkpagAaJf9GZBml+ZKBSyUrNBE/Ok7c83xBYmW/ImukFoWQugWqQ",
+	"hGXJJGHmpX9UIDfJJOG0gOTcDTVJVLqAgpoxZ0IWVCfnCeP66xfJJNGbEuyfMAeZ3N1NElqWUqxofpWZ",
+	"L3DckupFMGzzwiSR8I+KSciScy0rCOdyQystGZ/jyGkllYjs7WYB5BcOn/UvRMyIXgAp6RzILcyEhI69",
+	"ubH6J8yBKujch3962CZyVjBdj7i1KvswHCCDGa1ynZw/PTubJAX9zIqqSM6/wr8Yt389jQJCU7XsXLx7",
+	"eNjaNRRlTjX8hGNEx8X/3X9UVdK0b2j7/JDx78zLqhRcAdLHNzRdKk3n8EpKi0yp4Bo4woSWZc5SavBq",
+	"+qsyyPUlGPo/JcyS8+Q/pg39Te1TNd0aFudtY2n9xhNFwLxEbkW2Se4myTspbnMoetZS2jf++7A1+XEj",
+	"i7l+/ZL85cVXf0YAuPfNcJepfeFLUkpRgtTMnlrr6+1DniSfT4TMDNt5djdJ4DMtytx+xzQUat867aSv",
+	"7GfmQNzwVEq6CUd/fjdJWNa7gKd3ITLQPH87S84/Dpn/vf3q7lMw2guLPh7XPibIK934n+qFittfIdVm",
+	"5e2tHHaMzdHtsrj/u/zxjefbWpQnOawgJzlT2rA8paFUDTcOaCtcezhiM1X3Lt7Xx9jeBONlpffB9Jqu",
+	"zUii0kNfvostxImK3UVYIeJkXo1lOwfawiQjQnKhILvU0ZdTFIhdTzNImWKCH4DXbvXfui9jC8rYHJSO",
+	"yGsnyHLKCeUZWdG8AkX0gmpCJRC3/2wX6ga0JZOgOvYRIyDEFKo6sNIgESinVkSfWhTb3sP3Yk0Kyjck",
+	"Y7MZSOCalCDKHEhRKe23ENEiJonSVCMZADcC7mNSAs8sqQc7l2AQBX+mlKeQ55AFCB1wh7k42Vm4oZo4",
+	"0lC1jD9wkir+kOk8/mS92MQl3w5nwZndyvyINY6EgAjWMgloIRjSn2GI1iESf+ohtxphd8lOxdUvvwQi",
+	"YeaQNCuY1pAZNC5iWErj6Hm7idOmKAonGHeerUBmLNUhujS4ZXFkKFZsAeXWiB9qztXPgevuO7s3zJLz",
+	"Fs/0/OIgxhFjGEbPHYBNOE10nZUWZsocdERAof5hJ6BZxgyEaf6u9UoXj22m0GIJfP8a7WuTes7Yane1",
+	"tfZ6If7PBShF53Fq5E557V+c02P9QLG1OWqMza4XIs5lK5l3KMG7o1uldXd4Q9eVeimycBuh4h/uI3h5",
+	"dw9b79rDbDYWLCK2/5ee5d44fhlbZkiUB/Po6F7iaxF5jqLgB9hEuFaWSVAR1vXz9RtvMv4NzayDpelC",
+	"rG9EnCcalkV5pogWBL+LDF6IqoOpoe0Te9ApttaSliXj8xtPflsaRQlcEcFTIIxrgYrkErjl1gXdEAk0",
+	"c9Yzml37gIEyqj2p39DEm27+5MNj9IfWC8cx2GgLKXZY6WCO+VJwywmvtDXSdlimfawG6sSdCpgSlUzh",
+	"2gwwaCD/xQ0ONUjBCCfZGmAS7qT3HK5BoUtiBzqdG3OvD7EBYks2nw9YkXo4wrR3OALOjLcmxL4HrMhq",
+	"gXFeHYXcLjBi4xpdMbPaf8xCo3kHEztIv7+fvKhX4OeLrl9urquYx4NJSLWQm5fWJTMcYj+XuaAZZK9Z",
+	"xJth9g6pBK0eqGPtmiLuYftoflWCn17T9Y9OkTHqMpqSB3+4rb019ocbcBI5s+4Tf8N4RLdBl9hwdW7L",
+	"N9SoHL0OKiO6rva5kba2260IbpsMZgfd2+7infdHtw/S2Fk8im1bG8/FfPCwAZR6Rn3a8vEMc7chp/+0",
+	"AzooO2xLj2lPlHV0WT+YXgCThGUK3SPoG04mw7bmxGfXnnacfubYYshdb90vPwb2V7MZpBGA03SvMxXd",
+	"nRok9W/uns0SNkaBpSQXonyiiNl/MtmP/nt9qGtR5RGXznswe0/BAkFU2sFBVbjhc/J3525ARVJCKRQz",
+	"Z0ZoWsBULUT59yQEU7/Drg8oTv90x+gXHIXAyjkO4qzmnkj7ot9hGLz5da3z7QufbcGAKSOtryEVK5D0",
+	"tuVduhUiB8q3YdvEfHqxSjuN0Utfi+HOLWDPszHWzLnjEgYL4mC2r6I63e7OJk1ECgHj5gnPOAbb10IW",
+	"75xouH/E4tCAQZSDdfj/+oSKd/D1BBS+k7RcRLiHNlxRx32uYqbRrgNizpSsqSIStGSQXRDNClDoQdYL",
+	"ocBbvzlVmvhBYw7ZVDLNUpq/c2bpLiuyvBmtSaT9ij9ROB1hihQ0M3NNyIxJpY1FbGYczgmMHZ7ND4gp",
+	"4bm9yuZRDQx41unmh8+QVp0BmpJKmueQxzwvqH/I7gBCl3YSSr/he3tv+F9kb/d0Xgux/DHmIOGa5YSL",
+	"NWEzwjRZUEW40ARPMJkMSghoYbx1cAfKozuVSdJgXwOC4MC3UNCfmceLTtpBHIhwB01Z3DSZSVEcGiHR",
+	"Yr/9hOPiq/VQnYt+70T0MJXhrj481ccQmFbEDoEswTGEWnuwpOv4gcFDR8tCLEkhVD9b2J33Shu6F5YP",
+	"+de2XEteiO0hyQ6/wpLxrOXz96rAvG3r7QkDdfiDJwkHyA4ML+5nAC2xK0r0mZVSpKCUXaT3zSN1UWYF",
+	"sFqysrxvnOtotD1J1pRpxuevY1k5HxYbM2omwA47FwShM8yoaQbe6/LIfIpIoA0ibjQhMAvKGLl9DzTX",
+	"iz7v9a6flUrO+FzFtkw1oZyYgagWEo9UC7LkYn2ArBvu9r7iZaUxNKJ6YiMDbCGox7i3BdWOiAxzX9YR",
+	"jntlB7wBGouP9LDJfsF/j6i5oeDOEQ9IfjCnwWHtlfwdVppSTm7BqlFOeSK54NZo6DEJzvzIkH2zibAA",
+	"BRLt57kUVUkkzNSECI5q4XohCoLfGrPyojb4KN84484Fo4mQVtls7HSx5iCR9O9l7D17OiDrYCWW/uS3",
+	"qRA4UaIAY0gQqpaQkZmQKP+AZ73m8bMYmzYIhbFkiyLWIsLpf6Nkg/2pAzUj7EgZ8Iyxxt8Q/z910doY",
+	"QRlLtEcIbP8E68vGKtri5g93ud7FpwxTJeJDz2iuYLITNKrTGQr6+Q3wuRFCz87OzibdmUdHSHCoh+44",
+	"0WtYibT2Px2wwUZZDvb3NLa/u30zv50dbe5JUqlYtjTyRYkxsmCI5y7pth5yX4wUB+842Y6g+ZixARdJ",
+	"3M2XGTUAYEOJbszYZt/5/PSuhMKhrprnd1Yp/RZSgfqVeoDL5mtjzUtQwHWD3/cb6tnBFnzttuoRgl8N",
+	"9ClNkoqdi7IONt7bn9nlnOp0bb+TsGKGUn/DkMZYXqEtzAD02g8f2Hn594Dz3/GX48ZfGrj1uYU82laH",
+	"yrQoQu+e14zloMgtKJZBSzEeej6PHkBu7+HSqP55s+wLohdMoZbfYvkHhp23pNL2nP6x9yAzRRhXmuY5",
+	"smdjSscSqMaRZX3SqynOGOxCxIXzFOL4UVIkH6rRDYf2SWxn2+6tK76iOar6P3Na6QVwzVJqHUXfAmf4",
+	"4yehX4sKjZyXgs9ym7L6neAG+a6phjesYPabnzldUZa76MvPXFVlKaR9dsU1SE7z4faNq1AZ04Wwe3L/",
+	"e3JtH59cZd5TSblah1Zwj789cFx1J2vrQclUjXB03muHDQHsayeU31IMu8wpnH/ZRzrX1oKPpWMvY4n3",
+	"HxYCPQZovRN2YJzlPn6QHZvZOR0wfXp57wweFjrx+g3U9xrKl6LisSwwmncEbKyrc+f8Xu76YM95lee1",
+	"I9Yww8YT657tCX2YRfgZoxuo5nNQ8fKrAUVP+1XFZwMzupqFRI5SNpl2g8g82NU+P6cfOramuLU0LP4e",
+	"ROq/2QyM1PcedU6V/h6o1LdAtZ3cYIB13tl6xE5cPzEYdGLVdZqflMKgi6wVjpa6qEpIH2yW7M2Ieh4n",
+	"OjN3wN/CIpLt/XcB7FvkiQcYJeaj91VRUGk40a5fN40mcaPXnWkyl5RryCZE5BkobUPNQ3WuuFsqBPzX",
+	"QW1zVPMTCpr6LFECv99KOos/wsWgNcH48sDDfYOftLDk6f+MYUI8/bPRAXIaSVP6FquX6spsX9Bm/rBq",
+	"1wVZ46n5KqbdwrAIGbZslmGLDiREe+0vQvbZZ//0ruhZvwEdIs/E47IH4i4FfXI09MYDeSu2s4rbH5dW",
+	"u8TDZopcvruKaUZzn1Ryn4/NcQgZC/ne2LQPwji5cS89UeTnq4kNMCriqgEIUyQVfMbmlYzpvlvnaFc7",
+	"8Xvu4jZx57SmajlcWqGYiSVVCE3zGz/UgBwHRJXmo641e2Z3n/wepsPMnt5ksq8H56r9ZbCs/PP+4lVD",
+	"zMZ0c6QfmMG9Lr7OIF1IbU+HiWoMRD2ErA13LBcuztgexNBwqSE7J1xgqGlBFXEZAAY6G9AXxEXIzzEC",
+	"ZVhfk5PehJfsOMZUqDi3C3DfdSUEHJoGsK1ZdOcphAd41tIgDs5aeMAiX/R6KK60ct75g5TdVgSsLqqt",
+	"VRwL5jARqaGEfXmIATGPESRrK0Kjh8pu3DF8W7swBqoQ7rtuHe2WKvhZ5tGgrIQWV0BViSmUGDmDqHen",
+	"zGnMi2IHYza3yJYwRb8OfBLtAV53hKzVhNAqY1pI5ZQUo9StF4IUlNN584G6IAZHNkjWQi9s8fUw2Loh",
+	"6u4ce8wiewbBbjqUBTdsR8Jow6p3Ex9GTKx8UPLkIRGUGhW70iAHR89jPKEjA3F/yqFf1ihMYIfajsYI",
+	"Op2cqcirgscBNmMdLrQZ+9xhpWlB1pJpQNcu0KjfM3eFQbsT9lV1l515yUg/nllkIq0K4HpC4HR+SoyV",
+	"e4pQ/fjs0yk2NjmtZB5blqw6dqtgBZLpTdv7NasUykCXLHbfimc/tpu/vyC9RhjkiKOiII74Hh1x9y9B",
+	"jI22s8DOdMyDPcx7GS3m4UZTiG58Sjzmr2vnYEhFlWfkFrBSuss0QunQ0wtFWFOoftWndsmK70+fdmmO",
+	"zTy9YiE48UPziW8l5elivGzcSaLWTKeL4QGFbjYwasKuXVW8oAGfNRUNhk8QDEsRSuwBETHba7725ad2",
+	"56VuM/9IeS37m9WkOroV9XeaGmi6BUpavDdCIO895BX8owKuGRo5GZ2PkIpdm3GRPMBZ179LUIueDMFG",
+	"d0Q7Gsm9i7CRn0fdfjVdezokS4CSiEpbr1YwSyuCGSo+VoHtDau0J00rKYHr89gUAT85NcvIKJqoDHNI",
+	"n+gJ6rWUo2tS1nC2ID4lTnBtv6+twq0IF+0PTwM71q3KhuUzF5n0kvCgRMmxgnbtXO09vNUalI5Qfcyp",
+	"Ni5qDAjG7KPbgDa36LbSi1i6/FvXNykVhe0BGW2BhC2VutqXufPfLRJs0fsup8Vkg046cX4mW7ilAHic",
+	"QFZ1imK8EwrTtRxtD0dodLcNVUQ4s8V2HG9B0dniXex70h29gt/gar37AdAcU6XyCHIErb6VP3IeM9G/",
+	"fvGyaTQ5UJe+hpxqtsL88y3beYY8Ye/pu+Kf9gJiG/jQKiuJhUKjQgsFtLPsAz/bXlXF50w3n3ibG/1k",
+	"B/AuulH7AedrU8zL0d0H2W/7oVdX6dxuBrhWUV4PKyWONyDqK2d18A0m2Q9sm85UGSMH00PdLoFKK/Dt",
+	"r9d+k3/9cOPrZXHp9r161IXWpW13yvgs0pbpuuKK1D3FiBIzvcZa2Fobp4pkFZYkk7WQy1ku1uqU/DKl",
+	"JZuqlM4sqv9iZGHY0LV5RC7fXV24D+Ysz9Z0M109/YUsRJ4pK7CbBeTm1ymGgVJwpTCu2+1lSdMFnDw7",
+	"PUtc2zDcnTqfTtfr9SnFx6dCzqfuWzV9c/Xy1U/vX+E3jbhMvrOrsE3sLJNOnvriFVqy5Dx5fnp2+tx1",
+	"bUIAbC1/2sRe54BoZ0ucmOBXWXKeGMZ46UNaYT/qj/E+x75YYbexdFWxeIVGzFaOD17L7nr08Qo5zJzb",
+	"QbPKJYtfoKMwrDfp6D2NaeGTREhbY+MkogtfEy3qZJN6A9tJ6JFVxWROA4mp7Sw94EXXGPvu01bf5Gdn",
+	"Z6M1S26KSSKtiX+CdRMzx6euA3Z8zHqRQbvjSaK82WT9Tu3ztSWpNM9d8RPwTF0Qmuf2HWVjNaEfmGYF",
+	"46i9U6NLfkwcaSQYRy5BFkw5ylJsziE7YRzXEaejqcU65O5CRejpGp9bino7a3LIvnE9K0aBwnaRxV2b",
+	"n2tZwd0OEjx7HCQwWp4DBmp5wDPCxXoEfHhlwJnnLlODlCCVK4hu8kdmjWHl0KSgG7OGC0SNurbM0HsO",
+	"dAXDUMMC/9wC/8SM0ocjX1x/+btOrvsdNEz3uLTaC6IRgHLpRjroFGnmgwqBtNnHBl3PfgyZ7Dv4KSYx",
+	"bl+xcMgkk0765rA+Pux83mgEeldIU4oYrQeN6zFJu2femyCitqkTVG1La0wUfTgyvbNdiZBnYHcDxC0i",
+	"ZrOJsQ6oWrbiepvDsM5gxN0w5Kl5/OjY00iHx5ANBo5HlwR9SDoi53fIYAvyD2TZcbiHKYHdynGQ+/X7",
+	"1Y9Hb7L+r6aYtpp4H183vQkcFUHrJK+a1paEsApIhq02raZqc6qKY6qqfmHTL82NPf3KSONAOTqEujQS",
+	"v1RbpMa0Ik3L+xH0lFYC1wD24V6+p7YS3JQUV1iiIJqG9eIPmLBL/NiOry1gH0UANddmDDFMxkMx39E2",
+	"gmGYPmyVlDEFYM+MN3QJ/MJFn/HyLh+7Aj5nHMgcNPaYYaPo4ZbtG4bj2gochOWWQUW5SSY3J9L12Y1i",
+	"VVCVeRyMCiZ4ZIRq10lHgPwhaJpHsJElUXQzsbkyEzJnK0DengnvvVgLmY+hK9/IDaFN7aXv8YKtUmwp",
+	"rQ0AKrqxNjHQdGEd7XadmRiEIh78MdSoU7Q7tacmHdLmCW4xta5S0ieYJWqQ2UX1oqpW0BSl+5Ky3WDI",
+	"bDut2ecQdszjn/VO0qWuYX7qrr52tEzc/h2HPWWid+sFabMHnKnrUG6m4AZo1jSNT6GYLbGMaMgZ1XCi",
+	"WQHJH1NH3U41fhw1FYl0R0X110aMoG7iBNMvtgtsr5oZlpYd+Zz9NB3KpnblImO4qKlt1soUoXpieS0G",
+	"Bpj3R/Os/tdF460cdPJm5HuqoK4rb1T9bINsmtrrNg7XOus5ujROd5HHD7A5KsTbl490wHwJGzWxYpAq",
+	"Qom/AMXdpmJAZa+SGYHu6NKmzJs5vcMascQgQMEM/C8wTOnudaHmzeEY4QG2nxyndcVYH1F+5wq1Bjg4",
+	"HLeO3nSKFfBBXpH7MxMa819lQdlwOXZMTmz3a68w/aynK56d4jmt2D/bg8TuPHUf+P30vt/lezezj8Ld",
+	"bV8XdJYaiE/q+McGOZDBaqsHLsSazKi0j6iE35T9OMXrxKYD7VEhW7nHxxUcu2nYMd+mteIwl4IwTtYL",
+	"hsmmsLGW3ihyBVq5DakogMykKCaBNFFkLYVhX65Ah2pyC7ngc7QquWiV7e0HtZ/s3BbMxHlLmCa9F2IR",
+	"hf9fSl0LK0IiePAee66Q2w1WtI2krNUg1+0EUUUWdAUTF/+w+YaUP9EuYZRoIcZQ5fz0U5eF2xfoxhdC",
+	"WP/GdPm9wICU0nh1m291VYwAmWugNvTsYWHMqRpSXKwvXDObxsmzQXiRWwA+XM8+jAanX+p7te/s737l",
+	"u+EGRweUK0/sUr79SsYIP9ceEMwHWYHc6AUqdS0e6XzKh5LIwUJv50L0AbysdTd7r7yMgXyAgteqL/x9",
+	"KXmT7p4T1GeqX1i71eb9Yo/jxtnV4WTw6XJ9XozHEB1/TD3TbS6mazr1ZPNHJDSHVMN0n7/5l/8QKlCY",
+	"RX98r9Vlnnva30I5l1K2AhmU9NkCp38VbGvyjaentz6deEorvTAI+Ot6qU49jKJI9nbNj+1NsW37d6B8",
+	"Sf76/u1P5APckh9gQ95DOwk8Of/4aZtrlNVtzlLrBWly85giCuSKpUAMUMKQd3M6FoKUb04sb3ftubaA",
+	"aido9KTwdNeQ5ydLLtZ82hx08zXGTPPNSfsW2Liye2neDG4GPU6cK5jgkeNcO9exRsD/lkMdkUdWj540",
+	"pg/UsLfuBd+xe40163zWBYDzWdcHY9lBk4bfgJOUImfp5gG4lIbHfx98KkDTjGraSbvvmpd/9O8+Ph0H",
+	"q0BxLasc1HgwRLqPTeH9oD3QwxJIVQJduvrce4IyYuUGkFw9m9py3n1lEQ2xPwBCw1rHpR2NFnu8Diwb",
+	"F2juTJznoVXlXinogcaBR19p4UOd0y+lFCuWgbybfvF3Wt/18OHg2w5LxpUyOUPAD59sc9Mh4dz2UH55",
+	"Bw316TiSonUOjywrwiajMS1B451jRmlbiEpRnl2QQkho3FVqIdZ8PNQN1mMtEPPfgswY5NmkdgORVEJm",
+	"a9sb1xq+6Iq7R8Htvbky7s7q42CFG/yxk67C25EPTZGxVxixFfqCXoy4qvB+rQ7z2IFg+xKkwK8KNCP/",
+	"hRds/WniX7OdLzHt3VXIG168lU5iV+G+VX8akU/vzfq5INRm+SCWzyjLsWtj03D7iSL2frGBSL+TANRG",
+	"+WE5QAOzp+P5J8NvXxuch/PQIa2V3ir0Y5wVVZGcn0X7OQ5pItw5m5jNFAyeLuJVoyo9/3t1dvY8RbaI",
+	"PzFX0Ly2+6QrEUpmW4lQg4/x2Gk1QzwTE1LxHJSykTvIbPe3NVMwrh41OOFmqKzpTK5AarmxFQe9mXXo",
+	"waOFvXW8Fon4L54LGiZs2YS76JeqJaFzyri9QI5QjuflP5iQF2d/OfWYsgBqccOhylUGRSk08HRz8gO0",
+	"ybl9bda+e5k+HS1L2baMHSIsn45naFsG10y9pTy5hqKYNrxmeY7erd9ONP6eReF1xQNROJSs9kmywXls",
+	"x05gGy1zrfcQL4m/13nI4Y2ZDtJ39lOb9XqMfDQc+Njwe+mTdjvpXC0NkbucMNcNR9n7e4nSdIPtLJgm",
+	"bETHzKVh6G5GQZQW5UFwdzAZRDzTpst53BEmcgTCq5W7DurAYpcZlr5+egzPDC5xiGPmbXBjgO8xy2bE",
+	"SE3G52RBS7yxc1xdg8NnjIdwHSSBXbjk06o0gH5+RhSkgmfWPLYXCv2+yN1uQEugRSfKvMfHj4E0GHnF",
+	"JZ00azog9Poe5ArkiQLuQXNhi2FxBc6hjb4bJrh9Y1yk2MYHw0tcSkpp6w7u61d9NIyQoF3rxHH5/7UZ",
+	"t2b/R1Er/VW20dLrf2uSUU3S3Yv3G6uSEVnsDSCXvo+3eDNFaCZKbDiy9j1qKp4Jjs/wHfxuEpQI120S",
+	"rI/SPD6QDRuC6BK+8bSFJeNZnb1QU8lJA9t9GUPb978O8bjXCxjB5R5cw/aQYVwN2YFe+2OVFG6dabR5",
+	"giIlnYOaOJRHbXBtm8uNKyrQA95KsRjNF+4GZHx+Ap818MG5M4zPXzUfPH589DXLNaZyNpel1mDgGYHP",
+	"1AhvdeESrw1lc0HmubilOZlV3IXRhHQG8sgQc6vbitK5bFN3c6lQ4Ev+csrnFZ3fF64LoLle/LMTbt/j",
+	"82NCyc0QbzKSCVD7s1BslSXJWbvfU72TyDGEiSUFaMnSbtz90T0fplmWueH9B2bzGTXfJWX27fanqrg1",
+	"yGFkzDspCtALqNQF4UY2+cYTyKGbBloYMtvyAgw9GdeHcE/GkmtW+PiUbGa+fHdFnu9BEabq6wXucQhG",
+	"o9l0U8i1efzbEMgN1qRQfv+cvI4jc5e51i2rlTF5skPPrj1B0zv04ycjgd1Q267s7t6dQcCnYXC7sZAP",
+	"kUaezac+f3D3u9e26yMmH8qKK6e4Yh5bECOpN3736e7/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

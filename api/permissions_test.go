@@ -9,6 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/sandbox/issuer"
 )
 
@@ -17,9 +18,10 @@ func TestEveryOperation_AsksForAPermission(t *testing.T) {
 	w := newWorld(t)
 	task := w.submit()
 	gate := w.gate(task)
+	lease := w.lease(task, "okta:group:add-member", plan.Lease{})
 	document, err := GetSpec()
 	require.NoError(t, err)
-	fill := strings.NewReplacer("{taskId}", task, "{approvalId}", gate, "{namespace}", "default", "{kind}", "template", "{name}", "noop")
+	fill := strings.NewReplacer("{taskId}", task, "{approvalId}", gate, "{leaseId}", segment(lease), "{namespace}", "default", "{kind}", "template", "{name}", "noop")
 	for path, item := range document.Paths.Map() {
 		for method, op := range item.Operations() {
 			t.Run(op.OperationID, func(t *testing.T) {
@@ -31,7 +33,7 @@ func TestEveryOperation_AsksForAPermission(t *testing.T) {
 					return
 				}
 				require.Equal(t, http.StatusUnauthorized, w.as("", method, url, nil).status)
-				if strings.HasPrefix(permission, "task:") || strings.HasPrefix(permission, "approval:") {
+				if strings.HasPrefix(permission, "task:") || strings.HasPrefix(permission, "approval:") || strings.Contains(path, "{leaseId}") {
 					require.Equal(t, http.StatusForbidden, w.as(eve, method, url, nil).status)
 				}
 			})

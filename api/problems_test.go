@@ -7,9 +7,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/internal/plan"
 )
 
 const v1 = "/api/gildway/v1/"
@@ -36,11 +39,14 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 	w := newWorld(t)
 	task := w.submit()
 	gate := w.gate(task)
-	place := strings.NewReplacer("{taskId}", task, "{approvalId}", gate, "{namespace}", "default", "{name}", "noop")
-	nowhere := strings.NewReplacer("{taskId}", newID(), "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere")
+	lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true})
+	place := strings.NewReplacer("{taskId}", task, "{leaseId}", segment(lease), "{approvalId}", gate, "{namespace}", "default", "{name}", "noop")
+	nowhere := strings.NewReplacer("{taskId}", newID(), "{leaseId}", "lease%2Fnone", "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere")
 	bodies := map[string]string{
 		"PreviewRun":     `{"templateRef":"noop","values":{"name":"one"}}`,
 		"DecideApproval": `{"decision":"reject"}`,
+		"RevokeAccess":   `{"reason":"test"}`,
+		"RevokeAccessOf": `{"user":"user:default/rosa"}`,
 	}
 	operations := 0
 	for path, item := range document.Paths.Map() {
@@ -59,7 +65,7 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 				requireProblem(t, w.call(method, url, body), http.StatusUnauthorized, "Unauthenticated", pathOf(url))
 				who := adam
 				switch o.Extensions["x-permission"] {
-				case "task:collect":
+				case "task:collect", "access:renew":
 					who = rosa
 				case "approval:decide":
 					who = ben
@@ -80,7 +86,7 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 				}
 				got := w.as(who, method, url, body)
 				requireDocumented(t, o, got)
-				if o.Responses.Value("200").Value.Content.Get("application/json") != nil && got.status == http.StatusOK {
+				if got.status == http.StatusOK && o.Responses.Value("200").Value.Content.Get("application/json") != nil {
 					requireListShape(t, o, got)
 				}
 			})

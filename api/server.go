@@ -76,6 +76,7 @@ type Server struct {
 	document   []byte
 	metrics    *metrics
 	starter    *starter
+	revoker    *revoker
 	feeds      *feeds
 	tryouts    tryouts
 	leaving    atomic.Bool   // the process was asked to stop
@@ -92,7 +93,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: config, minting: mintingActions(config.Actions),
-		starter: newStarter(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
+		starter: newStarter(config.Store, config.Engine, config.Log), revoker: newRevoker(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
 		feeds: newFeeds(config.Store, config.Events), tryouts: tryouts{by: map[string]int{}},
 	}
 	s.metrics = newMetrics(templateMetrics{s})
@@ -142,6 +143,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	var starting sync.WaitGroup
 	starting.Go(func() { s.starter.run(working) })
+	starting.Go(func() { s.revoker.run(working) })
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 

@@ -29,51 +29,18 @@ type startStore interface {
 // starter keeps the promise of a 201: what was accepted is started, however long the engine is away.
 // Several may run side by side, as starting a run twice starts it once.
 type starter struct {
+	loop
 	store  startStore
 	engine Engine
 	log    *slog.Logger
-	kick   chan struct{}
 }
 
 func newStarter(s startStore, e Engine, log *slog.Logger) *starter {
-	return &starter{store: s, engine: e, log: log, kick: make(chan struct{}, 1)}
-}
-
-// hurry makes the loop look at once.
-func (s *starter) hurry() {
-	select {
-	case s.kick <- struct{}{}:
-	default: // it is about to look anyway
-	}
-}
-
-func (s *starter) run(ctx context.Context) {
-	wait := firstRetry
-	for {
-		more, err := s.pass(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			s.log.Warn("accepted tasks can't be started yet", "error", err, "again", wait)
-		case more:
-			continue
-		default:
-			wait = reconcileEvery
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.kick:
-			wait = firstRetry
-		case <-time.After(wait):
-			if err == nil {
-				wait = firstRetry
-			} else {
-				wait = min(2*wait, reconcileEvery)
-			}
-		}
-	}
+	r := &starter{store: s, engine: e, log: log}
+	r.loop = newLoop(r.pass, func(err error, again any) {
+		log.Warn("accepted tasks can't be started yet", "error", err, "again", again)
+	})
+	return r
 }
 
 // awayAfter is how many tasks in a row may find the engine unavailable before it counts as away: the fault may

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/store"
 )
 
 const tasksV1 = "/api/gildway/v1/tasks"

@@ -40,6 +40,11 @@ var stepRules = []Rule{{
 	Bad:  "steps:\n  - action: debug:log\n    lease: { ttl: 30d }\n",
 	Good: "steps:\n  - action: okta:group:add-member\n    input: { group: llm-users }\n    lease: { ttl: 30d }\n",
 }, {
+	ID: "bad-lease", Title: "A lease that contradicts itself", V3: Error,
+	Why:  "maxTtl and approvers are about renewals, so they need `renewable: true`. Approvers are users and groups.",
+	Bad:  "steps:\n  - action: okta:group:add-member\n    input: { group: llm-users }\n    lease: { ttl: 30d, maxTtl: 90d }\n",
+	Good: "steps:\n  - action: okta:group:add-member\n    input: { group: llm-users }\n    lease: { ttl: 30d, renewable: true, maxTtl: 90d }\n",
+}, {
 	ID: "bad-needs", Title: "Needs that can't be met", V3: Error,
 	Why: "`needs` is a list of ids of other steps, and a template that runs one step after the other can't wait for a later one.",
 	Bad: "steps:\n  - { id: a, action: debug:log, needs: [a] }\n", Good: "steps:\n  - { id: a, action: debug:log }\n  - { id: b, action: debug:log, needs: [a] }\n",

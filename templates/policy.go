@@ -69,7 +69,7 @@ func (p *parser) lease(s *step) {
 			p.report(v.mark, path+".maxTtl", "bad-duration", fmt.Sprintf("maxTtl is shorter than ttl (%s)", l.TTL), l.TTL.String())
 		}
 		if !l.Renewable {
-			p.report(v.mark, path+".maxTtl", "not-renewable", "maxTtl bounds renewals, and this lease can't be renewed", "add renewable: true")
+			p.report(v.mark, path+".maxTtl", "bad-lease", "maxTtl bounds renewals, and this lease can't be renewed", "add renewable: true")
 		}
 	}
 	if v := n.get("remindBefore"); v != nil {
@@ -90,12 +90,12 @@ func (p *parser) leaseApprovers(l *plan.Lease, v *node, path string) {
 		return
 	}
 	if !l.Renewable {
-		p.report(v.mark, path, "not-renewable", "approvers decide about renewals, and this lease can't be renewed", "add renewable: true")
+		p.report(v.mark, path, "bad-lease", "approvers decide about renewals, and this lease can't be renewed", "add renewable: true")
 	}
 	for _, item := range v.items {
 		ref, err := plan.ParseEntityRef(item.text, "group")
 		if err != nil || ref.Kind != "user" && ref.Kind != "group" {
-			p.report(item.mark, path, "bad-ref", fmt.Sprintf("%q is neither a user nor a group", item.text), "group:default/platform-team")
+			p.report(item.mark, path, "bad-lease", fmt.Sprintf("%q is neither a user nor a group", item.text), "group:default/platform-team")
 			continue
 		}
 		l.Approvers = append(l.Approvers, ref.String())

@@ -19,9 +19,6 @@ import (
 	"github.com/gildway/gildway/internal/plan"
 )
 
-// Renew is the verdict of a statement that renews a lease. It is none that a gate takes.
-const Renew = "renew"
-
 // Directory knows who is in which group. A catalog implements it.
 type Directory interface {
 	// Groups gives the canonical refs of a user's groups, parent groups included.
@@ -100,7 +97,7 @@ func (k *Keeper) admit(ctx context.Context, in activities.RenewalClaim, said ide
 	switch {
 	case said.Gate != in.ID || said.Task != in.Task:
 		return fault.New(fault.Denied, "the statement is about another lease")
-	case said.Verdict != Renew:
+	case said.Verdict != activities.RenewVerdict:
 		return fault.New(fault.Denied, "the statement renews nothing")
 	case said.Digest != activities.RenewalOf(in.Expires):
 		return fault.New(fault.Conflict, "the access was renewed meanwhile")

@@ -50,6 +50,7 @@ func (c *Client) add(ctx context.Context, call *activities.Call, in AddInput) (M
 	if err != nil {
 		return Membership{}, err
 	}
+	m.User = in.user(call)
 	return m, c.Add(ctx, call, m)
 }
 

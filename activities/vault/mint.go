@@ -44,6 +44,7 @@ const (
 	longestWrap  = 72 * time.Hour
 	markField    = "gildway-run"
 	expiresField = "gildway-expires"
+	leaseField   = "gildway-lease"
 	ttlTolerance = 2 * time.Minute // Vault counts from its own clock
 )
 
@@ -207,7 +208,7 @@ func (m *Minter) leave(ctx context.Context, client *api.Client, call *activities
 		return time.Time{}, err
 	}
 	err = box.PutMetadata(ctx, n.handover, api.KVMetadataPutInput{
-		CASRequired: true, CustomMetadata: map[string]any{"expiresAt": expires.UTC().Format(time.RFC3339)},
+		CASRequired: true, CustomMetadata: map[string]any{"expiresAt": expires.UTC().Format(time.RFC3339), leaseField: leaseEnd(call)},
 	})
 	if err != nil {
 		return time.Time{}, err
@@ -242,6 +243,14 @@ func (m *Minter) check(ctx context.Context, client *api.Client, call *activities
 		call.Log("Vault grants %s instead of %s", granted, ttl)
 	}
 	return time.Now().Add(granted).UTC().Truncate(time.Second), nil
+}
+
+// leaseEnd names the end that a token was made for.
+func leaseEnd(call *activities.Call) string {
+	if call.LeaseEnds == nil {
+		return "none"
+	}
+	return call.LeaseEnds.UTC().Format(time.RFC3339Nano)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%ds", int64(d/time.Second)) }

@@ -44,9 +44,13 @@ func (m *Minter) prolong(ctx context.Context, client *api.Client, call *activiti
 		return time.Time{}, err
 	}
 	if err == nil && left.CurrentVersion > 0 {
-		at, _ := left.CustomMetadata["expiresAt"].(string)
-		if expires, err := time.Parse(time.RFC3339, at); err == nil && expires.After(call.LeaseEnds.Add(-ttlTolerance)) {
-			return expires, m.noteEnd(ctx, client, n, expires) // an attempt before did it
+		if left.CustomMetadata[leaseField] == leaseEnd(call) { // an attempt before did it
+			at, _ := left.CustomMetadata["expiresAt"].(string)
+			expires, err := time.Parse(time.RFC3339, at)
+			if err != nil {
+				return time.Time{}, fault.Wrap(fault.Conflict, err, "Vault holds a hand-over %s that this step did not make", n.handover)
+			}
+			return expires, m.noteEnd(ctx, client, n, expires)
 		}
 		if err := box.DeleteMetadata(ctx, n.handover); err != nil {
 			return time.Time{}, err

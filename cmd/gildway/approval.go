@@ -61,33 +61,3 @@ func decide(f *apiFlags, decision string) *cobra.Command {
 	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")
 	return cmd
 }
-
-func accessCommand() *cobra.Command {
-	var f apiFlags
-	cmd := &cobra.Command{Use: "access", GroupID: "use", Short: "What runs have granted, and until when"}
-	f.add(cmd)
-	cmd.AddCommand(accessList(&f))
-	return cmd
-}
-
-func accessList(f *apiFlags) *cobra.Command {
-	var task, state string
-	var page pages
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "The grants that you may see, newest first",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			query := page.query(map[string]string{"task": task, "state": state})
-			return list(f, cmd, "access", query, []string{"id", "state", "for", "action", "ends"}, func(l client.Lease) []string {
-				return []string{l.ID, l.State, l.Requester, l.Action, clock(l.ExpiresAt)}
-			})
-		},
-	}
-	page.add(cmd)
-	cmd.Flags().StringVar(&task, "task", "", "only what a run has granted")
-	cmd.Flags().StringVar(&state, "state", "", "active, expired or revoked; empty for all")
-	_ = cmd.RegisterFlagCompletionFunc("state", oneOf("active", "expired", "revoked")) // the flag is there
-	_ = cmd.RegisterFlagCompletionFunc("task", f.tasks())
-	return cmd
-}

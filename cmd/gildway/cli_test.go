@@ -55,6 +55,8 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 	t.Parallel()
 	approvals := `{"items":[{"id":"t1.ask","state":"pending","requester":"user:default/rosa","createdAt":"2026-01-31T12:00:00Z","decisions":[]}],"next":"7"}`
 	access := `{"items":[{"id":"lease/1","state":"active","expiresAt":"2026-01-31T12:00:00Z","output":{"a":1}}]}`
+	lease := `{"id":"lease/1","state":"revoked","expiresAt":"2026-01-31T12:00:00Z"}`
+	renewed := `{"id":"lease/1","state":"asked","expiresAt":"2026-01-31T12:00:00Z","asked":["group:default/x"]}`
 	graph := `{"task":"t1","steps":[],"edges":[],"criticalPath":[]}`
 	api := newFakeAPI(t, map[string]string{
 		"GET /api/gildway/v1/tasks":                      `{"items":[` + taskJSON + `],"next":"n"}`,
@@ -62,6 +64,9 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"GET /api/gildway/v1/tasks/t1/graph":             graph,
 		"GET /api/gildway/v1/approvals":                  approvals,
 		"GET /api/gildway/v1/access":                     access,
+		"POST /api/gildway/v1/access/lease/1/renew":      renewed,
+		"POST /api/gildway/v1/access/lease/1/revoke":     lease,
+		"POST /api/gildway/v1/access/revoke":             `{"items":[` + lease + `]}`,
 		"GET /api/gildway/v1/templates":                  `{"items":[{"ref":"template:default/x","steps":2}]}`,
 		"POST /api/gildway/v1/approvals/t1.ask/decision": `{"approval":"t1.ask","state":"approved"}`,
 		"POST /api/gildway/v1/tasks/t1/collect":          `{"items":[{"step":"key","expiresAt":"2026-01-31T12:00:00Z","howTo":"so"}]}`,
@@ -80,7 +85,10 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"approval list":           approvals,
 		"approval approve t1.ask": `{"approval":"t1.ask","state":"approved"}`,
 		"access list":             access,
-		"template list":           `{"items":[{"ref":"template:default/x","steps":2}]}`,
+		"access renew lease/1":    renewed,
+		"access revoke lease/1":   lease,
+		"access revoke --user user:default/rosa --wait": `{"items":[` + lease + `]}`,
+		"template list": `{"items":[{"ref":"template:default/x","steps":2}]}`,
 	} {
 		status, out, errOut := api.gildway(t, append(strings.Fields(command), "--output", "json")...)
 		require.Zero(t, status, errOut)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/api"
 	"github.com/gildway/gildway/internal/config"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
@@ -23,6 +23,8 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 // talker runs a task by saying something about it.
 type talker struct {
+	api.Engine // starts runs and nothing else
+
 	db    *store.Store
 	group errgroup.Group
 }
@@ -38,12 +40,6 @@ func (e *talker) Start(_ context.Context, run plan.Run) error {
 	})
 	return nil
 }
-
-func (*talker) Decide(context.Context, string, activities.DecideMessageInput) (*activities.Decided, error) {
-	return nil, nil
-}
-
-func (*talker) Cancel(context.Context, string, string) error { return nil }
 
 // The small form of what `make load` does with real runs.
 func TestCrowd_NoEventLostOrRepeated_MemoryBounded(t *testing.T) {

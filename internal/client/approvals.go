@@ -65,23 +65,6 @@ func (c *Client) Collected(ctx context.Context, task string) (Answer[Page[Key]],
 	return a, c.call(ctx, http.MethodPost, "/api/gildway/v1/tasks/"+url.PathEscape(task)+"/collect", nil, &a)
 }
 
-// Lease is a grant with an end.
-type Lease struct {
-	ID        string    `json:"id"`
-	Task      string    `json:"task"`
-	Step      string    `json:"step"`
-	Action    string    `json:"action"`
-	Requester string    `json:"requester"`
-	State     string    `json:"state"`
-	ExpiresAt time.Time `json:"expiresAt"`
-}
-
-// Leases lists the grants that the caller may see.
-func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
-	page, err := List[Lease](ctx, c, "access", url.Values{})
-	return page.Value.Items, err
-}
-
 // Graph is a run's plan with what became of each step.
 type Graph struct {
 	Template string      `json:"template"`

@@ -11,6 +11,7 @@ const (
 	ApprovalReminder Kind = "approval-reminder" // to those who have not decided
 	ApprovalClosed   Kind = "approval-closed"   // to the requester
 	LeaseReminder    Kind = "lease-reminder"    // to the requester and the owner: access ends soon
+	RenewalAsked     Kind = "renewal-asked"     // to those who renew
 	LeaseEnded       Kind = "lease-ended"       // to the requester
 	ReviewDue        Kind = "review-due"        // to an owner: confirm or revoke a team's access
 	AccessDrifted    Kind = "access-drifted"    // to an owner: access was changed behind our back

@@ -39,7 +39,7 @@ func (s *Store) OpenLease(ctx context.Context, l Lease) error {
 			_, err := tx.Exec(ctx, `
 				insert into leases (id, task, step, action, requester, template, output, expires_at, lease) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 				on conflict (id) do update set output = excluded.output, expires_at = excluded.expires_at, lease = excluded.lease,
-					state = 'active', opened_at = now(), ended_at = null, revoke_asked_at = null, revoke_why = ''
+					state = 'active', opened_at = now(), ended_at = null, revoke_asked_at = null, revoke_sent_at = null, revoke_why = ''
 				where leases.ended_at is not null and leases.expires_at <> excluded.expires_at`,
 				l.ID, l.Task, l.Step, l.Action, l.Requester, l.Template, nullable(l.Output), l.ExpiresAt, nullable(l.Policy))
 			if err != nil {
@@ -109,14 +109,14 @@ func (s *Store) AskToRevoke(ctx context.Context, ids []string, by, why string) e
 	})
 }
 
-// Revocation is a grant whose end was asked for and has not come.
+// Revocation is a grant whose end was asked for, and the engine has not been told.
 type Revocation struct{ ID, Why string }
 
 // Revocations lists the grants that are to end, the longest waiting first.
 func (s *Store) Revocations(ctx context.Context, limit int) (list []Revocation, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `
-			select id, revoke_why from leases where revoke_asked_at is not null and ended_at is null order by revoke_asked_at, id limit $1`, limit)
+			select id, revoke_why from leases where revoke_asked_at is not null and revoke_sent_at is null order by revoke_asked_at, id limit $1`, limit)
 		if err != nil {
 			return err
 		}
@@ -154,13 +154,22 @@ func leaseKey(id, what string, expires time.Time) string {
 	return id + "/" + what + "/" + expires.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano) // as Postgres keeps it
 }
 
+// RevocationSent notes that the engine knows that a grant is to end.
+func (s *Store) RevocationSent(ctx context.Context, id string) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, `update leases set revoke_sent_at = now() where id = $1 and revoke_asked_at is not null`, id)
+		return err
+	})
+}
+
 // LeaseFilter selects leases. What is empty selects all.
 type LeaseFilter struct {
 	ID        string
 	Task      string
 	State     string
 	Requester string
-	Before    int64 // Seq of the last one seen; 0 = from the newest
+	Person    string // who asked for it, or whom it was granted to
+	Before    int64  // Seq of the last one seen; 0 = from the newest
 	Limit     int
 }
 
@@ -173,7 +182,8 @@ func (s *Store) Leases(ctx context.Context, f LeaseFilter) (list []Lease, err er
 			from leases l join tasks t on t.id = l.task
 			where ($1 = '' or l.task = nullif($1, '')::uuid) and ($2 = '' or l.state = $2) and ($3 = '' or l.requester = $3)
 				and ($4 = 0 or l.seq < $4) and ($5 = '' or l.id = $5)
-			order by l.seq desc limit $6`, f.Task, f.State, f.Requester, f.Before, f.ID, f.Limit)
+				and ($6 = '' or l.requester = $6 or l.output->>'user' = $6)
+			order by l.seq desc limit $7`, f.Task, f.State, f.Requester, f.Before, f.ID, f.Person, f.Limit)
 		if err != nil {
 			return err
 		}

@@ -2,8 +2,9 @@
 alter table leases
     add column lease            json, -- as in the plan; null for grants of older releases
     add column revoke_asked_at  timestamptz,
+    add column revoke_sent_at   timestamptz, -- to the engine
     add column revoke_why       text not null default '';
-create index leases_to_revoke on leases (revoke_asked_at) where revoke_asked_at is not null and ended_at is null;
+create index leases_to_revoke on leases (revoke_asked_at) where revoke_asked_at is not null and revoke_sent_at is null;
 
 create table notices (
     key         text primary key,
@@ -24,4 +25,5 @@ drop index leases_to_revoke;
 alter table leases
     drop column lease,
     drop column revoke_asked_at,
+    drop column revoke_sent_at,
     drop column revoke_why;

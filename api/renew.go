@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/notice"
+	"github.com/gildway/gildway/internal/store"
+)
+
+func (h handlers) GetAccess(ctx context.Context, _ GetAccessRequestObject) (GetAccessResponseObject, error) {
+	return GetAccess200JSONResponse(shownLease(askedIn(ctx).lease)), nil
+}
+
+// RenewAccess hands the caller's signed wish to the lease, which checks it again. A requester who may not renew
+// themselves asks those who may.
+func (h handlers) RenewAccess(ctx context.Context, _ RenewAccessRequestObject) (RenewAccessResponseObject, error) {
+	a := askedIn(ctx)
+	l := a.lease
+	switch {
+	case l.EndedAt != nil || l.RevokedAt != nil:
+		return nil, fault.New(fault.Conflict, "this access has ended")
+	case !policyOf(l).Renewable:
+		return nil, fault.New(fault.Conflict, "this access can't be renewed; ask for it anew")
+	}
+	if !identity.MayRenew(a.caller, identity.Lease{Requester: l.Requester, Owner: l.Owner, Approvers: renewedBy(l)}) {
+		return h.askToRenew(ctx, a.caller, l)
+	}
+	statement, err := h.Signer.Sign(identity.Statement{
+		Approver: a.caller.Ref, Task: l.Task, Gate: l.ID, Digest: activities.RenewalOf(l.ExpiresAt), Verdict: activities.RenewVerdict,
+	})
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the renewal could not be signed")
+	}
+	renewed, err := h.Engine.Renew(ctx, l.ID, activities.RenewLease{Statement: statement})
+	if err != nil {
+		return nil, err
+	}
+	return RenewAccess200JSONResponse{Id: l.ID, State: "renewed", ExpiresAt: moment(renewed.Expires)}, nil
+}
+
+func (h handlers) askToRenew(ctx context.Context, caller identity.Principal, l store.Lease) (RenewAccessResponseObject, error) {
+	who := renewedBy(l)
+	if len(who) == 0 {
+		return nil, fault.New(fault.Denied, "%s may not renew this access", caller.Ref)
+	}
+	key := l.ID + "/asked/" + activities.RenewalOf(l.ExpiresAt)
+	if err := h.Store.Audit(ctx, l.Task, key, "lease-renewal-asked", caller.Ref, map[string]any{"lease": l.ID}); err != nil {
+		return nil, err
+	}
+	due := l.ExpiresAt.UTC()
+	err := h.Store.Notify(ctx, notice.Notice{
+		Key: key, Kind: notice.RenewalAsked, To: who, Task: l.Task, Due: &due,
+		Title: fmt.Sprintf("%s asks to keep access beyond %s", caller.Ref, due.Format(time.RFC1123)),
+		Text:  "Renew it with: gildway access renew " + l.ID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return RenewAccess202JSONResponse{Id: l.ID, State: "asked", ExpiresAt: moment(l.ExpiresAt), Asked: who}, nil
+}
+
+func (h handlers) RevokeAccess(ctx context.Context, r RevokeAccessRequestObject) (RevokeAccessResponseObject, error) {
+	a := askedIn(ctx)
+	if a.lease.EndedAt != nil {
+		return nil, fault.New(fault.Conflict, "this access is %s already", a.lease.State)
+	}
+	why := ""
+	if r.Body != nil {
+		why = r.Body.Reason
+	}
+	if err := h.revoke(ctx, a.caller, why, a.lease.ID); err != nil {
+		return nil, err
+	}
+	l, err := h.Store.Lease(ctx, a.lease.ID)
+	if err != nil {
+		return nil, err
+	}
+	return RevokeAccess202JSONResponse(shownLease(l)), nil
+}
+
+// leaversPage is how many grants of a person are looked at in one go.
+const leaversPage = 500
+
+func (h handlers) RevokeAccessOf(ctx context.Context, r RevokeAccessOfRequestObject) (RevokeAccessOfResponseObject, error) {
+	caller := callerOf(ctx)
+	person := canonicalUser(r.Body.User)
+	if !strings.HasPrefix(person, "user:") {
+		return nil, fault.New(fault.Invalid, "%q is not a user ref; write user:default/name", r.Body.User)
+	}
+	list := RevokeAccessOf202JSONResponse{Items: []Lease{}}
+	var ids []string
+	for filter := (store.LeaseFilter{Person: person, State: "active", Limit: leaversPage}); ; {
+		found, err := h.Store.Leases(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range found {
+			if h.mayWithLease(caller, identity.Revoke, l) {
+				ids = append(ids, l.ID)
+				list.Items = append(list.Items, shownLease(l))
+			}
+			filter.Before = l.Seq
+		}
+		if len(found) < leaversPage {
+			break
+		}
+	}
+	why := r.Body.Reason
+	if why == "" {
+		why = "all access of " + person + " was revoked"
+	}
+	return list, h.revoke(ctx, caller, why, ids...)
+}
+
+// revoke promises the end of grants. The revoker keeps the promise.
+func (h handlers) revoke(ctx context.Context, caller identity.Principal, why string, ids ...string) error {
+	text := "revoked by " + caller.Ref
+	if why != "" {
+		text += ": " + why
+	}
+	if err := h.Store.AskToRevoke(ctx, ids, caller.Ref, text); err != nil {
+		return err
+	}
+	h.revoker.hurry()
+	return nil
+}

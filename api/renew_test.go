@@ -1,0 +1,126 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
+)
+
+// lease opens a lease of a task for rosa and gives its id.
+func (w *world) lease(task, action string, policy plan.Lease) string {
+	w.t.Helper()
+	raw, err := json.Marshal(policy)
+	require.NoError(w.t, err)
+	id := "lease/" + task + "/" + action
+	require.NoError(w.t, w.store.OpenLease(w.t.Context(), store.Lease{
+		ID: id, Task: task, Step: "grant", Action: action, Requester: rosa, Template: "template:default/noop",
+		ExpiresAt: time.Now().Add(time.Hour), Policy: raw,
+	}))
+	return id
+}
+
+func (w *world) audits(kind string) (n int) {
+	w.t.Helper()
+	leaves, err := w.store.AuditLeaves(w.t.Context(), 0, 1000)
+	require.NoError(w.t, err)
+	for _, l := range leaves {
+		var entry struct{ Kind string }
+		require.NoError(w.t, json.Unmarshal(l.Body, &entry))
+		if entry.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func access(lease, do string) string { return "/api/gildway/v1/access/" + segment(lease) + do }
+
+func TestRenewAccess_WhoMay_IsHandedOnSigned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.submit()
+	lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true})
+	for who, want := range map[string]int{rosa: 200, eve: 403, olga: 403, adam: 403} {
+		require.Equal(t, want, w.as(who, http.MethodPost, access(lease, "/renew"), nil).status, who)
+	}
+	require.Len(t, w.engine.renewed, 1)
+	said, err := w.verify.Verify(w.engine.renewed[0].Statement, time.Now())
+	require.NoError(t, err)
+	require.Equal(t, [4]string{rosa, task, lease, "renew"}, [4]string{said.Approver, said.Task, said.Gate, said.Verdict})
+
+	fixed := w.lease(task, "c:d", plan.Lease{TTL: plan.Duration(time.Hour)})
+	require.Equal(t, http.StatusConflict, w.as(rosa, http.MethodPost, access(fixed, "/renew"), nil).status)
+}
+
+// Where others renew, the requester can only ask them, and they are told once.
+func TestRenewAccess_OthersRenew_AreAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lease := w.lease(w.submit(), "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true, Approvers: []string{leads}})
+	for range 2 {
+		asked := w.as(rosa, http.MethodPost, access(lease, "/renew"), nil) // she is in the group, which doesn't help her
+		require.Equal(t, http.StatusAccepted, asked.status, asked.text)
+		require.Equal(t, []any{leads}, asked.json(t)["asked"])
+	}
+	require.Empty(t, w.engine.renewed)
+	require.Equal(t, 1, w.audits("lease-renewal-asked"))
+	require.Equal(t, http.StatusForbidden, w.as(eve, http.MethodPost, access(lease, "/renew"), nil).status)
+	require.Equal(t, http.StatusOK, w.as(ben, http.MethodPost, access(lease, "/renew"), nil).status)
+	require.Len(t, w.engine.renewed, 1)
+}
+
+func TestRevokeAccess_Promised_IsKeptWhenTheEngineIsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lease := w.lease(w.submit(), "a:b", plan.Lease{})
+	for who, want := range map[string]int{eve: 403, olga: 403, ben: 403} {
+		require.Equal(t, want, w.as(who, http.MethodPost, access(lease, "/revoke"), nil).status, who)
+	}
+	w.engine.set(func(e *fakeEngine) { e.err = fault.New(fault.Unavailable, "away") })
+	got := w.as(rosa, http.MethodPost, access(lease, "/revoke"), map[string]any{"reason": "no longer needed"})
+	require.Equal(t, http.StatusAccepted, got.status, got.text)
+	require.NotEmpty(t, got.json(t)["revokedAt"])
+	require.Equal(t, http.StatusConflict, w.as(rosa, http.MethodPost, access(lease, "/renew"), nil).status)
+	w.engine.set(func(e *fakeEngine) { e.err = nil })
+	require.Eventually(t, func() bool {
+		w.engine.mu.Lock()
+		defer w.engine.mu.Unlock()
+		return len(w.engine.revoked) == 1
+	}, 30*time.Second, 10*time.Millisecond)
+	require.Equal(t, store.Revocation{ID: lease, Why: "revoked by user:default/rosa: no longer needed"}, w.engine.revoked[0])
+	require.Eventually(t, func() bool {
+		left, err := w.store.Revocations(t.Context(), 10)
+		return err == nil && len(left) == 0
+	}, 30*time.Second, 10*time.Millisecond)
+	require.Equal(t, 1, w.audits("lease-revoke-asked"))
+	require.NoError(t, w.store.CloseLease(t.Context(), lease, "revoked", time.Now()))
+	require.Equal(t, http.StatusConflict, w.as(rosa, http.MethodPost, access(lease, "/revoke"), nil).status)
+}
+
+// Somebody leaves: all of their grants end, and nobody else's.
+func TestRevokeAccessOf_Leaver_AllAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.submit()
+	for _, action := range []string{"a:b", "c:d", "e:f"} {
+		w.lease(task, action, plan.Lease{})
+	}
+	const all = "/api/gildway/v1/access/revoke"
+	leaver := map[string]any{"user": "User:Rosa", "reason": "has left"}
+	require.Equal(t, http.StatusForbidden, w.as(olga, http.MethodPost, all, leaver).status)
+	none := w.as(eve, http.MethodPost, all, leaver) // she may end her own, of which there are none
+	require.Equal(t, http.StatusAccepted, none.status, none.text)
+	require.Empty(t, none.json(t)["items"])
+	got := w.as(adam, http.MethodPost, all, leaver)
+	require.Equal(t, http.StatusAccepted, got.status, got.text)
+	require.Len(t, got.json(t)["items"], 3)
+	require.Equal(t, 3, w.audits("lease-revoke-asked"))
+	require.Equal(t, http.StatusBadRequest, w.as(adam, http.MethodPost, all, map[string]any{"user": "group:default/x"}).status)
+}

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/store"
+)
+
+type revokeStore interface {
+	// Revocations lists the grants whose end was asked for and that the engine was not told of.
+	Revocations(ctx context.Context, limit int) ([]store.Revocation, error)
+	RevocationSent(ctx context.Context, id string) error
+}
+
+const revocationsAtOnce = 100
+
+// revoker tells the leases what was promised: that they end. Telling one twice is telling it once.
+type revoker struct {
+	loop
+	store  revokeStore
+	engine Engine
+	log    *slog.Logger
+}
+
+func newRevoker(s revokeStore, e Engine, log *slog.Logger) *revoker {
+	r := &revoker{store: s, engine: e, log: log}
+	r.loop = newLoop(r.pass, func(err error, again any) { log.Warn("grants can't be revoked yet", "error", err, "again", again) })
+	return r
+}
+
+func (r *revoker) pass(ctx context.Context) (more bool, err error) {
+	list, err := r.store.Revocations(ctx, revocationsAtOnce)
+	if err != nil {
+		return false, err
+	}
+	for _, l := range list {
+		switch err := r.engine.Revoke(ctx, l.ID, l.Why); {
+		case errors.Is(err, fault.NotFound):
+			r.log.Error("a grant has no lease that could end it; take it back by hand", "lease", l.ID)
+		case err != nil:
+			return false, err
+		}
+		if err := r.store.RevocationSent(ctx, l.ID); err != nil {
+			return false, err
+		}
+	}
+	return len(list) == revocationsAtOnce, nil
+}

@@ -1,0 +1,52 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Lease is a grant with an end.
+type Lease struct {
+	ID        string     `json:"id"`
+	Task      string     `json:"task"`
+	Step      string     `json:"step"`
+	Action    string     `json:"action"`
+	Requester string     `json:"requester"`
+	State     string     `json:"state"`
+	ExpiresAt time.Time  `json:"expiresAt"`
+	RevokedAt *time.Time `json:"revokedAt"` // when somebody asked for its end
+}
+
+// Renewed is what became of a wish to keep a grant: renewed, or asked.
+type Renewed struct {
+	State     string    `json:"state"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// Leases lists the grants that the caller may see.
+func (c *Client) Leases(ctx context.Context) ([]Lease, error) {
+	page, err := List[Lease](ctx, c, "access", url.Values{})
+	return page.Value.Items, err
+}
+
+// Lease gives one grant.
+func (c *Client) Lease(ctx context.Context, id string) (l Lease, err error) {
+	return l, c.call(ctx, http.MethodGet, v1+"access/"+url.PathEscape(id), nil, &l)
+}
+
+// Renew puts the end of a grant off, or asks those who may.
+func (c *Client) Renew(ctx context.Context, id string) (a Answer[Renewed], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"access/"+url.PathEscape(id)+"/renew", nil, &a)
+}
+
+// Revoke asks for the end of a grant.
+func (c *Client) Revoke(ctx context.Context, id, reason string) (a Answer[Lease], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"access/"+url.PathEscape(id)+"/revoke", map[string]string{"reason": reason}, &a)
+}
+
+// RevokeAll asks for the end of all that a person was granted, as far as the caller may.
+func (c *Client) RevokeAll(ctx context.Context, user, reason string) (a Answer[Page[Lease]], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"access/revoke", map[string]string{"user": user, "reason": reason}, &a)
+}
