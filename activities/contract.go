@@ -384,8 +384,9 @@ type EachInput struct {
 
 // EachUndo says what of a chunk was done.
 type EachUndo struct {
-	Done     []int  `json:"done"`     // as in EachResult
-	Outcomes string `json:"outcomes"` // blob of the outcomes of Done, in the order of the loop
+	Done     []int  `json:"done"`           // as in EachResult
+	Outcomes string `json:"outcomes"`       // blob of the outcomes of Done, in the order of the loop
+	Lost     []int  `json:"lost,omitempty"` // as in EachResult
 	Why      string `json:"why"`
 }
 
@@ -394,6 +395,7 @@ type EachUndo struct {
 type EachResult struct {
 	Gathered
 	Done     []int       `json:"done,omitempty"`     // what can be undone: places in the chunk, in order of completion
+	Lost     []int       `json:"lost,omitempty"`     // what failed and may have done something all the same: places in the chunk
 	Failure  *EachFailed `json:"failure,omitempty"`  // of the first item that failed; of an undo: none
 	Left     int         `json:"left,omitempty"`     // how many could not be undone
 	Problems []string    `json:"problems,omitempty"` // why, the first few

@@ -99,6 +99,7 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 		err = workflow.ExecuteActivity(ctx, s.Action, in).Get(ctx, &out)
 	}
 	if err != nil {
+		c.mayHaveDone(s, in)
 		return activities.Outcome{}, err
 	}
 	if len(out.Output) == 0 || string(out.Output) == "null" {
@@ -121,6 +122,21 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 	}
 	return out, nil
 }
+
+// mayHaveDone remembers a call that failed. It may still have had its effect: an answer was lost, or the action failed
+// halfway. Undo looks up what is there, by our mark.
+func (c *caller) mayHaveDone(s *plan.Step, in activities.Invocation) {
+	if !s.Undoable || c.version < failuresAreUndone {
+		return
+	}
+	in.LeaseEnds = nil
+	c.effects = append(c.effects, &effect{step: s, call: in, failed: true, undo: func(ctx workflow.Context, why string) error {
+		return callUndo(ctx, s, activities.UndoInvocation{Invocation: in, Why: why})
+	}})
+}
+
+// failuresAreUndone is the first version of plans whose failed steps are undone too.
+const failuresAreUndone = 2
 
 func summary(s *plan.Step, key string) string {
 	if key == "" {

@@ -53,7 +53,11 @@ func (c *caller) result(ctx workflow.Context, in activities.EachInput, outcomes 
 	result.Failure = asFailed(err)
 	result.Output = emptyObject
 	for _, e := range c.effects {
-		result.Done = append(result.Done, e.call.Item.Index)
+		if e.failed {
+			result.Lost = append(result.Lost, e.call.Item.Index)
+		} else {
+			result.Done = append(result.Done, e.call.Item.Index)
+		}
 	}
 	done := slices.DeleteFunc(slices.Clone(outcomes), func(o activities.Outcome) bool { return len(o.Output) == 0 })
 	complete := len(done) == len(outcomes) && err == nil
@@ -73,25 +77,29 @@ func undoPart(ctx workflow.Context, in activities.EachInput, keys []activities.I
 	ctx = detached(ctx)
 	inOrder := slices.Sorted(slices.Values(in.Undo.Done))
 	leases := listenForLeases(ctx)
-	for _, i := range slices.Backward(in.Undo.Done) {
-		at, _ := slices.BinarySearch(inOrder, i)
-		call := itemInvocation(in, i, keys[i].Key)
-		var err error
-		if in.Step.Lease != nil {
-			err = leases.revoke(ctx, leaseID(call), in.Undo.Why)
-		} else {
-			err = callUndo(ctx, &in.Step, activities.UndoInvocation{
-				Invocation: call, From: &activities.InBlob{Blob: in.Undo.Outcomes, Index: at}, Why: in.Undo.Why,
-			})
-		}
+	tell := func(err error) {
 		if err == nil {
-			continue
+			return
 		}
 		result.Left++
 		why := fault.Unseal(err).Public
 		if len(result.Problems) < problemsTold && !slices.Contains(result.Problems, why) {
 			result.Problems = append(result.Problems, why)
 		}
+	}
+	for _, i := range slices.Backward(in.Undo.Lost) {
+		tell(callUndo(ctx, &in.Step, activities.UndoInvocation{Invocation: itemInvocation(in, i, keys[i].Key), Why: in.Undo.Why}))
+	}
+	for _, i := range slices.Backward(in.Undo.Done) {
+		at, _ := slices.BinarySearch(inOrder, i)
+		call := itemInvocation(in, i, keys[i].Key)
+		if in.Step.Lease != nil {
+			tell(leases.revoke(ctx, leaseID(call), in.Undo.Why))
+			continue
+		}
+		tell(callUndo(ctx, &in.Step, activities.UndoInvocation{
+			Invocation: call, From: &activities.InBlob{Blob: in.Undo.Outcomes, Index: at}, Why: in.Undo.Why,
+		}))
 	}
 	return result
 }

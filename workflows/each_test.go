@@ -143,12 +143,16 @@ func TestEach_TenThousandItems_FailureInTheMiddle_ExactlyTheDoneAreUndone(t *tes
 	done, undone := takenBack(w, "test:at", "a", "5100")
 	require.Greater(t, len(done), 4000)
 	require.Less(t, len(done), 6200, "after the failure nothing new begins")
-	require.ElementsMatch(t, done, undone)
+	require.ElementsMatch(t, append(done, "5100"), undone, "the one that failed may have done something")
 	require.Equal(t, "undo before", w.called("undo")[len(undone)], "the step before comes last")
 	c.withinLimits(t)
 	w.recordOf(t, activities.StepUndone, "a")
 	for _, u := range w.undone[:len(undone)] { // each with its own input and output
 		require.Empty(t, u.Output)
+		if u.Iteration == "5100" {
+			require.Nil(t, u.From)
+			continue
+		}
 		var outcomes []activities.Outcome
 		require.NoError(t, json.Unmarshal(w.blobs[u.From.Blob], &outcomes))
 		require.JSONEq(t, `{"k":"`+u.Iteration+`"}`, string(outcomes[u.From.Index].Output))
@@ -174,8 +178,9 @@ func TestEach_Sequential_OneByOneInOrderAndUndoneBackwards(t *testing.T) {
 		all = append(all, fmt.Sprint(i))
 	}
 	require.Equal(t, all, done)
+	all = append(all, "399")
 	slices.Reverse(all)
-	require.Equal(t, all, undone)
+	require.Equal(t, all, undone, "the one that failed may have done something")
 	require.Equal(t, []string{"layer-first", "layer-0", "layer-1"}, w.invoked["a 2"].Layers)
 	require.Equal(t, []string{"layer-first", "layer-0…layer-249", "layer-250"}, w.invoked["a 251"].Layers)
 	require.Equal(t, []string{"run-started", "step-began a", "step-failed a", "step-undone a", "run-failed"}, w.told())
@@ -238,7 +243,8 @@ func TestEach_CancelledRun_StopsAndUndoesWhatWasDone(t *testing.T) {
 			done, undone := takenBack(w, "test:at", "a", "270")
 			require.NotEmpty(t, done)
 			require.Less(t, len(done), 9000)
-			require.Subset(t, done, undone)
+			begun := slices.DeleteFunc(slices.Clone(undone), func(key string) bool { return slices.Contains(done, key) })
+			require.LessOrEqual(t, len(begun), max(a.Concurrency, 1), "what was given up on its way may have done something")
 			// The environment, unlike a server, gives up the calls under way at once, though their activities finish.
 			require.LessOrEqual(t, len(done)-len(undone), a.Concurrency)
 			require.Equal(t, []string{"run-started", "step-began a"}, w.told()[:2])

@@ -105,7 +105,7 @@ func (p *parts) do(ctx workflow.Context, i, share int) {
 	err := child.Get(ctx, &result)
 	delete(p.running, i)
 	switch {
-	case err == nil && len(result.Done) > 0:
+	case err == nil && len(result.Done)+len(result.Lost) > 0:
 		r.effects = append(r.effects, r.partEffect(s, in, result))
 	case err != nil && s.Undoable && child.GetChildWorkflowExecution().Get(detached(ctx), nil) == nil:
 		r.effects = append(r.effects, lostPart(s, chunk))
@@ -157,10 +157,10 @@ func (r *run) startPart(ctx workflow.Context, in activities.EachInput, id, summa
 // partEffect is what a chunk did.
 func (r *run) partEffect(s *step, in activities.EachInput, result activities.EachResult) *effect {
 	undo := func(ctx workflow.Context, why string) error {
-		if result.Outcomes == "" {
+		if result.Outcomes == "" && len(result.Done) > 0 {
 			return fault.New(fault.Internal, "what %s did is not known", items(in.Chunk))
 		}
-		in.Undo = &activities.EachUndo{Done: result.Done, Outcomes: result.Outcomes, Why: why}
+		in.Undo = &activities.EachUndo{Done: result.Done, Lost: result.Lost, Outcomes: result.Outcomes, Why: why}
 		id, summary := partID(r.in.Task, s.ID, in.Chunk)+"/undo", "Undo: "+s.Name+": "+items(in.Chunk)
 		var undone activities.EachResult
 		if err := r.startPart(ctx, in, id, summary).Get(ctx, &undone); err != nil {

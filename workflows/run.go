@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"strings"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
@@ -26,6 +27,7 @@ type run struct {
 	messages int              // signals that are being worked on
 
 	failure   *fault.Error // the first one; nothing new begins after it
+	also      []string     // what failed after it, step by step
 	cancelled bool
 	ending    bool // all steps have ended: it's too late to cancel
 	phase     phase
@@ -128,7 +130,11 @@ func (r *run) finish(ctx workflow.Context, outputs activities.Outputs) {
 
 func (r *run) recordFailure(ctx workflow.Context) {
 	f := r.failure
-	r.record(ctx, activities.Record{Kind: activities.RunFailed, Message: f.Public, Error: string(f.Kind), Named: f.Name})
+	message := f.Public
+	if len(r.also) > 0 && r.in.Plan.Template.APIVersion != backstageVersion { // Backstage tells of the first alone
+		message += "; also failed: " + strings.Join(r.also, "; ")
+	}
+	r.record(ctx, activities.Record{Kind: activities.RunFailed, Message: message, Error: string(f.Kind), Named: f.Name})
 }
 
 // isOver asks whether there is anything left to do. A later attempt may be started twice by those who start runs;

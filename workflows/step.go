@@ -101,7 +101,9 @@ func (r *run) fail(ctx workflow.Context, s *step, err error) {
 	case r.failure == nil:
 		r.failure = f
 	default:
-		told.Additional = !cancelled
+		if told.Additional = !cancelled; told.Additional {
+			r.also = append(r.also, s.Name+": "+f.Public)
+		}
 	}
 	r.record(ctx, told)
 	r.end(ctx, s, Failed, f.Public)

@@ -157,7 +157,7 @@ func TestOnError_Continue_WhatItDidIsUndoneWithTheRun(t *testing.T) {
 		plan.Step{ID: "b", Undoable: true},
 		plan.Step{ID: "c", Action: "test:fail"}))
 	require.Equal(t, "the name is taken", failure(t, env).Public)
-	require.Equal(t, []string{"undo b", "undo a 2", "undo a 1"}, w.called("undo"))
+	require.Equal(t, []string{"undo b", "undo a 3", "undo a 2", "undo a 1"}, w.called("undo"))
 }
 
 func TestOnError_BrokenSwitch_ChoosesNothing(t *testing.T) {

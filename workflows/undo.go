@@ -16,6 +16,8 @@ type effect struct {
 	step *plan.Step
 	call activities.Invocation // unless it is a whole part of a loop
 	undo func(ctx workflow.Context, why string) error
+
+	failed bool // nobody knows what it did
 }
 
 // undo takes back what the run did, the last first. What can't be undone is told and doesn't stop
@@ -56,6 +58,9 @@ func callUndo(ctx workflow.Context, s *plan.Step, in activities.UndoInvocation) 
 // undone tells how the undo of a step ended. A step that had failed halfway stays failed.
 func (r *run) undone(ctx workflow.Context, s *step, problems []string) {
 	what := activities.Record{Kind: activities.StepUndone, Step: s.ID, Name: s.Name, Message: "Undid step " + s.Name}
+	if s.state != Completed {
+		what.Message = "Nothing is left of the failed step " + s.Name
+	}
 	if len(problems) > 0 {
 		what.Kind = activities.UndoFailed
 		what.Message = "Step " + s.Name + " could not be undone: " + strings.Join(problems, "; ")

@@ -1,7 +1,10 @@
 package workflows_test
 
 import (
+	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,10 +32,11 @@ func TestUndo_Failure_LastCompletedFirst(t *testing.T) {
 		plan.Step{ID: "d", Action: "test:fail", Undoable: true}))
 
 	require.Equal(t, "the name is taken", failure(t, env).Public)
-	require.Equal(t, []string{"undo c 2", "undo c 1", "undo a"}, w.called("undo"))
+	require.Equal(t, []string{"undo d", "undo c 2", "undo c 1", "undo a"}, w.called("undo"))
 	require.Equal(t, "the run failed: the name is taken", w.undone[0].Why)
-	require.JSONEq(t, `{"did":"a"}`, string(w.undone[2].Output))
-	require.Equal(t, []string{"run-started", "step-failed d", "step-undone c", "step-undone a", "run-failed"}, w.told())
+	require.Empty(t, w.undone[0].Output, "nobody knows what a failed step did")
+	require.JSONEq(t, `{"did":"a"}`, string(w.undone[3].Output))
+	require.Equal(t, []string{"run-started", "step-failed d", "step-undone d", "step-undone c", "step-undone a", "run-failed"}, w.told())
 	require.Equal(t, workflows.Undone, state(t, env)["a"].State)
 	require.Equal(t, workflows.Completed, state(t, env)["b"].State)
 }
@@ -68,8 +72,48 @@ func TestUndo_LoopThatFailedHalfway_IsUndoneToo(t *testing.T) {
 		plan.Step{ID: "a", Action: "test:third", Undoable: true, Each: json.RawMessage(`["1","2","3","4"]`)}))
 
 	require.Equal(t, fault.Denied, failure(t, env).Kind)
-	require.Equal(t, []string{"undo a 2", "undo a 1"}, w.called("undo"))
+	require.Equal(t, []string{"undo a 3", "undo a 2", "undo a 1"}, w.called("undo"), "the one that failed may have done something")
+	require.Empty(t, w.undone[0].Output)
 	require.Equal(t, workflows.Failed, state(t, env)["a"].State)
+}
+
+// Three branches fail, one after the other, while others have done something: all of that is taken back, and the first
+// failure is told first.
+func TestUndo_ThreeBranchesFail_FirstIsToldFirst(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	for action, says := range map[string]string{"test:one": "the first", "test:two": "the second", "test:three": "the third"} {
+		w.does(env, action, func(context.Context, activities.Invocation) (activities.Outcome, error) {
+			return activities.Outcome{}, fault.New(fault.Denied, "%s", says)
+		})
+		w.undoes(env, action, func(activities.UndoInvocation) error { return nil })
+	}
+	in := undoing(plan.DAG,
+		plan.Step{ID: "a", Undoable: true}, plan.Step{ID: "b", Undoable: true, Needs: []string{"a"}}, plan.Step{ID: "c", Undoable: true},
+		plan.Step{ID: "x", Action: "test:one", Undoable: true, Needs: []string{"b", "c"}},
+		plan.Step{ID: "y", Action: "test:two", Undoable: true, Needs: []string{"b", "c"}},
+		plan.Step{ID: "z", Action: "test:three", Undoable: true, Needs: []string{"b", "c"}})
+	in.Plan.Template.APIVersion = "scaffolder.backstage.io/v3"
+	env.ExecuteWorkflow("sample", in)
+
+	first := failure(t, env).Public
+	told := w.recordOf(t, activities.RunFailed, "").Message
+	require.True(t, strings.HasPrefix(told, first+"; also failed: "), told)
+	for _, says := range []string{"the first", "the second", "the third"} {
+		require.Equal(t, 1, strings.Count(told, says), told)
+	}
+	var failed []string
+	for _, line := range w.told() {
+		if id, ok := strings.CutPrefix(line, "step-failed "); ok {
+			failed = append(failed, id)
+		}
+	}
+	require.Len(t, failed, 3)
+	require.Equal(t, first, w.recordOf(t, activities.StepFailed, failed[0]).Message)
+	undone := w.called("undo")
+	require.ElementsMatch(t, []string{"undo a", "undo b", "undo c", "undo x", "undo y", "undo z"}, undone)
+	require.Less(t, slices.Index(undone, "undo b"), slices.Index(undone, "undo a"), "the last first")
+	require.Less(t, slices.Index(undone, "undo x"), slices.Index(undone, "undo b"))
 }
 
 func TestUndo_KeepIsAsked_NothingIsUndone(t *testing.T) {

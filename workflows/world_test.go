@@ -150,6 +150,7 @@ func (w *world) register(r activityRegistrar) {
 		return activities.Outcome{}, fault.New(fault.Invalid, "the name is taken")
 	})
 	w.undoes(r, "test:do", func(activities.UndoInvocation) error { return nil })
+	w.undoes(r, "test:fail", func(activities.UndoInvocation) error { return nil })
 }
 
 func (w *world) record(_ context.Context, r activities.Record) error {

@@ -59,6 +59,7 @@ func Exercise(t *testing.T, newSubject func(t *testing.T) Subject) {
 		"PreviewMakesNothing":      previewMakesNothing,
 		"DoTwiceCreatesOnce":       doTwiceCreatesOnce,
 		"LostResponseIsFoundAgain": lostResponseIsFoundAgain,
+		"LostResponseIsUndone":     lostResponseIsUndone,
 		"ForeignTwinIsAConflict":   foreignTwinIsAConflict,
 		"UndoOfNothingIsNoError":   undoOfNothingIsNoError,
 		"DoAfterUndoMakesItAgain":  doAfterUndoMakesItAgain,
@@ -113,6 +114,16 @@ func lostResponseIsFoundAgain(t *testing.T, a *attempts) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, a.Made())
 	require.True(t, a.There())
+}
+
+// A run that gives up doesn't know whether the effect is there.
+func lostResponseIsUndone(t *testing.T, a *attempts) {
+	a.LoseAnswer()
+	_, err := a.do()
+	require.Error(t, err)
+	require.EqualValues(t, 1, a.Made(), "the provider did it")
+	require.NoError(t, a.undo(nil))
+	require.False(t, a.There())
 }
 
 func foreignTwinIsAConflict(t *testing.T, a *attempts) {

@@ -131,6 +131,9 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 	if err != nil {
 		return err
 	}
+	if len(output) == 0 && action.CheckInput(c.input) != nil {
+		return nil // it was refused before it did anything
+	}
 	err = c.guard(ctx, func(ctx context.Context) error {
 		return action.Undo(ctx, c.call, c.input, output, in.Why)
 	})
