@@ -13,7 +13,7 @@ define COUNT
 endef
 export COUNT
 
-.PHONY: help build demo dev test frontend bench load waiting fuzz lint generate
+.PHONY: help build demo dev test frontend bench load waiting faults fuzz lint generate
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ frontend: build ## Backstage's own frontend in Chromium against the local stack;
 waiting: build ## 10,000 runs wait for people over a restart, and all complete; tells what the worker takes meanwhile
 	@$(BIN) dev prepare
 	@GILDWAY_WAITING=$${GILDWAY_WAITING:-10000} $(GO) test -count=1 -timeout 90m -run '^TestWaiting_' -v ./cmd/gildway
+
+faults: build ## every way to go wrong at every call of a provider, in every golden path: complete, or undone
+	@$(BIN) dev prepare
+	@GILDWAY_FAULTS=all $(GO) test -count=1 -timeout 30m -run '^TestFaults_' -v ./cmd/gildway
 
 fuzz: ## a million generated templates, answered here and by Backstage's own engine (GILDWAY_FUZZ_SEED, GILDWAY_FUZZ_CASES)
 	@GILDWAY_FUZZ_SEED=$${GILDWAY_FUZZ_SEED:-$$RANDOM$$RANDOM} GILDWAY_FUZZ_CASES=$${GILDWAY_FUZZ_CASES:-1000000} $(GO) test -count=1 -timeout 0 -v -run '^TestDifferential_' ./internal/expr

@@ -3,13 +3,16 @@
 package faults
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gildway/gildway/internal/sandbox/ledger"
@@ -21,26 +24,28 @@ type Kind string
 
 // The kinds.
 const (
-	Status     Kind = "status"      // answer with a status in the provider's own error shape; nothing happens
-	Delay      Kind = "delay"       // wait, then work as usual
-	DropBefore Kind = "drop-before" // close the connection; nothing happens
-	DropAfter  Kind = "drop-after"  // let it happen, then close the connection without an answer
-	RateLimit  Kind = "rate-limit"  // refuse with the provider's rate limit answer; nothing happens
+	Status      Kind = "status"       // answer with a status in the provider's own error shape; nothing happens
+	Delay       Kind = "delay"        // wait, then work as usual
+	DropBefore  Kind = "drop-before"  // close the connection; nothing happens
+	DropAfter   Kind = "drop-after"   // let it happen, then close the connection without an answer
+	StatusAfter Kind = "status-after" // let it happen, then answer with a status as if it had not
+	RateLimit   Kind = "rate-limit"   // refuse with the provider's rate limit answer; nothing happens
 )
 
-var kinds = []Kind{Status, Delay, DropBefore, DropAfter, RateLimit}
+var kinds = []Kind{Status, Delay, DropBefore, DropAfter, StatusAfter, RateLimit}
 
 const rules = "faults.rules"
 
 // Rule is one order to misbehave. It applies to the next Times matching requests and is then gone.
 type Rule struct {
 	ID         int64  `json:"id"`
-	Provider   string `json:"provider"`         // github, okta, servicenow, catalog; empty is any
-	Method     string `json:"method,omitempty"` // empty is any
-	Path       string `json:"path,omitempty"`   // below the provider's prefix; * matches within a segment, a final /** the rest; empty is any
-	Times      int    `json:"times"`            // 0 is taken as 1, -1 is until deleted
+	Provider   string `json:"provider"`           // github, okta, servicenow, catalog; empty is any
+	Method     string `json:"method,omitempty"`   // empty is any
+	Path       string `json:"path,omitempty"`     // below the provider's prefix; * matches within a segment, a final /** the rest; empty is any
+	Contains   string `json:"contains,omitempty"` // the request's body does; a body of over a mebibyte contains nothing
+	Times      int    `json:"times"`              // 0 is taken as 1, -1 is until deleted
 	Kind       Kind   `json:"kind"`
-	Status     int    `json:"status,omitempty"`  // of kinds status (default 503) and rate-limit (default the provider's usual)
+	Status     int    `json:"status,omitempty"`  // of kinds status and status-after (default 503) and rate-limit (default the provider's usual)
 	DelayMs    int    `json:"delayMs,omitempty"` // of kind delay; with any other kind it is waited first
 	RetryAfter int    `json:"retryAfter"`        // seconds, of kind rate-limit; 0 leaves the header out where the provider may
 }
@@ -87,6 +92,9 @@ func (d Desk) Wrap(provider string, double Double) http.Handler {
 		switch rule.Kind {
 		case Status:
 			double.Refuse(w, r, rule.Status)
+		case StatusAfter:
+			double.ServeHTTP(&silence{header: http.Header{}}, r)
+			double.Refuse(w, r, rule.Status)
 		case RateLimit:
 			double.Limit(w, r, rule.Status, time.Duration(rule.RetryAfter)*time.Second)
 		case DropBefore:
@@ -109,7 +117,10 @@ func (s *silence) WriteHeader(int)             {}
 
 // next uses up one turn of the first rule that fits.
 func (d Desk) next(provider string, r *http.Request) (Rule, bool, error) {
-	fits := func(rule Rule) bool { return rule.fits(provider, r.Method, r.URL.Path) }
+	body := sync.OnceValue(func() string { return peek(r) })
+	fits := func(rule Rule) bool {
+		return rule.fits(provider, r.Method, r.URL.Path) && (rule.Contains == "" || strings.Contains(body(), rule.Contains))
+	}
 	waiting := false
 	d.Ledger.View(func(tx *ledger.Tx) { waiting = slices.ContainsFunc(ledger.All[Rule](tx, rules, ""), fits) })
 	if !waiting {
@@ -135,6 +146,20 @@ func (d Desk) next(provider string, r *http.Request) (Rule, bool, error) {
 		return nil
 	})
 	return rule, hit, err
+}
+
+// peek reads a body and leaves it there.
+func peek(r *http.Request) string {
+	const most = 1 << 20
+	read, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(read), r.Body), r.Body}
+	if err != nil || len(read) > most {
+		return ""
+	}
+	return string(read)
 }
 
 func key(id int64) string { return strconv.FormatInt(id, 10) }
@@ -169,7 +194,7 @@ func (r *Rule) check() error {
 	if r.Status != 0 && (r.Status < 400 || r.Status > 599) {
 		return fmt.Errorf("status must be from 400 to 599")
 	}
-	if r.Kind == Status && r.Status == 0 {
+	if (r.Kind == Status || r.Kind == StatusAfter) && r.Status == 0 {
 		r.Status = http.StatusServiceUnavailable
 	}
 	if r.Kind == Delay && r.DelayMs <= 0 {
