@@ -192,7 +192,7 @@ func (w *world) gate(task string) string {
 	t, err := w.store.Task(w.t.Context(), task)
 	require.NoError(w.t, err)
 	id := activities.GateID(task, 0, "ask")
-	require.NoError(w.t, w.store.OpenApproval(w.t.Context(), id, task, "ask", "May they?", "because", t.Digest, rosa, t.TemplateRef, []string{leads}, 1, nil))
+	require.NoError(w.t, w.store.OpenApproval(w.t.Context(), store.Approval{ID: id, Task: task, Step: "ask", Title: "May they?", Reason: "because", Digest: t.Digest, Requester: rosa, Template: t.TemplateRef, Approvers: []string{leads}, Required: 1}))
 	return id
 }
 

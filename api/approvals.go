@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -60,32 +61,68 @@ func (h handlers) GetApproval(ctx context.Context, _ GetApprovalRequestObject) (
 }
 
 func (h handlers) DecideApproval(ctx context.Context, r DecideApprovalRequestObject) (DecideApprovalResponseObject, error) {
-	a := askedIn(ctx)
-	if a.approval.State != string(plan.Pending) {
-		return nil, fault.New(fault.Conflict, "this approval is already %s", a.approval.State)
-	}
-	task, err := h.Store.Task(ctx, a.approval.Task)
+	gate := askedIn(ctx).approval
+	statement, err := h.sign(ctx, *r.Body)
 	if err != nil {
 		return nil, err
 	}
-	if task.Digest != a.approval.Digest {
-		return nil, fault.New(fault.Conflict, "what waits for approval is not what was submitted")
-	}
-	statement, err := h.Signer.Sign(identity.Statement{
-		Approver: a.caller.Ref, Task: a.approval.Task, Gate: a.approval.ID, Digest: a.approval.Digest,
-		Verdict: r.Body.Decision, Comment: r.Body.Comment,
-	})
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "the decision could not be signed")
-	}
-	decided, err := h.Engine.Decide(ctx, a.approval.Task, activities.DecideMessageInput{Gate: a.approval.ID, Statement: statement})
+	decided, err := h.Engine.Decide(ctx, gate.Task, activities.DecideMessageInput{Gate: gate.ID, Statement: statement})
 	if err != nil {
 		return nil, err
 	}
 	if decided == nil {
-		return DecideApproval202JSONResponse{Approval: a.approval.ID, State: string(plan.Pending)}, nil
+		return DecideApproval202JSONResponse{Approval: gate.ID, State: string(plan.Pending)}, nil
 	}
-	return DecideApproval200JSONResponse{Approval: a.approval.ID, State: string(decided.Outcome)}, nil
+	return DecideApproval200JSONResponse{Approval: gate.ID, State: string(decided.Outcome)}, nil
+}
+
+// SignDecision gives what DecideApproval would hand in.
+func (h handlers) SignDecision(ctx context.Context, r SignDecisionRequestObject) (SignDecisionResponseObject, error) {
+	gate := askedIn(ctx).approval
+	statement, err := h.sign(ctx, *r.Body)
+	if err != nil {
+		return nil, err
+	}
+	input, err := json.Marshal(activities.DecideMessageInput{Gate: gate.ID, Statement: statement})
+	if err != nil {
+		return nil, err
+	}
+	return SignDecision200JSONResponse{
+		Approval: gate.ID, Task: gate.Task, Signal: activities.DecideMessage, Statement: statement, Input: input,
+	}, nil
+}
+
+// sign makes the caller's decision about the gate a statement, if the gate is still what they looked at.
+func (h handlers) sign(ctx context.Context, said NewDecision) (string, error) {
+	a := askedIn(ctx)
+	if a.approval.State != string(plan.Pending) {
+		return "", fault.New(fault.Conflict, "this approval is already %s", a.approval.State)
+	}
+	task, err := h.Store.Task(ctx, a.approval.Task)
+	switch {
+	case err != nil:
+		return "", err
+	case task.Digest != a.approval.Digest:
+		return "", fault.New(fault.Conflict, "what waits for approval is not what was submitted")
+	case said.Shown != "" && said.Shown != a.approval.Shown:
+		return "", fault.New(fault.Conflict, "what waits for approval has changed; look at it again")
+	case (said.Decision == string(plan.Delegate)) != (said.To != ""):
+		return "", fault.New(fault.Invalid, "`to` names who decides instead, with the decision delegate and no other")
+	}
+	to := ""
+	if said.To != "" {
+		if to = canonicalUser(said.To); !strings.HasPrefix(to, "user:") {
+			return "", fault.New(fault.Invalid, "%q is not a user ref; write user:default/name", said.To)
+		}
+	}
+	statement, err := h.Signer.Sign(identity.Statement{
+		Approver: a.caller.Ref, Task: a.approval.Task, Gate: a.approval.ID, Digest: a.approval.Digest, Shown: a.approval.Shown,
+		Verdict: said.Decision, To: to, Comment: said.Comment,
+	})
+	if err != nil {
+		return "", fault.Wrap(fault.Internal, err, "the decision could not be signed")
+	}
+	return statement, nil
 }
 
 func shownApproval(a store.Approval) Approval {
@@ -93,9 +130,12 @@ func shownApproval(a store.Approval) Approval {
 		Id: a.ID, Task: a.Task, Step: a.Step, Title: a.Title, Reason: a.Reason, Digest: a.Digest, Requester: a.Requester,
 		Template: a.Template, Approvers: a.Approvers, Required: a.Required, State: a.State, Why: a.Why,
 		CreatedAt: moment(a.CreatedAt), ExpiresAt: momentOf(a.ExpiresAt), ClosedAt: momentOf(a.ClosedAt), Decisions: []ApprovalDecision{},
+		Shown: a.Shown, Seen: a.Seen, Policy: a.Policy,
 	}
 	for _, d := range a.Decisions {
-		shown.Decisions = append(shown.Decisions, ApprovalDecision{By: d.By, As: d.As, Verdict: d.Verdict, Comment: d.Comment, At: moment(d.At)})
+		shown.Decisions = append(shown.Decisions, ApprovalDecision{
+			By: d.By, As: d.As, Verdict: d.Verdict, Comment: d.Comment, At: moment(d.At), Stage: d.Stage, To: d.To, For: d.For,
+		})
 	}
 	return shown
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
 )
 
 const approvalsPath = "/api/gildway/v1/approvals"
@@ -77,7 +78,7 @@ func TestDecide_GateOfAnotherPlan_Conflict(t *testing.T) {
 	w := newWorld(t)
 	task := w.submit()
 	id := activities.GateID(task, 0, "forged")
-	require.NoError(t, w.store.OpenApproval(t.Context(), id, task, "forged", "t", "", "sha256:other", rosa, "template:default/noop", []string{leads}, 1, nil))
+	require.NoError(t, w.store.OpenApproval(t.Context(), store.Approval{ID: id, Task: task, Step: "forged", Title: "t", Reason: "", Digest: "sha256:other", Requester: rosa, Template: "template:default/noop", Approvers: []string{leads}, Required: 1}))
 	got := w.as(ben, http.MethodPost, approvalsPath+"/"+id+"/decision", map[string]any{"decision": "approve"})
 	require.Equal(t, http.StatusConflict, got.status)
 	w.engine.set(func(e *fakeEngine) { require.Empty(t, e.decided) })

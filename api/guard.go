@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -208,7 +209,13 @@ func (s *Server) mayDecide(c echo.Context, a *asked) (err error) {
 	if a.caller.Groups, err = s.groups(ctx, a.caller.Ref); err != nil {
 		return err
 	}
-	if !s.Policy.Allows(a.caller, identity.Approve, identity.Resource{Requester: a.approval.Requester, Approvers: a.approval.Approvers}) {
+	approvers := a.approval.Approvers
+	for _, d := range a.approval.Decisions { // whoever decides in somebody's place
+		if d.To != "" {
+			approvers = append(slices.Clone(approvers), d.To)
+		}
+	}
+	if !s.Policy.Allows(a.caller, identity.Approve, identity.Resource{Requester: a.approval.Requester, Approvers: approvers}) {
 		return fault.New(fault.Denied, "%s is not among the approvers, or may not decide in this way", a.caller.Ref)
 	}
 	return nil

@@ -55,17 +55,22 @@ type Approval struct {
 	Digest    string `json:"digest"`
 	ExpiresAt string `json:"expiresAt,omitempty"`
 	Id        string `json:"id"`
+	Policy    Raw    `json:"policy,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	Requester string `json:"requester"`
 
 	// Required How many different people must approve
 	Required int    `json:"required"`
+	Seen     Raw    `json:"seen,omitempty"`
 	State    string `json:"state"`
 	Step     string `json:"step"`
 	Task     string `json:"task"`
 	Template string `json:"template"`
 	Title    string `json:"title"`
 	Why      string `json:"why,omitempty"`
+
+	// Shown Digest of `seen`; a decision that names it counts for nothing else
+	Shown string `json:"shown,omitempty"`
 }
 
 // ApprovalDecision defines model for ApprovalDecision.
@@ -75,6 +80,15 @@ type ApprovalDecision struct {
 	At      string `json:"at"`
 	By      string `json:"by"`
 	Comment string `json:"comment,omitempty"`
+
+	// For Who had delegated
+	For string `json:"for,omitempty"`
+
+	// Stage Of several stages, from 0
+	Stage int `json:"stage,omitempty"`
+
+	// To Of delegate: who decides instead
+	To      string `json:"to,omitempty"`
 	Verdict string `json:"verdict"`
 }
 
@@ -330,6 +344,12 @@ type NewAttempt struct {
 type NewDecision struct {
 	Comment  string `json:"comment,omitempty"`
 	Decision string `json:"decision"`
+
+	// Shown `shown` of what was looked at; a conflict if it is something else by now
+	Shown string `json:"shown,omitempty"`
+
+	// To Of delegate: the user who decides instead
+	To string `json:"to,omitempty"`
 }
 
 // NewRevocation defines model for NewRevocation.
@@ -414,6 +434,21 @@ type Renewed struct {
 	ExpiresAt string   `json:"expiresAt"`
 	Id        string   `json:"id"`
 	State     string   `json:"state"`
+}
+
+// SignedDecision defines model for SignedDecision.
+type SignedDecision struct {
+	Approval string `json:"approval"`
+	Input    Raw    `json:"input,omitempty"`
+
+	// Signal The signal's name
+	Signal string `json:"signal"`
+
+	// Statement Compact JWS
+	Statement string `json:"statement"`
+
+	// Task The workflow id
+	Task string `json:"task"`
 }
 
 // StepCounts defines model for StepCounts.
@@ -841,6 +876,9 @@ type RevokeAccessJSONRequestBody = NewRevocation
 // DecideApprovalJSONRequestBody defines body for DecideApproval for application/json ContentType.
 type DecideApprovalJSONRequestBody = NewDecision
 
+// SignDecisionJSONRequestBody defines body for SignDecision for application/json ContentType.
+type SignDecisionJSONRequestBody = NewDecision
+
 // PreviewRunJSONRequestBody defines body for PreviewRun for application/json ContentType.
 type PreviewRunJSONRequestBody = PreviewRun
 
@@ -885,6 +923,9 @@ type ServerInterface interface {
 	// DecideApproval Approve or reject
 	// (POST /api/gildway/v1/approvals/{approvalId}/decision)
 	DecideApproval(ctx echo.Context, approvalId ApprovalId) error
+	// SignDecision Sign a decision without handing it in, for `temporal workflow signal`
+	// (POST /api/gildway/v1/approvals/{approvalId}/statement)
+	SignDecision(ctx echo.Context, approvalId ApprovalId) error
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx echo.Context) error
@@ -1153,6 +1194,22 @@ func (w *ServerInterfaceWrapper) DecideApproval(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DecideApproval(ctx, approvalId)
+	return err
+}
+
+// SignDecision converts echo context to params.
+func (w *ServerInterfaceWrapper) SignDecision(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "approvalId" -------------
+	var approvalId ApprovalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "approvalId", ctx.Param("approvalId"), &approvalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter approvalId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SignDecision(ctx, approvalId)
 	return err
 }
 
@@ -1824,6 +1881,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals/:approvalId", wrapper.GetApproval, options.OperationMiddlewares["getApproval"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/decision", wrapper.DecideApproval, options.OperationMiddlewares["decideApproval"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/statement", wrapper.SignDecision, options.OperationMiddlewares["signDecision"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access", wrapper.ListAccess, options.OperationMiddlewares["listAccess"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/revoke", wrapper.RevokeAccessOf, options.OperationMiddlewares["revokeAccessOf"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access/:leaseId", wrapper.GetAccess, options.OperationMiddlewares["getAccess"]...)
@@ -2171,6 +2229,46 @@ type DecideApprovaldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DecideApprovaldefaultApplicationProblemPlusJSONResponse) VisitDecideApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignDecisionRequestObject struct {
+	ApprovalId ApprovalId `json:"approvalId"`
+	Body       *SignDecisionJSONRequestBody
+}
+
+type SignDecisionResponseObject interface {
+	VisitSignDecisionResponse(w http.ResponseWriter) error
+}
+
+type SignDecision200JSONResponse SignedDecision
+
+func (response SignDecision200JSONResponse) VisitSignDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SignDecisiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SignDecisiondefaultApplicationProblemPlusJSONResponse) VisitSignDecisionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3462,6 +3560,9 @@ type StrictServerInterface interface {
 	// DecideApproval Approve or reject
 	// (POST /api/gildway/v1/approvals/{approvalId}/decision)
 	DecideApproval(ctx context.Context, request DecideApprovalRequestObject) (DecideApprovalResponseObject, error)
+	// SignDecision Sign a decision without handing it in, for `temporal workflow signal`
+	// (POST /api/gildway/v1/approvals/{approvalId}/statement)
+	SignDecision(ctx context.Context, request SignDecisionRequestObject) (SignDecisionResponseObject, error)
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx context.Context, request PreviewRunRequestObject) (PreviewRunResponseObject, error)
@@ -3830,6 +3931,54 @@ func (sh *strictHandler) DecideApproval(ctx echo.Context, approvalId ApprovalId)
 		return err
 	} else if validResponse, ok := response.(DecideApprovalResponseObject); ok {
 		return validResponse.VisitDecideApprovalResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SignDecision operation middleware
+func (sh *strictHandler) SignDecision(ctx echo.Context, approvalId ApprovalId) error {
+	var request SignDecisionRequestObject
+
+	request.ApprovalId = approvalId
+
+	var body SignDecisionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SignDecision(ctx.Request().Context(), request.(SignDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SignDecision")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SignDecisionResponseObject); ok {
+		return validResponse.VisitSignDecisionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4717,129 +4866,134 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D37c9s2mv8KhnczuZ2TLefR7q39k5smrbdpk3Hczd1kM1OY/CShIgEuAErRZvy/3+ADQIISSFE25XY7",
-	"+0srhyRe3/uJL0kqilJw4Fol51+SkkpagAaJf9GZBml+ZKBSyUrNBE/Ok7c83xBYmW/ImukFoWQugWqQ",
-	"hGXJJGHmpX9UIDfJJOG0gOTcDTVJVLqAgpoxZ0IWVCfnCeP66xfJJNGbEuyfMAeZ3N1NElqWUqxofpWZ",
-	"L3DckupFMGzzwiSR8I+KSciScy0rCOdyQystGZ/jyGkllYjs7WYB5BcOn/UvRMyIXgAp6RzILcyEhI69",
-	"ubH6J8yBKujch3962CZyVjBdj7i1KvswHCCDGa1ynZw/PTubJAX9zIqqSM6/wr8Yt389jQJCU7XsXLx7",
-	"eNjaNRRlTjX8hGNEx8X/3X9UVdK0b2j7/JDx78zLqhRcAdLHNzRdKk3n8EpKi0yp4Bo4woSWZc5SavBq",
-	"+qsyyPUlGPo/JcyS8+Q/pg39Te1TNd0aFudtY2n9xhNFwLxEbkW2Se4myTspbnMoetZS2jf++7A1+XEj",
-	"i7l+/ZL85cVXf0YAuPfNcJepfeFLUkpRgtTMnlrr6+1DniSfT4TMDNt5djdJ4DMtytx+xzQUat867aSv",
-	"7GfmQNzwVEq6CUd/fjdJWNa7gKd3ITLQPH87S84/Dpn/vf3q7lMw2guLPh7XPibIK934n+qFittfIdVm",
-	"5e2tHHaMzdHtsrj/u/zxjefbWpQnOawgJzlT2rA8paFUDTcOaCtcezhiM1X3Lt7Xx9jeBONlpffB9Jqu",
-	"zUii0kNfvostxImK3UVYIeJkXo1lOwfawiQjQnKhILvU0ZdTFIhdTzNImWKCH4DXbvXfui9jC8rYHJSO",
-	"yGsnyHLKCeUZWdG8AkX0gmpCJRC3/2wX6ga0JZOgOvYRIyDEFKo6sNIgESinVkSfWhTb3sP3Yk0Kyjck",
-	"Y7MZSOCalCDKHEhRKe23ENEiJonSVCMZADcC7mNSAs8sqQc7l2AQBX+mlKeQ55AFCB1wh7k42Vm4oZo4",
-	"0lC1jD9wkir+kOk8/mS92MQl3w5nwZndyvyINY6EgAjWMgloIRjSn2GI1iESf+ohtxphd8lOxdUvvwQi",
-	"YeaQNCuY1pAZNC5iWErj6Hm7idOmKAonGHeerUBmLNUhujS4ZXFkKFZsAeXWiB9qztXPgevuO7s3zJLz",
-	"Fs/0/OIgxhFjGEbPHYBNOE10nZUWZsocdERAof5hJ6BZxgyEaf6u9UoXj22m0GIJfP8a7WuTes7Yane1",
-	"tfZ6If7PBShF53Fq5E557V+c02P9QLG1OWqMza4XIs5lK5l3KMG7o1uldXd4Q9eVeimycBuh4h/uI3h5",
-	"dw9b79rDbDYWLCK2/5ee5d44fhlbZkiUB/Po6F7iaxF5jqLgB9hEuFaWSVAR1vXz9RtvMv4NzayDpelC",
-	"rG9EnCcalkV5pogWBL+LDF6IqoOpoe0Te9ApttaSliXj8xtPflsaRQlcEcFTIIxrgYrkErjl1gXdEAk0",
-	"c9Yzml37gIEyqj2p39DEm27+5MNj9IfWC8cx2GgLKXZY6WCO+VJwywmvtDXSdlimfawG6sSdCpgSlUzh",
-	"2gwwaCD/xQ0ONUjBCCfZGmAS7qT3HK5BoUtiBzqdG3OvD7EBYks2nw9YkXo4wrR3OALOjLcmxL4HrMhq",
-	"gXFeHYXcLjBi4xpdMbPaf8xCo3kHEztIv7+fvKhX4OeLrl9urquYx4NJSLWQm5fWJTMcYj+XuaAZZK9Z",
-	"xJth9g6pBK0eqGPtmiLuYftoflWCn17T9Y9OkTHqMpqSB3+4rb019ocbcBI5s+4Tf8N4RLdBl9hwdW7L",
-	"N9SoHL0OKiO6rva5kba2260IbpsMZgfd2+7infdHtw/S2Fk8im1bG8/FfPCwAZR6Rn3a8vEMc7chp/+0",
-	"AzooO2xLj2lPlHV0WT+YXgCThGUK3SPoG04mw7bmxGfXnnacfubYYshdb90vPwb2V7MZpBGA03SvMxXd",
-	"nRok9W/uns0SNkaBpSQXonyiiNl/MtmP/nt9qGtR5RGXznswe0/BAkFU2sFBVbjhc/J3525ARVJCKRQz",
-	"Z0ZoWsBULUT59yQEU7/Drg8oTv90x+gXHIXAyjkO4qzmnkj7ot9hGLz5da3z7QufbcGAKSOtryEVK5D0",
-	"tuVduhUiB8q3YdvEfHqxSjuN0Utfi+HOLWDPszHWzLnjEgYL4mC2r6I63e7OJk1ECgHj5gnPOAbb10IW",
-	"75xouH/E4tCAQZSDdfj/+oSKd/D1BBS+k7RcRLiHNlxRx32uYqbRrgNizpSsqSIStGSQXRDNClDoQdYL",
-	"ocBbvzlVmvhBYw7ZVDLNUpq/c2bpLiuyvBmtSaT9ij9ROB1hihQ0M3NNyIxJpY1FbGYczgmMHZ7ND4gp",
-	"4bm9yuZRDQx41unmh8+QVp0BmpJKmueQxzwvqH/I7gBCl3YSSr/he3tv+F9kb/d0Xgux/DHmIOGa5YSL",
-	"NWEzwjRZUEW40ARPMJkMSghoYbx1cAfKozuVSdJgXwOC4MC3UNCfmceLTtpBHIhwB01Z3DSZSVEcGiHR",
-	"Yr/9hOPiq/VQnYt+70T0MJXhrj481ccQmFbEDoEswTGEWnuwpOv4gcFDR8tCLEkhVD9b2J33Shu6F5YP",
-	"+de2XEteiO0hyQ6/wpLxrOXz96rAvG3r7QkDdfiDJwkHyA4ML+5nAC2xK0r0mZVSpKCUXaT3zSN1UWYF",
-	"sFqysrxvnOtotD1J1pRpxuevY1k5HxYbM2omwA47FwShM8yoaQbe6/LIfIpIoA0ibjQhMAvKGLl9DzTX",
-	"iz7v9a6flUrO+FzFtkw1oZyYgagWEo9UC7LkYn2ArBvu9r7iZaUxNKJ6YiMDbCGox7i3BdWOiAxzX9YR",
-	"jntlB7wBGouP9LDJfsF/j6i5oeDOEQ9IfjCnwWHtlfwdVppSTm7BqlFOeSK54NZo6DEJzvzIkH2zibAA",
-	"BRLt57kUVUkkzNSECI5q4XohCoLfGrPyojb4KN84484Fo4mQVtls7HSx5iCR9O9l7D17OiDrYCWW/uS3",
-	"qRA4UaIAY0gQqpaQkZmQKP+AZ73m8bMYmzYIhbFkiyLWIsLpf6Nkg/2pAzUj7EgZ8Iyxxt8Q/z910doY",
-	"QRlLtEcIbP8E68vGKtri5g93ud7FpwxTJeJDz2iuYLITNKrTGQr6+Q3wuRFCz87OzibdmUdHSHCoh+44",
-	"0WtYibT2Px2wwUZZDvb3NLa/u30zv50dbe5JUqlYtjTyRYkxsmCI5y7pth5yX4wUB+842Y6g+ZixARdJ",
-	"3M2XGTUAYEOJbszYZt/5/PSuhMKhrprnd1Yp/RZSgfqVeoDL5mtjzUtQwHWD3/cb6tnBFnzttuoRgl8N",
-	"9ClNkoqdi7IONt7bn9nlnOp0bb+TsGKGUn/DkMZYXqEtzAD02g8f2Hn594Dz3/GX48ZfGrj1uYU82laH",
-	"yrQoQu+e14zloMgtKJZBSzEeej6PHkBu7+HSqP55s+wLohdMoZbfYvkHhp23pNL2nP6x9yAzRRhXmuY5",
-	"smdjSscSqMaRZX3SqynOGOxCxIXzFOL4UVIkH6rRDYf2SWxn2+6tK76iOar6P3Na6QVwzVJqHUXfAmf4",
-	"4yehX4sKjZyXgs9ym7L6neAG+a6phjesYPabnzldUZa76MvPXFVlKaR9dsU1SE7z4faNq1AZ04Wwe3L/",
-	"e3JtH59cZd5TSblah1Zwj789cFx1J2vrQclUjXB03muHDQHsayeU31IMu8wpnH/ZRzrX1oKPpWMvY4n3",
-	"HxYCPQZovRN2YJzlPn6QHZvZOR0wfXp57wweFjrx+g3U9xrKl6LisSwwmncEbKyrc+f8Xu76YM95lee1",
-	"I9Yww8YT657tCX2YRfgZoxuo5nNQ8fKrAUVP+1XFZwMzupqFRI5SNpl2g8g82NU+P6cfOramuLU0LP4e",
-	"ROq/2QyM1PcedU6V/h6o1LdAtZ3cYIB13tl6xE5cPzEYdGLVdZqflMKgi6wVjpa6qEpIH2yW7M2Ieh4n",
-	"OjN3wN/CIpLt/XcB7FvkiQcYJeaj91VRUGk40a5fN40mcaPXnWkyl5RryCZE5BkobUPNQ3WuuFsqBPzX",
-	"QW1zVPMTCpr6LFECv99KOos/wsWgNcH48sDDfYOftLDk6f+MYUI8/bPRAXIaSVP6FquX6spsX9Bm/rBq",
-	"1wVZ46n5KqbdwrAIGbZslmGLDiREe+0vQvbZZ//0ruhZvwEdIs/E47IH4i4FfXI09MYDeSu2s4rbH5dW",
-	"u8TDZopcvruKaUZzn1Ryn4/NcQgZC/ne2LQPwji5cS89UeTnq4kNMCriqgEIUyQVfMbmlYzpvlvnaFc7",
-	"8Xvu4jZx57SmajlcWqGYiSVVCE3zGz/UgBwHRJXmo641e2Z3n/wepsPMnt5ksq8H56r9ZbCs/PP+4lVD",
-	"zMZ0c6QfmMG9Lr7OIF1IbU+HiWoMRD2ErA13LBcuztgexNBwqSE7J1xgqGlBFXEZAAY6G9AXxEXIzzEC",
-	"ZVhfk5PehJfsOMZUqDi3C3DfdSUEHJoGsK1ZdOcphAd41tIgDs5aeMAiX/R6KK60ct75g5TdVgSsLqqt",
-	"VRwL5jARqaGEfXmIATGPESRrK0Kjh8pu3DF8W7swBqoQ7rtuHe2WKvhZ5tGgrIQWV0BViSmUGDmDqHen",
-	"zGnMi2IHYza3yJYwRb8OfBLtAV53hKzVhNAqY1pI5ZQUo9StF4IUlNN584G6IAZHNkjWQi9s8fUw2Loh",
-	"6u4ce8wiewbBbjqUBTdsR8Jow6p3Ex9GTKx8UPLkIRGUGhW70iAHR89jPKEjA3F/yqFf1ihMYIfajsYI",
-	"Op2cqcirgscBNmMdLrQZ+9xhpWlB1pJpQNcu0KjfM3eFQbsT9lV1l515yUg/nllkIq0K4HpC4HR+SoyV",
-	"e4pQ/fjs0yk2NjmtZB5blqw6dqtgBZLpTdv7NasUykCXLHbfimc/tpu/vyC9RhjkiKOiII74Hh1x9y9B",
-	"jI22s8DOdMyDPcx7GS3m4UZTiG58Sjzmr2vnYEhFlWfkFrBSuss0QunQ0wtFWFOoftWndsmK70+fdmmO",
-	"zTy9YiE48UPziW8l5elivGzcSaLWTKeL4QGFbjYwasKuXVW8oAGfNRUNhk8QDEsRSuwBETHba7725ad2",
-	"56VuM/9IeS37m9WkOroV9XeaGmi6BUpavDdCIO895BX8owKuGRo5GZ2PkIpdm3GRPMBZ179LUIueDMFG",
-	"d0Q7Gsm9i7CRn0fdfjVdezokS4CSiEpbr1YwSyuCGSo+VoHtDau0J00rKYHr89gUAT85NcvIKJqoDHNI",
-	"n+gJ6rWUo2tS1nC2ID4lTnBtv6+twq0IF+0PTwM71q3KhuUzF5n0kvCgRMmxgnbtXO09vNUalI5Qfcyp",
-	"Ni5qDAjG7KPbgDa36LbSi1i6/FvXNykVhe0BGW2BhC2VutqXufPfLRJs0fsup8Vkg046cX4mW7ilAHic",
-	"QFZ1imK8EwrTtRxtD0dodLcNVUQ4s8V2HG9B0dniXex70h29gt/gar37AdAcU6XyCHIErb6VP3IeM9G/",
-	"fvGyaTQ5UJe+hpxqtsL88y3beYY8Ye/pu+Kf9gJiG/jQKiuJhUKjQgsFtLPsAz/bXlXF50w3n3ibG/1k",
-	"B/AuulH7AedrU8zL0d0H2W/7oVdX6dxuBrhWUV4PKyWONyDqK2d18A0m2Q9sm85UGSMH00PdLoFKK/Dt",
-	"r9d+k3/9cOPrZXHp9r161IXWpW13yvgs0pbpuuKK1D3FiBIzvcZa2Fobp4pkFZYkk7WQy1ku1uqU/DKl",
-	"JZuqlM4sqv9iZGHY0LV5RC7fXV24D+Ysz9Z0M109/YUsRJ4pK7CbBeTm1ymGgVJwpTCu2+1lSdMFnDw7",
-	"PUtc2zDcnTqfTtfr9SnFx6dCzqfuWzV9c/Xy1U/vX+E3jbhMvrOrsE3sLJNOnvriFVqy5Dx5fnp2+tx1",
-	"bUIAbC1/2sRe54BoZ0ucmOBXWXKeGMZ46UNaYT/qj/E+x75YYbexdFWxeIVGzFaOD17L7nr08Qo5zJzb",
-	"QbPKJYtfoKMwrDfp6D2NaeGTREhbY+MkogtfEy3qZJN6A9tJ6JFVxWROA4mp7Sw94EXXGPvu01bf5Gdn",
-	"Z6M1S26KSSKtiX+CdRMzx6euA3Z8zHqRQbvjSaK82WT9Tu3ztSWpNM9d8RPwTF0Qmuf2HWVjNaEfmGYF",
-	"46i9U6NLfkwcaSQYRy5BFkw5ylJsziE7YRzXEaejqcU65O5CRejpGp9bino7a3LIvnE9K0aBwnaRxV2b",
-	"n2tZwd0OEjx7HCQwWp4DBmp5wDPCxXoEfHhlwJnnLlODlCCVK4hu8kdmjWHl0KSgG7OGC0SNurbM0HsO",
-	"dAXDUMMC/9wC/8SM0ocjX1x/+btOrvsdNEz3uLTaC6IRgHLpRjroFGnmgwqBtNnHBl3PfgyZ7Dv4KSYx",
-	"bl+xcMgkk0765rA+Pux83mgEeldIU4oYrQeN6zFJu2femyCitqkTVG1La0wUfTgyvbNdiZBnYHcDxC0i",
-	"ZrOJsQ6oWrbiepvDsM5gxN0w5Kl5/OjY00iHx5ANBo5HlwR9SDoi53fIYAvyD2TZcbiHKYHdynGQ+/X7",
-	"1Y9Hb7L+r6aYtpp4H183vQkcFUHrJK+a1paEsApIhq02raZqc6qKY6qqfmHTL82NPf3KSONAOTqEujQS",
-	"v1RbpMa0Ik3L+xH0lFYC1wD24V6+p7YS3JQUV1iiIJqG9eIPmLBL/NiOry1gH0UANddmDDFMxkMx39E2",
-	"gmGYPmyVlDEFYM+MN3QJ/MJFn/HyLh+7Aj5nHMgcNPaYYaPo4ZbtG4bj2gochOWWQUW5SSY3J9L12Y1i",
-	"VVCVeRyMCiZ4ZIRq10lHgPwhaJpHsJElUXQzsbkyEzJnK0DengnvvVgLmY+hK9/IDaFN7aXv8YKtUmwp",
-	"rQ0AKrqxNjHQdGEd7XadmRiEIh78MdSoU7Q7tacmHdLmCW4xta5S0ieYJWqQ2UX1oqpW0BSl+5Ky3WDI",
-	"bDut2ecQdszjn/VO0qWuYX7qrr52tEzc/h2HPWWid+sFabMHnKnrUG6m4AZo1jSNT6GYLbGMaMgZ1XCi",
-	"WQHJH1NH3U41fhw1FYl0R0X110aMoG7iBNMvtgtsr5oZlpYd+Zz9NB3KpnblImO4qKlt1soUoXpieS0G",
-	"Bpj3R/Os/tdF460cdPJm5HuqoK4rb1T9bINsmtrrNg7XOus5ujROd5HHD7A5KsTbl490wHwJGzWxYpAq",
-	"Qom/AMXdpmJAZa+SGYHu6NKmzJs5vcMascQgQMEM/C8wTOnudaHmzeEY4QG2nxyndcVYH1F+5wq1Bjg4",
-	"HLeO3nSKFfBBXpH7MxMa819lQdlwOXZMTmz3a68w/aynK56d4jmt2D/bg8TuPHUf+P30vt/lezezj8Ld",
-	"bV8XdJYaiE/q+McGOZDBaqsHLsSazKi0j6iE35T9OMXrxKYD7VEhW7nHxxUcu2nYMd+mteIwl4IwTtYL",
-	"hsmmsLGW3ihyBVq5DakogMykKCaBNFFkLYVhX65Ah2pyC7ngc7QquWiV7e0HtZ/s3BbMxHlLmCa9F2IR",
-	"hf9fSl0LK0IiePAee66Q2w1WtI2krNUg1+0EUUUWdAUTF/+w+YaUP9EuYZRoIcZQ5fz0U5eF2xfoxhdC",
-	"WP/GdPm9wICU0nh1m291VYwAmWugNvTsYWHMqRpSXKwvXDObxsmzQXiRWwA+XM8+jAanX+p7te/s737l",
-	"u+EGRweUK0/sUr79SsYIP9ceEMwHWYHc6AUqdS0e6XzKh5LIwUJv50L0AbysdTd7r7yMgXyAgteqL/x9",
-	"KXmT7p4T1GeqX1i71eb9Yo/jxtnV4WTw6XJ9XozHEB1/TD3TbS6mazr1ZPNHJDSHVMN0n7/5l/8QKlCY",
-	"RX98r9Vlnnva30I5l1K2AhmU9NkCp38VbGvyjaentz6deEorvTAI+Ot6qU49jKJI9nbNj+1NsW37d6B8",
-	"Sf76/u1P5APckh9gQ95DOwk8Of/4aZtrlNVtzlLrBWly85giCuSKpUAMUMKQd3M6FoKUb04sb3ftubaA",
-	"aido9KTwdNeQ5ydLLtZ82hx08zXGTPPNSfsW2Liye2neDG4GPU6cK5jgkeNcO9exRsD/lkMdkUdWj540",
-	"pg/UsLfuBd+xe40163zWBYDzWdcHY9lBk4bfgJOUImfp5gG4lIbHfx98KkDTjGraSbvvmpd/9O8+Ph0H",
-	"q0BxLasc1HgwRLqPTeH9oD3QwxJIVQJduvrce4IyYuUGkFw9m9py3n1lEQ2xPwBCw1rHpR2NFnu8Diwb",
-	"F2juTJznoVXlXinogcaBR19p4UOd0y+lFCuWgbybfvF3Wt/18OHg2w5LxpUyOUPAD59sc9Mh4dz2UH55",
-	"Bw316TiSonUOjywrwiajMS1B451jRmlbiEpRnl2QQkho3FVqIdZ8PNQN1mMtEPPfgswY5NmkdgORVEJm",
-	"a9sb1xq+6Iq7R8Htvbky7s7q42CFG/yxk67C25EPTZGxVxixFfqCXoy4qvB+rQ7z2IFg+xKkwK8KNCP/",
-	"hRds/WniX7OdLzHt3VXIG168lU5iV+G+VX8akU/vzfq5INRm+SCWzyjLsWtj03D7iSL2frGBSL+TANRG",
-	"+WE5QAOzp+P5J8NvXxuch/PQIa2V3ir0Y5wVVZGcn0X7OQ5pItw5m5jNFAyeLuJVoyo9/3t1dvY8RbaI",
-	"PzFX0Ly2+6QrEUpmW4lQg4/x2Gk1QzwTE1LxHJSykTvIbPe3NVMwrh41OOFmqKzpTK5AarmxFQe9mXXo",
-	"waOFvXW8Fon4L54LGiZs2YS76JeqJaFzyri9QI5QjuflP5iQF2d/OfWYsgBqccOhylUGRSk08HRz8gO0",
-	"ybl9bda+e5k+HS1L2baMHSIsn45naFsG10y9pTy5hqKYNrxmeY7erd9ONP6eReF1xQNROJSs9kmywXls",
-	"x05gGy1zrfcQL4m/13nI4Y2ZDtJ39lOb9XqMfDQc+Njwe+mTdjvpXC0NkbucMNcNR9n7e4nSdIPtLJgm",
-	"bETHzKVh6G5GQZQW5UFwdzAZRDzTpst53BEmcgTCq5W7DurAYpcZlr5+egzPDC5xiGPmbXBjgO8xy2bE",
-	"SE3G52RBS7yxc1xdg8NnjIdwHSSBXbjk06o0gH5+RhSkgmfWPLYXCv2+yN1uQEugRSfKvMfHj4E0GHnF",
-	"JZ00azog9Poe5ArkiQLuQXNhi2FxBc6hjb4bJrh9Y1yk2MYHw0tcSkpp6w7u61d9NIyQoF3rxHH5/7UZ",
-	"t2b/R1Er/VW20dLrf2uSUU3S3Yv3G6uSEVnsDSCXvo+3eDNFaCZKbDiy9j1qKp4Jjs/wHfxuEpQI120S",
-	"rI/SPD6QDRuC6BK+8bSFJeNZnb1QU8lJA9t9GUPb978O8bjXCxjB5R5cw/aQYVwN2YFe+2OVFG6dabR5",
-	"giIlnYOaOJRHbXBtm8uNKyrQA95KsRjNF+4GZHx+Ap818MG5M4zPXzUfPH589DXLNaZyNpel1mDgGYHP",
-	"1AhvdeESrw1lc0HmubilOZlV3IXRhHQG8sgQc6vbitK5bFN3c6lQ4Ev+csrnFZ3fF64LoLle/LMTbt/j",
-	"82NCyc0QbzKSCVD7s1BslSXJWbvfU72TyDGEiSUFaMnSbtz90T0fplmWueH9B2bzGTXfJWX27fanqrg1",
-	"yGFkzDspCtALqNQF4UY2+cYTyKGbBloYMtvyAgw9GdeHcE/GkmtW+PiUbGa+fHdFnu9BEabq6wXucQhG",
-	"o9l0U8i1efzbEMgN1qRQfv+cvI4jc5e51i2rlTF5skPPrj1B0zv04ycjgd1Q267s7t6dQcCnYXC7sZAP",
-	"kUaezac+f3D3u9e26yMmH8qKK6e4Yh5bECOpN3736e7/AwAA//8=",
+	"7D37c9s2mv8KhnczuZ2TLefR7q39k5smrbdpkrHdzd1kMxOY/CShJgEuAErRZvy/3+ADQIISSFE25XY7",
+	"+0timyRe3/uJr0kqilJw4Folp1+TkkpagAaJv9GZBml+yEClkpWaCZ6cJu94viawNN+QFdMLQslcAtUg",
+	"CcuSScLMS/+oQK6TScJpAcmpG2qSqHQBBTVjzoQsqE5OE8b1ty+SSaLXJdhfYQ4yububJLQspVjS/CIz",
+	"X+C4JdWLYNjmhUki4R8Vk5Alp1pWEM7lhlZaMj7HkdNKKhHZ2/UCyGcOX/RnImZEL4CUdA7kBmZCQsfe",
+	"3Fj9E+ZAFXTuwz/dbxM5K5iuR9xYlX0YDpDBjFa5Tk6fnpxMkoJ+YUVVJKff4G+M29+eRgGhqbrtXLx7",
+	"uN/aNRRlTjW8xTGi4+J/9x9VlTTtG9o+32f8O/OyKgVXgPTxHU1vlaZzeCWlRaZUcA0cYULLMmcpNXg1",
+	"/VUZ5PoaDP2fEmbJafIf04b+pvapmm4Mi/O2sbR+44kiYF4iNyJbJ3eT5L0UNzkUPWsp7Rv/vd+a/LiR",
+	"xVy+fkn+8uKbPyMA3PtmuPPUvvA1KaUoQWpmT6319eYhT5IvR0Jmhu08u5sk8IUWZW6/YxoKtWuddtJX",
+	"9jNzIG54KiVdh6M/v5skLOtdwNO7EBlonr+bJacfh8x/Zb+6+xSM9sKij8e1jwnySjf+p3qh4uZXSLVZ",
+	"eXsr+x1jc3TbLO7/zn9+4/m2FuVRDkvISc6UNixPaShVw40D2grXHo7YTNW9i6v6GNubYLys9C6YXtKV",
+	"GUlUeujLd7GFOFGxvQgrRJzMq7Fs60BbmGRESC4UZOc6+nKKArHraQYpU0zwPfDarf5792VsQRmbg9IR",
+	"ee0EWU45oTwjS5pXoIheUE2oBOL2n21D3YC2ZBJUxz5iBHQ3SUqRs3Q9EKwSqOpAYYNxoJwOEn1q8XFz",
+	"wz+KFSkoX5OMzWYggWtSgihzIEWltN9vROWYJAqAD1y4WogV3578e4SCIaXPZrDPZ4QSD2975ih8CNMk",
+	"FZXRoWZCEi70gvE5gVzBFhxCtnViZtZUI2EDNyL7Y1ICz+yLASwlGNTHH1PKU8hzyAISDcaei6Ot0zV8",
+	"IE4GVN3GHzjZG3/IdB5/slqs47J8i1fizG5lfsQa60NsCdYyCag7GNKfYUioIVl+6mEgNQluMxIVVyj9",
+	"EoiEmSO7rGBaQ2YIs4jRHY0T3M06zm1EUThRv/VsFlNzPywEWdCMZJDDnOo47aOGEWUnCpYgaU7wDTUh",
+	"MykKchIlKC2iI/iJT8lqIZA+MkMTXGmg0cUsQWYs1SHWN3RsUR0haIcdiucbaHZjVARqMMVPh5Dow4Y3",
+	"zLLcDbnmefpezD3G1I0tMoA+cJroOistzJQ56IgSgTqinYBmGTPwofn71itdcrCZQotb4LvXaF+b1HPG",
+	"VrutUbfXC/E/F6CUw9Wt5XJnYPQvztkafqDY2hx/ic2uFyIuCSuZdxgq26Nbw2J7eMOpKvVSZOE2QuMs",
+	"3Efw8vYeNt61h9lsLFhEbP8vvRC5dhIgtsyQPveWOtG9xNci8hyF20+wjvDhLJOgIsz4l8s33qz/G5rC",
+	"e2s8C7G6FnEub5gw5ZkiWhD8LjJ4YSR+XGcy9mnsQacgXklalozPrz35bTDZErgigqdAGNcClf1bcCpI",
+	"QddEAs2chwNN413AQKnbntRvaOLNa3/y4TH6Q+uF4xhstIUUW6x0MMd8KbjlhBfaGtJbLNM+VgP1xA4l",
+	"WYISlUzh0gwwUFO2X1zjUINUpnCSjQEm4U56z+ESFLqNtqDTuTH3+hA7LbZk8/mAFamHI0x7hyPgzHhr",
+	"Qux7wIqsXhvn1VHIbQMjNu73qKplXVY0zTuY2F4Wy/3kRb0CP190/XJ9WcW8UkxCqoVcv7Rus+EQ+6XM",
+	"Bc0ge80iHic0KVMJWj1Qx9o2rtzD9tH8qgQ/vqSrn50iYzRnNPf3/nBTe2ssKjfgJHJm3Sf+hvGIboNu",
+	"y+Hq3Ib/rlE5ep2IRnRd7HL1bWy3WxHcNBnMDrq33cU7749uH6SxHHkU2zY2nov54GEDKPWM+rTlhxvm",
+	"EkVO/2kLdFB2WMse054o64y0vkq9ACYJyxS6sNCFkkyGbc2Jz649bTlmzbHFkLveul9+DOyvZjNIIwCn",
+	"6U6HN7qkNUjq39w+m1tYGwWWklyI8okiZv997qJnnQrkBlBXosojnrQrMHtPwQJBVNrBQVW44VPyd+dA",
+	"QUVSQikUM2dGaFrAVC1E+fckBFO/U7UPKE7/dMfoFxyFwNK5QuKs5p5I+6LfqRu8+W2t8+0KcW7AgCkj",
+	"rS8hFUuQ9KblL7sRIgfKN2HbxOV6sUo7jdFLX4vhzi1gz7Mx1sy54xIGC+Jgtm+iOt32ziZN1BAB4+YJ",
+	"zzgG29dCFu+daLh/VGnfoE6Ug3V4NPuEindZ9gR9fpC0XES4hzZcUcdd3WKm0a4DYs6UrKgiErRkkJ0R",
+	"zQpQ6OXXC6HAW785VZr4QWNuu1QyzVKav3dm6TYrsrwZrUmk/Yo/UTgdYYoUNDNzTciMSaWNRWxmHM4J",
+	"jB2ezfeI++G5vcrmUQ0MeNYZioEvkFadQbSSSprnkMc8L6h/yO4gT5d2Ekq/4Xu7Mvwvsrd7uuOFuP05",
+	"5iDhmuWEixVhM8I0WVBFuNAETzCZDEraaGG8ddkHyqM7lUnSYF8DguDAN1DQn5nHi07aQRyIcAdNWdw0",
+	"mUlRdNixnYEp69Tut0ZwXHy1Hqpz0VdORA9TGe7qw1N9DIFpRewQyBIcQ6i1B0u6jh8YPHS0LMQtKYTq",
+	"Zwvb815oQ/fC8iH/2oZryQuxHSTZ4Ve4ZTxruf+9KrCPw7/THzxJOEC2Zwh4NwNoiV1Ros+slCIFpewi",
+	"vW8eqYsyK4DVLSvL+0buDkbbk2RFmWZ8/joeUlqbUTMBdti5IAidYUZNM/BOl0fm03gCbRBxownqWVDG",
+	"yO1HoLle9Hmvt/2sVHLG5yq2ZaoJ5cQMRLWQeKRakFsuVnvIuuFu7wteVhpDI6onNjLAFoJ6jHtbUO2I",
+	"yDD3ZR3huFcGxxugsfhID5vsF/z3yGwwFNw54h4JKuY0OKy8kr/FSlPKyQ1YNcopTyQX3BoNPSbBiR8Z",
+	"su/WERagQKL9PJeiKomEmZoQwVEtXC1EQfBbY1ae1QYf5Wtn3LnwOhHSKpuNnS5WHCSS/r2MvWdPByR7",
+	"LMWtP/lNKgROlCjAGBKEqlvIMKXCyD/gWa95/CzGpg1CYVjZooi1iHD63yh9YncyRM0IO5IgPGOs8TfE",
+	"/09dtDZGUMYS7QEC229hdd5YRRvc/OEu17v4lGHyR3zoGc0VTLaCRnWCRkG/vAE+N0Lo2cnJyaQ7O2zk",
+	"XIfOjKXP+PfPlglQjdpiLgy+E6rPCCWp4LOcpdopDkwhuTUJS+RmTazICzb3NLq3nekghrNUhk3F80KC",
+	"CZ5HJthKU3Qn2YFAl7AUae1u2wOejW3Q3nF0Rf0zv5sdbO5JYk6yQwxIDAlunmfBeD3krtPFwTtOtiNH",
+	"YMxQiAucbmcKjRrvsJFTN2Zss+99yURXjutQz9Rzm6xVfA+pQHVSPcBD9e2dQRtQwHWD3/cb6tneDova",
+	"S9cj878Z6EKbJBU7FWUdW723+7bLF9fpyX8vYckMpf6GEZyxnGAbmAEYpBg+sAtq7ADnv8NNhw03NXDr",
+	"84J5tK32lWlRhN4+rxnLQZEbUCyDlh0w9HwePV7e3sO50SzyZtlnRC+YQqOmxfL3jLJvSKXNOf1j7zBn",
+	"VqmheY7smSyoima9jiLL+qRXUy802GOKC+cpxPGjpEg+To9Ecyy2s01v3gVf0hwtm184rfQCuGapy0z+",
+	"HjjDH94K/VpUaNO9dDppMkl+ENwg3yXV8IYVzH7zC6dLynIXbPqFq6oshbTPLrgGyWk+XHN2RVNjeky2",
+	"T+5/jy7t46OLzDtmKVer0OjvCS+ESded2fZ6UO5YIxyds95hQwD72ufmtxTDLnMKp193kc6ldVjE8ulv",
+	"Y+UdHxYCHSTorCBsz7DSfdw+Wy4C52PBbPHbeycssdBn2W+PX7E5h6yn9KAv+2qfKivF5jzm38eQHz57",
+	"oohzv8bPyRu67e9fiqKkqSZ//XAV+9K7RbYnXQl5O8vFytYWD84A8/4Ru51wadHj1VC+xGqcyNHmHeE/",
+	"6ziP7nTDo3/Kqzyv3fpG1jR+ffdsRyDNLMLPGN1ANZ+DihdcDihz3K2JPxuYH9gsJHKUssnbHMRFg13t",
+	"8pr7oWNrihujw7I5gryP79YD8z56jzqnSv8IVOoboNpObjDAuoJtBXInKzkyGHRkrSGaH5XCoIus9bmW",
+	"Nq5KSB9s9e3Mr3se52lm7kB8hEVWm/vvAtj3KHL2sPnMR1dVUVBpGP12lCCNlgRgDIdpMpeUa8gmROQZ",
+	"KG0TF4aqtHEnZwj4b4NuBlHFWihoKjJFCfx+K+ksJQoXg8Ya47d7Hu4b/KSFJU//ZwwL7emfjYqV095q",
+	"ylYJq/nFarVn1mdZV/ltV3dGyLBlEg5bdCAh2mt/EbLPPvOyd0XP+v0TIfJMPC57IG5T0CdHQ288kDci",
+	"hcu4eXdulXc8bKbI+fuLmKie+xSl+3xsjkPILgVDVpwwTq7dS08U+eViYr3OirjaEsIUOqTZvJKwWyWw",
+	"q534PXdxm3iowygRw6UViplYio7QNL/2Qw3ImEFUaT7qWrNndvfJFmM6zBPrTU38dnDm418Gy8o/7y5X",
+	"N8RsLGNH+oGXodeD2hnyDant6TBRjWHNh5C14Y7lwkWt24MYGi41ZKeECwxcLqgiLp/EQGcN+oy4fItT",
+	"jGca1tfot02w0o5jLLGKc7sA911Xesm+SSWbmkV31kt4gCctDWLvHJgHLPJFrwPoQisX/NhL2W3FU+ui",
+	"81rFsWAO09oaStiV1RoQ8xgh17YiNHrg9dodw/e1h2igCuG+69bRbqiCX2QeDfFLaHEFVJWYQomRM4g6",
+	"z8qcxpxUdjBmM9VsQVz068Dl0x7gdUcChJoQWmVMC6mckmKUutVCkIJyOm8+UGfE4MgayVrohW1OMAy2",
+	"boi6H88Os8ieQbCbDmXBDduRftyw6u00mhHTdB+UirtPgKpGxa6k2sG5GDGe0JHPujuB1S9rFCawRW0H",
+	"YwSdPuRU5FXB4wCbsQ4P5Yx96bDStCAryTT0tYnIXZnZ9oR9PQLKzix3pB/PLDKRVgVwPSFwPD8mxso9",
+	"Rqh+fPbpGJ1sx5XMY8uSVcdusZMG0+u2c3FWKZSBLvXwvvXzfmw3f397gxphkCOOioI44hX6Oe9f0Bob",
+	"bWuBncm9ezvwdzJazOqOJqRd+wILrIbQzsGQiirPyA1g3X2XaYTSoaehkbCmUP2qTxSUFd+djO+9tvU8",
+	"vWIhOPF9s9NvJOXpYrzc7kmiVkyni+Hxmm42MGr6t11V3FeOz5r6GMMnCEb9CCX2gIiY7TRf+7Kdu7Oc",
+	"N5l/JFzA/mY1qY7+ZP295QaaboGSFu+0Ech7D3kF/6iAa4ZGTkbnIyT212ZcJKt01vV3CWrRk2/a6I42",
+	"Xc6QexdhIz+Puv1quvZ0SG4BSiIqbb1awSytAHGo+FgFtjdq1Z40raQErk9jUwT85NgsI6NoojLMSH6i",
+	"J6jXUo6uSVnD2YL4mDjBtfm+tgq3Ily0PzwO7Fi3Kpv1kLnAr5eEe6XdjhUTbWf+7+Ct1qB0hOpDerVx",
+	"UWNAMGYf3Qa0uUG3lV7Eii/eub5iqShs19doizBsOdbVsNCd/3bJaYvetzkt5nJ00onzM9kyQGyuFyWQ",
+	"ZR3WjPfVYbqWo+3hCI3utqGKCGe22I7jLSg6W7yLfUc2qVfwG1ytdz8AmmOqVB5BDqDVt9JzTmMm+rcv",
+	"XjatZQfq0peQU82WWM2wYTvPkCfsPH1XStZeQGwDH1pFSrFQaFRooYB2ln0YR96lqvgM/OYTb3Ojn2wP",
+	"3kXXajfgfKWTeTm6+yC5cDf06pqvm/UA1yrK62GF6fF2Vn3F0Q6+wSS7gW2zxSpj5GD2rdslUGkFvv3p",
+	"td/kXz9c++prXLp9rx51oXVpGxwzPovkqV9WXJG6Qx1RYqZXWFlda+NUkazCAvc6bUEdk89TWrKpSunM",
+	"ovpnIwvDFs7NI3L+/uLMfTBnebai6+ny6WeyEHmmrMBuFpCbn44xDJSCK6xy/a3PS5ou4OjZ8UnimtDh",
+	"7tTpdLparY4pPj4Wcj5136rpm4uXr95evcJvGnGZ/GBXYVsiWiadPPWlULRkyWny/Pjk+LnrAYYA2Fj+",
+	"tIm9zgHRzhbMMcEvsuQ0MYzx3Ie0wg70H+OdzX1qx3Yr+api8XqfmK0cH7yW3fXo45UFmTk3g2aVy8U/",
+	"Q0dhWL3U0W0es+4niZC2YstJRBe+JlrUySb1BnbWTMRlTgOJqe0lP+BF1wr/7tNGp/RnJyejtUdvSpMi",
+	"zcjfwqqJmeNT1/M+Pma9yKDB+SRR3myyfqf2+doCZ5rnrpQOeKbOCM1z+45t59vyA9OsYBy1d2p0yY+J",
+	"I40E48glyIIpR1kK07yOGMd1xOloarEOubtQEXq6xOeWot7NmhS971wHlFGgsFnDctfm51pWcLeFBM8e",
+	"BwmMlueAgVoe8Azrkx6OD68MOPPcZWqQEqRy5fVN/sisMawcmhR0bdZwhqhRVyoaes+BLmEYaljgn1rg",
+	"H5lR+nDkq7tR4q6T6/4ADdM9LK32gmgEoJy7kfY6RZr5oEIgbXaxQXdLB4ZMdh38FHNENy9V2WeSSSd9",
+	"c1gdHnY+LTcCvQukKUWM1oPG9Zik3TPvdRBRW9f5v7aJPebhPhyZ3tseV8gzsFcG4hYRs9nEWAdU3bbi",
+	"euv9sM5gxN0w5Kl5/OjY00iHx5ANBo4HlwR9SDoi53fIYGtd92TZcbiHKYHdynGQ+/X71Y9Hv4TgX00x",
+	"bbWEP7xueh04KoJGXF41rS0JYRUQW0ttNVWbU1UcUlX1C5t+be7o6ldGGgfKwSHUpZH4pdoaQKYVaa6E",
+	"GEFPaSVwDWAf7uV7aivB3WhxhSUKomnYfeABE3aJH9s/uAXsgwig5qKcIYbJeCjm+yNHMAzTh62SMqYA",
+	"7Jnxmt4CPwuumln52BXwOeNA5qCxYxEbRQ+3bN8wnLpJxR5YbhnUHtxk2io3OgCuXrE5r/HoD4epGyVl",
+	"HSyxPuNj4quxQJJ0AemtIsxF+KwunAH+YeXiPqkoYAy2adYZ3qHkGxMtKOob2JGET1CWffbp5U3VmC0A",
+	"+zwaKmZyfSRdA/Eo0gT114dBmWCCR8aYdkeECMJ8CLqBEuzQSxRdT2za1oTM2RIQXzLhHWkrIfMxzLZr",
+	"uSa0qbL2OII9oGzRvMVURdfWPQM0XdiYj11nJgahiAd/DDXqaoFORb7JzLUpqxs8q6to/AkmLBu+6gLM",
+	"Ua0/6PbUfUPmdlxutplh79NZO+bxz3on6bIcMFV623Q4WFJ4/47DZlnRi12DDO49ztRdvWCm4AZo1ksS",
+	"n0IxW0wdMdYyquFIswKSP6a5tJn1/jgWExLplrXk78MZwfLBCaZfbXvrXosnrHI88Dn7aTqEvHaVS2NE",
+	"S6jtQs0UoagM+KwN5kMjqC/Yvy4ax/mgkzcj39Macu3Go5ZQG2TT1N4jtL9SWc/RpVC6G4p+gvVBId6+",
+	"VakD5rewVhMrBqkilPibndw1UQZU9o6sEeiO3trqDTOnj50glhgEKJiB/xmqbO7CKmreHI4RHmC7yXFa",
+	"Fy/2EeUPrmZwgK/NcevoNdvY6yJIcXO/ZkJjKrYsKBsuxw7Jie1+7f3ZX/R0ybNjPKcl+2d7kNiF2+4D",
+	"v5/e97vCQGb2Ubi77eCEfnsD8UkdilsjBzJYbfXAhViRGZX2EZXwm7Ifp3gd2cy0HSpkKw3+sIJjuyIg",
+	"5ma3DgVM6yGMk9WCYd4zrK3TYRS5Aq00G2NZ4p2jk0CaKLKSwrAvVytGNbmBXPA5Oji4aFWQ7ga1n+zU",
+	"1m7FeUuYsb8TYhGF/19KXQuLkyJ4cIXdlcjNGosrR1LWapDrdq6yIgu6hIkLxdnUV8qfaJe7TLQQY6hy",
+	"fvqpSwjvy7nAF0JY/8Z0+aPA2KjSeCelb2pXjACZS6A2C8LDwphTNaS4WJ25tlWNv3GN8CI3AHy4nr0f",
+	"DU6/Ype+kqZwZ3/uV74bbnBwQLlK2S7l269kjEyI2gOCqUlLkGvbple3eKQLb+xLInsLPbeYtx4wQ3hZ",
+	"+FG/vIyBfICC1yp1/X0peZPu9ifUF02cWbvVpqBj8/bG2dXhZPCZm31ejMcQHX9MPdNtLqZrOvVk/Uck",
+	"NIdUw3Sfv/mX/xAqUFjQcXiv1Xmee9rfQDmX3bgEGVSX2lq7fxVsa1Lfp8c3PrN9Siu9MAj46+pWHXsY",
+	"RZHs3Yof2pti7yPZgvI5+evVu7fkA9yQn2BNrqBdj5Ccfvy0yTXK6iZnqfWCNGmiTBEFcslS22AxzL5o",
+	"TsdCkPL1keXtrlPcBlDtBI2eFJ7uCvL86JaLFZ82B918jSHRfH3Uvt46ruyemzeDK48PE+cKJnjkONfW",
+	"PdMR8L/j0IQkDatHTxrTe2rYdTUH3uqzbfcaa9b5rAsA57OuD8ayg6YipAEnKUXO0vUDcCkNj/8++FSA",
+	"phnVtJN23zcv/+zffXw6DlaB4lpW+Z5h614YIt3HpvB+0B7oYTWuKoHeulLxe4IyYuUGkFw+m9rK8l0V",
+	"Og2xPwBCw7oYph09P3u8DiwbF2juTJznodVwoVLQA409j77Swoc6p19LKZYsA3k3/eov67/r4cPBtx2W",
+	"jKuqc4aAHz7Z5KZDwrntofzy9hrq02EkRescHjuLJuh3G9MSNF6maJS2hagU5dkZKYSExl1lL+UZDXWD",
+	"9VgLxPxbkBmDPJvUbiCSSshsm4XGtYYvuj4Do+D2zlwZdxn/YbDCDf7Y+X/hte/7psjYu9nYEn1BL0Zc",
+	"VXhxYId57ECwebtb4FcFmpH/wpsD/zTxr9kmrFiB4Zo1GF68kU5iV+G+VX8akU/vzPo5I9Rm+SCWzyjL",
+	"sYFo01r/iSL24sSBSL+VANRG+WE5QAMT+eP5J8OvlRych/PQIa2V3qo5ZZwVVZGcnkRbiw7pZ905m5jN",
+	"FAyeLuJVoyo9/Xt1cvI8RbaIP2Laqnlt+0lXIpTMNhKhBh/jodNqhngmJqTiOShlI3eQ2UaEK6ZgXD1q",
+	"cMLNUFnTmVyB1HJti196M+vQg0cLzEdoRCL+xXNBw4Qtm3A3mFN1S+icMm5vxiSU43n5Dybkxclfjj2m",
+	"LIBa3HCocpFBUQoNPF0f/QRtcm7fB7jrBrZPB0tDtt2LhwjLp+MZ2pbBNVNvKE+uty1msK9YnqN367cT",
+	"jb9nUXhZ8UAUDiWrXZJscB7boRPYRstc6z3Ec+IvrB9yeGOmg/Sd/dRmvR4iHw0HPjT8Xvqk3U46V7eG",
+	"yF1OmGvMpOzF5ERpusbOKnjz6IiwNgzdzSiI0qLcC+4OJoOIZ9o03I87wkSOQHi1dBe/7VnLMsMq7E+P",
+	"4ZnBJQ5xzLwLLq/w7Y7ZjBipyficLGiJVxGPq2tw+ILxEK6DJLAzl3xalQbQz0+IglTwzJrH9uqw3xe5",
+	"2w1oCbToRJkrfPwYSIORV1zSUbOmPUKvVyCXII8UcA+aM1uXjStwDm303TDB7RvjIsUmPhhe4lJSSlt3",
+	"cF+/6qNhhATtuniOy/8vzbg1+z+IWunv6I52Afi3JhnVJN0NmL+xKhmRxd4Acun7tuRPEZqJEnvf1NeH",
+	"VzwTHJ/hO/jdJKhWrzt2WB+lebwnGzYE0SV842kLt4xndfZCTSVHDWx3ZQxt3vQ8xONeL2AEl3tw4eJD",
+	"hnE1ZHt67Q9VUrhxptE+HoqUdA5q4lAetcGV7XM4rqhAD3grxWI0X7gbkPH5EXzRwAfnzjA+f9V88Pjx",
+	"0dcs15jK2VyLXIOBZwS+UCO81ZlLvDaUzQWZ5+KG5mRWcRdGE9IZyCNDzK1uI0rnsk3dHcVCgS/5yymf",
+	"V3R+X7gugOZ68c9OuP2Izw8JJTdDvN9NJkDtzkKxVZYkZ+3WY/VOIscQJpYUoCVLu3H3Z/d8mGZZ5ob3",
+	"75nNZ9R8l5TZt9u3VXFjkMPImPdSFKAXUKkzwo1s8j1QkEM3vdwwZLbhBRh6Mq4l5o6MJdc38/Ep2cx8",
+	"/v6CPN+BIkzVN13c4xCMRrPuppBL8/i3IZBrrEmh/P45eR1H5q5trrunK2PyZPueXXuCpo3tx09GAruh",
+	"Nl3Z3W1kg4BPw+C2YyEfIj1lm099/uD2d69tA1JMPpQVV05xxTy2IEZSb/zu093/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -173,7 +173,7 @@ rules:
 	add("payx", "payxout", "group:default/payments", eve)
 	add("kims", "b", "user:default/eve", kim)
 	gate := "gate"
-	require.NoError(t, w.store.OpenApproval(t.Context(), gate, tasks["payx"], "ask", "t", "r", "d", eve, "template:default/payxout", []string{rosa, lee}, 1, nil))
+	require.NoError(t, w.store.OpenApproval(t.Context(), store.Approval{ID: gate, Task: tasks["payx"], Step: "ask", Title: "t", Reason: "r", Digest: "d", Requester: eve, Template: "template:default/payxout", Approvers: []string{rosa, lee}, Required: 1}))
 	for who, want := range map[string][]string{
 		rosa:  {"rosas", "pay", "payx"},        // her own, as a lead, as an approver
 		ben:   {"eves", "pay"},                 // everybody owns eves; as a lead
@@ -231,7 +231,7 @@ rules:
 	made := submit(eve)
 	require.Equal(t, http.StatusCreated, made.status, made.text)
 	id := made.json(t)["id"].(string)
-	require.NoError(t, w.store.OpenApproval(t.Context(), "g", id, "ask", "t", "r", "d", eve, "template:default/public", []string{olga}, 1, nil))
+	require.NoError(t, w.store.OpenApproval(t.Context(), store.Approval{ID: "g", Task: id, Step: "ask", Title: "t", Reason: "r", Digest: "d", Requester: eve, Template: "template:default/public", Approvers: []string{olga}, Required: 1}))
 	require.Equal(t, http.StatusForbidden, submit(olga).status)
 	require.Equal(t, http.StatusOK, w.as(olga, http.MethodGet, "/api/scaffolder/v2/tasks/"+id, nil).status)
 	require.Equal(t, http.StatusForbidden, w.as(olga, http.MethodPost, "/api/scaffolder/v2/tasks/"+id+"/cancel", nil).status)

@@ -45,6 +45,7 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 	bodies := map[string]string{
 		"PreviewRun":     `{"templateRef":"noop","values":{"name":"one"}}`,
 		"DecideApproval": `{"decision":"reject"}`,
+		"SignDecision":   `{"decision":"approve"}`,
 		"RevokeAccess":   `{"reason":"test"}`,
 		"RevokeAccessOf": `{"user":"user:default/rosa"}`,
 	}

@@ -77,7 +77,7 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	runs := RunOptions(c, registry, logger)
 	runs.Journal, runs.Blobs, runs.Secrets = journal{db, kept}, blobs, kept
 	runner := run.New(runs)
-	gate := &approval.Gate{Approvals: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger}
+	gate := &approval.Gate{Approvals: gateBook{db}, Notifier: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger}
 	keeper := &lease.Keeper{Directory: gate.Directory, Verifier: verifier, Journal: db, Notifier: db, PublicURL: c.PublicURL, Log: logger}
 	fatal := make(chan error, 1)
 	died := func(err error) {

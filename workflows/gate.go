@@ -1,9 +1,11 @@
 package workflows
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -17,11 +19,14 @@ import (
 // gate is an approval that waits for people.
 type gate struct {
 	id        string
+	requester string
 	step      *step
 	digest    string // of what is approved; read once, so that an approver and the check mean the same
 	approval  plan.Approval
-	arrived   int // decisions that came, each of which has its turn in this order
-	turn      int // whose turn it is; workflow.Mutex would let the last one in first
+	shown     string // digest of what approvers see
+	automatic string // why nobody has to be asked
+	arrived   int    // decisions that came, each of which has its turn in this order
+	turn      int    // whose turn it is; workflow.Mutex would let the last one in first
 	decisions []plan.Decision
 	outcome   plan.Outcome
 	closed    bool
@@ -40,8 +45,13 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 		r.fail(ctx, s, err)
 		return
 	}
+	if g.automatic != "" {
+		s.output, s.note = g.output(), "approved by itself: "+g.automatic
+		r.complete(ctx, s)
+		return
+	}
 	s.state = Awaiting
-	s.note = "waits for " + people(g.approval.Approvers)
+	s.note = "waits for " + people(g.waitsFor())
 	r.gates[g.id] = g
 	r.showGates(ctx)
 	r.show(ctx)
@@ -58,6 +68,9 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	switch {
 	case g.outcome == plan.Approved:
 		s.output, s.note = g.output(), "approved by "+people(g.approvedBy())
+		if why != "" {
+			s.note = "approved " + why
+		}
 		r.complete(ctx, s)
 	case r.cancelled:
 		r.fail(ctx, s, temporal.NewCanceledError())
@@ -90,45 +103,109 @@ func (r *run) openGate(ctx workflow.Context, s *step, item activities.Item) (*ga
 	call.First = true
 	var opened activities.OpenedGate
 	ctx = stepOptions(ctx, s.Step, s.Name)
-	err = workflow.ExecuteActivity(ctx, activities.OpenGateActivity, activities.GateInvocation{Invocation: call, Digest: g.digest}).Get(ctx, &opened)
-	g.id, g.approval = opened.ID, opened.Approval
+	in := activities.GateInvocation{Invocation: call, Digest: g.digest}
+	if r.version >= gatesShow {
+		in.Behind, in.Written = r.behind(s), s.Input
+	}
+	err = workflow.ExecuteActivity(ctx, activities.OpenGateActivity, in).Get(ctx, &opened)
+	g.id, g.approval, g.shown, g.automatic = opened.ID, opened.Approval, opened.Shown, opened.Automatic
+	g.requester = r.in.Requester.Ref
 	return g, err
+}
+
+// gatesShow is the first version of plans whose gates show what they are about.
+const gatesShow = 2
+
+// behind are the steps that wait for a gate, directly or not.
+func (r *run) behind(gate *step) (list []activities.Behind) {
+	for _, s := range r.steps[gate.index+1:] {
+		if s.before[gate.index] {
+			list = append(list, activities.Behind{ID: s.ID, Name: s.Name, Action: s.Action})
+		}
+	}
+	return list
 }
 
 // awaitDecision returns when the gate is decided, and why it is not approved if it isn't. A decision
 // that is being checked when the time runs out still counts.
 func (r *run) awaitDecision(ctx workflow.Context, s *step, g *gate) (why string) {
 	decided := func() bool { return g.outcome != plan.Pending || r.failure != nil }
-	inTime := true
-	if timeout := g.approval.Timeout.Std(); timeout > 0 {
-		// A cancelled wait is not a late one; r.failure says so below.
-		if ok, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-			Timeout:      timeout,
-			TimerOptions: workflow.TimerOptions{Summary: truncated("Waits for the approval "+s.Name, summaryLimit)},
-		}, decided); err == nil {
-			inTime = ok
-		}
-	} else {
-		_ = workflow.Await(ctx, decided)
+	if g.approval.RemindEvery > 0 {
+		reminding, stop := workflow.WithCancel(ctx)
+		defer stop()
+		workflow.Go(reminding, func(ctx workflow.Context) { r.remindOfGate(ctx, s, g) })
+	}
+	inTime := r.awaitInTime(ctx, s, g, decided)
+	if !inTime && g.approval.OnTimeout == plan.EscalateLate {
+		g.approval = g.approval.Escalated()
+		r.tellOfGate(ctx, activities.EscalateGateActivity, "Escalate the approval "+s.Name, r.news(s, g))
+		r.showGates(ctx)
+		inTime = r.awaitInTime(ctx, s, g, decided)
 	}
 
 	defer g.takeTurn(ctx)()
 	g.closed = true
-	if g.outcome == plan.Pending {
-		g.outcome = plan.Rejected
-		switch {
-		case r.cancelled:
-			return runCancelled
-		case inTime:
-			return failedElsewhere
-		default:
-			return "because nobody decided within " + g.approval.Timeout.String()
-		}
-	}
-	if g.outcome == plan.Rejected {
+	switch {
+	case g.outcome == plan.Rejected:
 		return g.rejection()
+	case g.outcome == plan.Approved:
+		return ""
+	case !r.cancelled && !inTime && g.approval.OnTimeout == plan.ApproveLate:
+		g.outcome = plan.Approved
+		return "because nobody objected within " + g.approval.Timeout.String()
 	}
-	return ""
+	g.outcome = plan.Rejected
+	switch {
+	case r.cancelled:
+		return runCancelled
+	case inTime:
+		return failedElsewhere
+	default:
+		return "because nobody decided within " + g.approval.Timeout.String()
+	}
+}
+
+// awaitInTime waits for a decision, for as long as the gate says, and tells if it was in time. A cancelled wait is not a
+// late one.
+func (r *run) awaitInTime(ctx workflow.Context, s *step, g *gate, decided func() bool) bool {
+	timeout := g.approval.Timeout.Std()
+	if timeout <= 0 {
+		_ = workflow.Await(ctx, decided)
+		return true
+	}
+	ok, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout:      timeout,
+		TimerOptions: workflow.TimerOptions{Summary: truncated("Waits for the approval "+s.Name, summaryLimit)},
+	}, decided)
+	return ok || err != nil
+}
+
+// remindOfGate tells those who have not decided, from time to time, until its context ends.
+func (r *run) remindOfGate(ctx workflow.Context, s *step, g *gate) {
+	for number := 1; ; number++ {
+		timer := workflow.NewTimerWithOptions(ctx, g.approval.RemindEvery.Std(),
+			workflow.TimerOptions{Summary: truncated("Until people are reminded of the approval "+s.Name, summaryLimit)})
+		if timer.Get(ctx, nil) != nil {
+			return
+		}
+		news := r.news(s, g)
+		news.Number = number
+		r.tellOfGate(ctx, activities.RemindGateActivity, "Remind of the approval "+s.Name, news)
+	}
+}
+
+func (r *run) news(s *step, g *gate) activities.GateNews {
+	return activities.GateNews{
+		Task: r.in.Task, Gate: g.id, Step: s.ID, StepName: s.Name, Approval: g.approval, Before: g.decisions, Requester: r.in.Requester.Ref,
+	}
+}
+
+// tellOfGate writes news of a gate down. Losing it would not change what the gate comes to.
+func (r *run) tellOfGate(ctx workflow.Context, activity, summary string, news activities.GateNews) {
+	ctx = bookkeeping(ctx, summary)
+	if err := workflow.ExecuteLocalActivity(ctx, activity, news).Get(ctx, nil); err != nil && ctx.Err() == nil {
+		workflow.GetLogger(ctx).Error("news of an approval were refused", "gate", news.Gate, "error", err)
+	}
 }
 
 func (r *run) closeGate(ctx workflow.Context, s *step, id string, outcome plan.Outcome, why string) {
@@ -158,7 +235,7 @@ func (r *run) decide(ctx workflow.Context, in activities.DecideMessageInput) (de
 	ctx = decisionOptions(ctx)
 	err = workflow.ExecuteActivity(ctx, activities.DecideActivity, activities.DecideInput{
 		Task: r.in.Task, Gate: g.id, Step: g.step.ID, Digest: g.digest, Requester: r.in.Requester.Ref,
-		Approval: g.approval, Statement: in.Statement, Before: g.decisions,
+		Approval: g.approval, Statement: in.Statement, Before: g.decisions, Shown: g.shown,
 	}).Get(ctx, &decided)
 	if err != nil {
 		return activities.Decided{}, err
@@ -166,7 +243,8 @@ func (r *run) decide(ctx workflow.Context, in activities.DecideMessageInput) (de
 	g.decisions = append(g.decisions, decided.Decision)
 	g.outcome = decided.Outcome // as recorded: a later rule must not decide an earlier gate anew
 	if g.outcome == plan.Pending {
-		g.step.note = fmt.Sprintf("%d of %d have approved", len(g.approvedBy()), max(g.approval.Required, 1))
+		g.step.note = g.progress()
+		r.showGates(ctx)
 		r.show(ctx)
 	}
 	return decided, nil
@@ -203,7 +281,7 @@ func (r *run) showGates(ctx workflow.Context) {
 	for _, id := range workflow.DeterministicKeys(r.gates) {
 		if g := r.gates[id]; !g.closed {
 			waiting = true
-			approvers = append(approvers, g.approval.Approvers...)
+			approvers = append(approvers, g.waitsFor()...)
 		}
 	}
 	slices.Sort(approvers)
@@ -212,6 +290,22 @@ func (r *run) showGates(ctx workflow.Context) {
 		phase = phaseWaiting
 	}
 	r.publish(ctx, phase, slices.Compact(approvers))
+}
+
+// stage is the number of the stage that waits.
+func (g *gate) stage() int { return g.approval.Stage(g.requester, g.decisions) }
+
+// waitsFor are the refs that may decide now.
+func (g *gate) waitsFor() []string { return g.approval.InStages()[g.stage()].Approvers }
+
+func (g *gate) progress() string {
+	stage := g.stage()
+	yes, needed := g.approval.Approvals(stage, g.requester, g.decisions)
+	said := fmt.Sprintf("%d of %d have approved", yes, needed)
+	if stages := g.approval.Stages; len(stages) > 0 {
+		said += ", stage " + cmp.Or(stages[stage].Name, strconv.Itoa(stage+1))
+	}
+	return said
 }
 
 func (g *gate) approvedBy() (refs []string) {
@@ -241,6 +335,7 @@ type gateOutput struct {
 	Approved  bool           `json:"approved"`
 	Approvers []string       `json:"approvers"`
 	Decisions []gateDecision `json:"decisions"`
+	Automatic string         `json:"automatic,omitempty"`
 }
 
 type gateDecision struct {
@@ -250,8 +345,11 @@ type gateDecision struct {
 }
 
 func (g *gate) output() json.RawMessage {
-	out := gateOutput{Approved: true, Approvers: g.approvedBy(), Decisions: []gateDecision{}}
+	out := gateOutput{Approved: true, Approvers: append([]string{}, g.approvedBy()...), Decisions: []gateDecision{}, Automatic: g.automatic}
 	for _, d := range g.decisions {
+		if d.Verdict == plan.Delegate {
+			continue
+		}
 		out.Decisions = append(out.Decisions, gateDecision{By: d.By, Comment: d.Comment, At: d.At})
 	}
 	return encoded(out)

@@ -284,3 +284,78 @@ func TestGate_WithEach_IsRefused(t *testing.T) {
 	env.ExecuteWorkflow("sample", runOf(plan.DAG, g))
 	require.True(t, errors.Is(failure(t, env), fault.Invalid))
 }
+
+// staged lets a test say how the gate is, in the plan's own words.
+func staged(w *world, change func(*plan.Approval)) {
+	w.approval = change
+}
+
+func TestGate_Stages_EachWaitsForTheOneBefore(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	staged(w, func(a *plan.Approval) {
+		a.Stages = []plan.Stage{{Name: "Team", Approvers: []string{approver}}, {Name: "Security", Approvers: []string{"user:default/sid"}}}
+	})
+	at := func(stage int, by, nonce string) activities.DecideMessageInput {
+		raw, _ := json.Marshal(plan.Decision{By: by, As: by, Verdict: plan.Approve, Nonce: nonce, Stage: stage})
+		return message("g", string(raw))
+	}
+	env.RegisterDelayedCallback(func() { asks(env, "1", at(0, approver, "1")) }, time.Hour)
+	env.RegisterDelayedCallback(func() {
+		require.Equal(t, "0 of 1 have approved, stage Security", state(t, env)["g"].Note)
+		asks(env, "2", at(1, "user:default/sid", "2"))
+	}, 2*time.Hour)
+	env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover), plan.Step{ID: "b", Name: "Grant"}))
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []activities.Behind{{ID: "b", Name: "Grant", Action: "test:do"}}, w.gateOpened.Behind)
+	require.JSONEq(t, byApprover, string(w.gateOpened.Written))
+	require.Equal(t, "sha256:shown", w.decides[0].Shown)
+	require.Equal(t, []string{"test:do b"}, w.called("test:do"))
+}
+
+func TestGate_Late_GoesOnAsItsTemplateSays(t *testing.T) {
+	t.Parallel()
+	const boss = "user:default/boss"
+	for name, c := range map[string]struct {
+		rule    plan.Approval
+		decides string
+		after   time.Duration
+		want    plan.Outcome
+		news    []string
+	}{
+		"approved":           {plan.Approval{OnTimeout: plan.ApproveLate}, "", 0, plan.Approved, nil},
+		"rejected":           {plan.Approval{}, "", 0, plan.Rejected, nil},
+		"escalated, decided": {plan.Approval{OnTimeout: plan.EscalateLate, EscalateTo: []string{boss}}, boss, 36 * time.Hour, plan.Approved, []string{"escalate"}},
+		"escalated in vain":  {plan.Approval{OnTimeout: plan.EscalateLate, EscalateTo: []string{boss}}, "", 0, plan.Rejected, []string{"escalate"}},
+		"reminded": {plan.Approval{RemindEvery: plan.Duration(10 * time.Hour)}, approver, 23 * time.Hour, plan.Approved,
+			[]string{"remind 1", "remind 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env, w := environment(t)
+			staged(w, func(a *plan.Approval) {
+				a.Timeout, a.OnTimeout, a.EscalateTo, a.RemindEvery = plan.Duration(24*time.Hour), c.rule.OnTimeout, c.rule.EscalateTo, c.rule.RemindEvery
+			})
+			if c.decides != "" {
+				env.RegisterDelayedCallback(func() { asks(env, "1", message("g", statement(c.decides, plan.Approve, "", "1"))) }, c.after)
+			}
+			env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover), plan.Step{ID: "b"}))
+			require.Equal(t, c.want, w.closed[0].Outcome)
+			require.Equal(t, c.want == plan.Approved, env.GetWorkflowError() == nil)
+			require.Equal(t, c.news, w.news)
+			if name == "escalated, decided" {
+				require.Equal(t, []string{approver, boss}, w.decides[0].Approval.Approvers)
+			}
+		})
+	}
+}
+
+func TestGate_Automatic_WaitsForNobody(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.automatic = "it is small"
+	env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover), plan.Step{ID: "b"}))
+	require.NoError(t, env.GetWorkflowError())
+	require.Empty(t, w.closed, "it was never open")
+	require.JSONEq(t, `{"approved":true,"approvers":[],"decisions":[],"automatic":"it is small"}`, string(w.recordOf(t, activities.StepCompleted, "g").Output))
+}

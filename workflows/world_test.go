@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -44,6 +45,10 @@ type world struct {
 	renewed    []activities.LeaseRenewed
 	nonces     map[string]bool
 	opensGate  func()
+	approval   func(*plan.Approval) // changes what gates are
+	automatic  string               // why gates are approved by themselves
+	gateOpened activities.GateInvocation
+	news       []string // of gates
 	blobs      map[string]json.RawMessage
 	chunk      int // how many items a chunk holds
 	gathers    []activities.GatherInput
@@ -136,6 +141,8 @@ func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(w.openGate, name(activities.OpenGateActivity))
 	r.RegisterActivityWithOptions(w.decide, name(activities.DecideActivity))
 	r.RegisterActivityWithOptions(w.closeGate, name(activities.CloseGateActivity))
+	r.RegisterActivityWithOptions(w.gateNews("remind"), name(activities.RemindGateActivity))
+	r.RegisterActivityWithOptions(w.gateNews("escalate"), name(activities.EscalateGateActivity))
 	r.RegisterActivityWithOptions(w.openLease, name(activities.OpenLeaseActivity))
 	r.RegisterActivityWithOptions(w.closeLease, name(activities.CloseLeaseActivity))
 	r.RegisterActivityWithOptions(w.remindLease, name(activities.RemindLeaseActivity))
@@ -182,7 +189,27 @@ func (w *world) openGate(_ context.Context, in activities.GateInvocation) (activ
 	}
 	w.note("open-gate " + in.Step)
 	w.opensGate()
-	return activities.OpenedGate{ID: activities.GateID(in.Run.Task, in.Run.Attempt, in.Step), Approval: approval}, nil
+	if w.approval != nil {
+		w.approval(&approval)
+	}
+	w.mu.Lock()
+	w.gateOpened = in
+	w.mu.Unlock()
+	return activities.OpenedGate{
+		ID: activities.GateID(in.Run.Task, in.Run.Attempt, in.Step), Approval: approval, Shown: "sha256:shown", Automatic: w.automatic,
+	}, nil
+}
+
+func (w *world) gateNews(what string) func(context.Context, activities.GateNews) error {
+	return func(_ context.Context, in activities.GateNews) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if in.Number > 0 {
+			what = fmt.Sprint("remind ", in.Number)
+		}
+		w.news = append(w.news, what)
+		return nil
+	}
 }
 
 // decide takes a plain decision for a statement.

@@ -5,7 +5,10 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -16,6 +19,7 @@ import (
 	"github.com/gildway/gildway/activities/approval"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/notice"
 	"github.com/gildway/gildway/internal/plan"
 )
 
@@ -28,33 +32,38 @@ const (
 	owners = "group:default/ml-platform-team"
 )
 
-type opened struct {
-	id, requester string
-	approvers     []string
-	required      int
-	expires       *time.Time
-}
-
 // memory stands for the store.
 type memory struct {
-	opened  []opened
-	used    map[string]string // nonce -> gate and approver
-	closed  string
-	refused []string
-	lines   []string
-	down    error
+	opened    []approval.Opened
+	notices   []notice.Notice
+	escalated []string
+	used      map[string]string // nonce -> gate and approver
+	closed    string
+	refused   []string
+	lines     []string
+	down      error
 }
 
-func (m *memory) OpenApproval(_ context.Context, id, _, _, _, _, _, requester, _ string, approvers []string, required int, expires *time.Time) error {
-	m.opened = append(m.opened, opened{id, requester, approvers, required, expires})
+func (m *memory) OpenApproval(_ context.Context, o approval.Opened) error {
+	m.opened = append(m.opened, o)
 	return m.down
 }
 
-func (m *memory) RecordDecision(_ context.Context, gate, by, _, _, _, nonce string, _ time.Time) error {
-	if was, used := m.used[nonce]; used && was != gate+by {
+func (m *memory) EscalateApproval(_ context.Context, _ string, a plan.Approval, _ *time.Time) error {
+	m.escalated = a.Everybody()
+	return m.down
+}
+
+func (m *memory) Notify(_ context.Context, n notice.Notice) error {
+	m.notices = append(m.notices, n)
+	return m.down
+}
+
+func (m *memory) RecordDecision(_ context.Context, gate string, d plan.Decision) error {
+	if was, used := m.used[d.Nonce]; used && was != gate+d.By {
 		return fault.New(fault.Conflict, "used before")
 	}
-	m.used[nonce] = gate + by
+	m.used[d.Nonce] = gate + d.By
 	return m.down
 }
 
@@ -69,6 +78,10 @@ func (m *memory) Log(_ context.Context, _, _, _, _, message string) error {
 }
 
 func (m *memory) Audit(_ context.Context, _, _, kind, actor string, data map[string]any) error {
+	if kind == "approval-automatic" {
+		m.refused = append(m.refused, fmt.Sprintf("%s %s: %s (%s)", kind, actor, data["because"], data["if"]))
+		return m.down
+	}
 	m.refused = append(m.refused, kind+" "+actor+": "+data["reason"].(string))
 	return m.down
 }
@@ -102,7 +115,7 @@ func newDesk(t *testing.T) desk {
 	var log bytes.Buffer
 	return desk{&approval.Gate{
 		PublicURL: "https://gildway.acme.com",
-		Approvals: m, Journal: m, Verifier: verifier, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Approvals: m, Journal: m, Notifier: m, Verifier: verifier, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		Directory: people{amir: {owners}, "user:default/li": {owners}, rosa: {owners}, "user:default/odile": {"group:default/audit"}},
 	}, m, signer, &log}
 }
@@ -173,15 +186,25 @@ func TestDecide_Unauthorised_IsRefusedAndAudited(t *testing.T) {
 		before []plan.Decision
 		kind   fault.Kind
 	}{
-		"not a member":              {change: func(s *identity.Statement) { s.Approver = "user:default/odile" }, kind: fault.Denied},
-		"unknown person":            {change: func(s *identity.Statement) { s.Approver = "user:default/nobody" }, kind: fault.Denied},
-		"a group":                   {change: func(s *identity.Statement) { s.Approver = owners }, kind: fault.Denied},
-		"the requester":             {change: func(s *identity.Statement) { s.Approver = rosa }, kind: fault.Denied},
-		"requester, other spelling": {change: func(s *identity.Statement) { s.Approver = "user:default/Rosa" }, kind: fault.Denied},
-		"other gate":                {change: func(s *identity.Statement) { s.Gate = task + ".other" }, kind: fault.Denied},
-		"other task":                {change: func(s *identity.Statement) { s.Task = "other" }, kind: fault.Denied},
-		"other plan":                {change: func(s *identity.Statement) { s.Digest = "sha256:def" }, kind: fault.Denied},
-		"no verdict":                {change: func(s *identity.Statement) { s.Verdict = "maybe" }, kind: fault.Denied},
+		"not a member":                 {change: func(s *identity.Statement) { s.Approver = "user:default/odile" }, kind: fault.Denied},
+		"unknown person":               {change: func(s *identity.Statement) { s.Approver = "user:default/nobody" }, kind: fault.Denied},
+		"a group":                      {change: func(s *identity.Statement) { s.Approver = owners }, kind: fault.Denied},
+		"the requester":                {change: func(s *identity.Statement) { s.Approver = rosa }, kind: fault.Denied},
+		"requester, other spelling":    {change: func(s *identity.Statement) { s.Approver = "user:default/Rosa" }, kind: fault.Denied},
+		"other gate":                   {change: func(s *identity.Statement) { s.Gate = task + ".other" }, kind: fault.Denied},
+		"other task":                   {change: func(s *identity.Statement) { s.Task = "other" }, kind: fault.Denied},
+		"other plan":                   {change: func(s *identity.Statement) { s.Digest = "sha256:def" }, kind: fault.Denied},
+		"something else than is shown": {change: func(s *identity.Statement) { s.Shown = "sha256:other" }, kind: fault.Denied},
+		"delegated to the requester":   {change: func(s *identity.Statement) { s.Verdict, s.To = "delegate", rosa }, kind: fault.Denied},
+		"delegated to nobody":          {change: func(s *identity.Statement) { s.Verdict = "delegate" }, kind: fault.Denied},
+		"delegated by a stranger": {change: func(s *identity.Statement) {
+			s.Approver, s.Verdict, s.To = "user:default/odile", "delegate", "user:default/bo"
+		}, kind: fault.Denied},
+		"has delegated": {change: func(*identity.Statement) {},
+			before: []plan.Decision{{By: amir, Verdict: plan.Delegate, To: "user:default/bo", Nonce: "n1"}}, kind: fault.Conflict},
+		"delegated by one who is no approver any more": {change: func(s *identity.Statement) { s.Approver = "user:default/bo" },
+			before: []plan.Decision{{By: "user:default/odile", Verdict: plan.Delegate, To: "user:default/bo", Nonce: "n1"}}, kind: fault.Denied},
+		"no verdict": {change: func(s *identity.Statement) { s.Verdict = "maybe" }, kind: fault.Denied},
 		"expired": {change: func(s *identity.Statement) {
 			s.IssuedAt, s.Expires = time.Now().Add(-time.Hour), time.Now().Add(-time.Hour+time.Minute)
 		}, kind: fault.Denied},
@@ -213,6 +236,55 @@ func TestDecide_Unauthorised_IsRefusedAndAudited(t *testing.T) {
 	}
 }
 
+func TestDecide_Delegate_CountsForWhoeverDelegated(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	in := asked(d.statement(t, func(s *identity.Statement) { s.Verdict, s.To, s.Comment = "delegate", "user:default/bo", "" }))
+	handed, err := d.Decide(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, plan.Pending, handed.Outcome)
+	in.Before = []plan.Decision{handed.Decision}
+	in.Statement = d.statement(t, func(s *identity.Statement) { s.Approver = "user:default/bo" })
+	got, err := d.Decide(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, plan.Approved, got.Outcome)
+	require.Equal(t, [3]string{"user:default/bo", owners, amir}, [3]string{got.Decision.By, got.Decision.As, got.Decision.For})
+	require.Equal(t, []string{amir + " lets user:default/bo decide as a member of " + owners,
+		"user:default/bo approved (1 of 1) in the place of " + amir + " as a member of " + owners + ": ok"}, d.lines)
+}
+
+func TestDecide_Stages_OneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	const li = "user:default/li"
+	d := newDesk(t)
+	in := asked(d.statement(t, func(*identity.Statement) {}))
+	in.Approval = plan.Approval{Distinct: true, Stages: []plan.Stage{
+		{Name: "Team", Approvers: []string{owners}}, {Name: "Lead", Approvers: []string{owners, li}, Rule: plan.EachOne},
+	}}
+	first, err := d.Decide(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, plan.Pending, first.Outcome)
+	require.Contains(t, d.lines[1], "Waiting for approval by "+owners+" or "+li+" (0 of 2)")
+	require.Equal(t, []string{owners, li}, d.notices[0].To)
+
+	in.Before = []plan.Decision{first.Decision}
+	in.Statement = d.statement(t, func(*identity.Statement) {})
+	_, err = d.Decide(t.Context(), in)
+	require.Equal(t, fault.Denied, fault.Unseal(err).Kind, "nobody approves two stages")
+
+	in.Statement = d.statement(t, func(s *identity.Statement) { s.Approver = li })
+	second, err := d.Decide(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, plan.Pending, second.Outcome)
+	require.Equal(t, 1, second.Decision.Stage)
+	in.Before = append(in.Before, second.Decision)
+	in.Statement = d.statement(t, func(s *identity.Statement) { s.Approver = li })
+	third, err := d.Decide(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, plan.Approved, third.Outcome, "one person can speak for two refs: each of them has approved")
+	require.NotEqual(t, second.Decision.As, third.Decision.As)
+}
+
 func TestDecide_AuditDown_IsTriedAgain(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -240,27 +312,89 @@ func TestOpen_Input_BecomesAnApproval(t *testing.T) {
 	require.Equal(t, activities.OpenedGate{ID: gateID, Approval: plan.Approval{
 		Approvers: []string{owners, amir}, Required: 1, Reason: "why", Timeout: plan.Duration(14 * 24 * time.Hour),
 	}}, got)
-	require.Equal(t, gateID, d.opened[0].id)
-	require.WithinDuration(t, time.Now().Add(14*24*time.Hour), *d.opened[0].expires, time.Minute)
+	require.Equal(t, gateID, d.opened[0].ID)
+	require.WithinDuration(t, time.Now().Add(14*24*time.Hour), *d.opened[0].Expires, time.Minute)
 	link := "https://gildway.acme.com/api/gildway/v1/approvals/" + gateID
 	require.Equal(t, []string{"Waiting for approval by " + owners + " or " + amir + " (0 of 1): " + link}, d.lines)
 	require.NoError(t, d.Close(t.Context(), activities.CloseGate{Gate: gateID, Outcome: plan.Approved, Why: "ok"}))
 	require.Equal(t, "approved ok", d.closed)
 }
 
+func TestOpen_Rules_BecomeAnApproval(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	in := invocation(t, map[string]any{
+		"stages": []any{
+			map[string]any{"name": "Team", "approvers": []string{"leads"}, "required": 2},
+			map[string]any{"approvers": []string{"security"}, "rule": "majority", "of": 3},
+		},
+		"distinctApprovers": true, "timeout": "3d", "onTimeout": "escalate", "escalateTo": []string{"directors"}, "remindEvery": "1d",
+	})
+	in.Written = json.RawMessage(`{}`)
+	in.Behind = []activities.Behind{{ID: "grant", Name: "Grant", Action: "okta:group:add-member"}}
+	got, err := d.Open(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, []plan.Stage{
+		{Name: "Team", Approvers: []string{"group:default/leads"}, Required: 2},
+		{Approvers: []string{"group:default/security"}, Required: 1, Rule: plan.Majority, Of: 3},
+	}, got.Approval.Stages)
+	require.Equal(t, plan.EscalateLate, got.Approval.OnTimeout)
+	require.Equal(t, []string{"group:default/leads"}, d.notices[0].To, "the first stage is asked first")
+	var seen approval.Seen
+	require.NoError(t, json.Unmarshal(d.opened[0].Seen, &seen))
+	require.Equal(t, in.Behind, seen.Behind)
+	require.JSONEq(t, string(in.Input), string(seen.Input))
+	sum := sha256.Sum256(d.opened[0].Seen)
+	require.Equal(t, "sha256:"+hex.EncodeToString(sum[:]), got.Shown, "anybody can check what was approved")
+	in.Behind = nil
+	other, err := d.Open(t.Context(), in)
+	require.NoError(t, err)
+	require.NotEqual(t, got.Shown, other.Shown)
+
+	news := activities.GateNews{Task: task, Gate: gateID, Approval: got.Approval.Escalated(), Requester: rosa}
+	require.NoError(t, d.Escalate(t.Context(), news))
+	require.Contains(t, d.escalated, "group:default/directors")
+	require.NoError(t, d.Remind(t.Context(), news))
+	require.Contains(t, d.notices[len(d.notices)-1].To, "group:default/directors")
+}
+
+func TestOpen_Automatic_IsRecorded(t *testing.T) {
+	t.Parallel()
+	for when, asks := range map[bool]int{true: 0, false: 1} {
+		d := newDesk(t)
+		in := invocation(t, map[string]any{"approvers": []string{"leads"}, "autoApprove": map[string]any{"if": when, "because": "it is small"}})
+		in.Written = json.RawMessage(`{"autoApprove":{"if":"${{ parameters.budget < 1000 }}","because":"it is small"}}`)
+		got, err := d.Open(t.Context(), in)
+		require.NoError(t, err)
+		require.Len(t, d.opened, asks)
+		if when {
+			require.Equal(t, "it is small", got.Automatic)
+			require.Equal(t, []string{"approval-automatic gildway: it is small (${{ parameters.budget < 1000 }})"}, d.refused)
+		}
+	}
+}
+
 func TestOpen_NobodyCouldEverApprove_IsInvalid(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	for name, in := range map[string]any{
-		"nobody":            map[string]any{"approvers": []string{}},
-		"the requester":     map[string]any{"approvers": []string{rosa}},
-		"too few":           map[string]any{"approvers": []string{amir, rosa, "user:Amir"}, "required": 2},
-		"not people":        map[string]any{"approvers": []string{"component:default/x"}},
-		"not a ref":         map[string]any{"approvers": []string{"a b"}},
-		"bad timeout":       map[string]any{"approvers": []string{owners}, "timeout": "soon"},
-		"no time":           map[string]any{"approvers": []string{owners}, "timeout": "0s"},
-		"unknown":           map[string]any{"approvers": []string{owners}, "quorum": 2},
-		"approvers is text": map[string]any{"approvers": owners},
+		"nobody":               map[string]any{"approvers": []string{}},
+		"the requester":        map[string]any{"approvers": []string{rosa}},
+		"too few":              map[string]any{"approvers": []string{amir, rosa, "user:Amir"}, "required": 2},
+		"not people":           map[string]any{"approvers": []string{"component:default/x"}},
+		"not a ref":            map[string]any{"approvers": []string{"a b"}},
+		"bad timeout":          map[string]any{"approvers": []string{owners}, "timeout": "soon"},
+		"no time":              map[string]any{"approvers": []string{owners}, "timeout": "0s"},
+		"unknown":              map[string]any{"approvers": []string{owners}, "quorum": 2},
+		"stages and approvers": map[string]any{"approvers": []string{owners}, "stages": []any{map[string]any{"approvers": []string{owners}}}},
+		"no majority of what":  map[string]any{"approvers": []string{owners}, "rule": "majority"},
+		"too few to be most":   map[string]any{"approvers": []string{amir, rosa}, "rule": "majority", "of": 3},
+		"each, the requester":  map[string]any{"approvers": []string{owners, rosa}, "rule": "all"},
+		"unknown rule":         map[string]any{"approvers": []string{owners}, "rule": "most"},
+		"escalated to nobody":  map[string]any{"approvers": []string{owners}, "timeout": "1d", "onTimeout": "escalate"},
+		"late without a time":  map[string]any{"approvers": []string{owners}, "onTimeout": "approve"},
+		"automatic if maybe":   map[string]any{"approvers": []string{owners}, "autoApprove": map[string]any{"if": "yes", "because": "x"}},
+		"approvers is text":    map[string]any{"approvers": owners},
 	} {
 		_, err := d.Open(t.Context(), invocation(t, in))
 		require.Equal(t, fault.Invalid, fault.Unseal(err).Kind, name)

@@ -21,7 +21,7 @@ func (g *Gate) decide(ctx context.Context, in activities.DecideInput, now time.T
 	}
 	d, err := g.admit(ctx, in, said)
 	if err == nil {
-		err = g.Approvals.RecordDecision(ctx, in.Gate, d.By, d.As, string(d.Verdict), d.Comment, d.Nonce, d.At)
+		err = g.Approvals.RecordDecision(ctx, in.Gate, d)
 	}
 	if err != nil {
 		return activities.Decided{}, g.refuse(ctx, in, said.Approver, err)
@@ -41,8 +41,10 @@ func (g *Gate) admit(ctx context.Context, in activities.DecideInput, said identi
 		return plan.Decision{}, fault.New(fault.Denied, "the decision was made about another approval")
 	case said.Digest != in.Digest:
 		return plan.Decision{}, fault.New(fault.Denied, "the decision was made about another plan or other values")
-	case verdict != plan.Approve && verdict != plan.Reject:
-		return plan.Decision{}, fault.New(fault.Denied, "the decision is neither approve nor reject")
+	case said.Shown != in.Shown:
+		return plan.Decision{}, fault.New(fault.Denied, "the decision was made about something else than what is shown now")
+	case verdict != plan.Approve && verdict != plan.Reject && verdict != plan.Delegate:
+		return plan.Decision{}, fault.New(fault.Denied, "the decision is neither approve nor reject nor delegate")
 	}
 	by, err := user(said.Approver)
 	if err != nil {
@@ -58,28 +60,68 @@ func (g *Gate) admit(ctx context.Context, in activities.DecideInput, said identi
 	if slices.ContainsFunc(in.Before, func(d plan.Decision) bool { return d.Nonce == said.Nonce }) {
 		return plan.Decision{}, fault.New(fault.Conflict, "this decision was counted already")
 	}
-	as, err := g.role(ctx, by, in.Approval.Approvers)
-	if err != nil {
-		return plan.Decision{}, err
-	}
-	return plan.Decision{By: by, As: as, Verdict: verdict, Comment: said.Comment, Nonce: said.Nonce, At: said.IssuedAt.UTC()}, nil
-}
-
-// role is the approver ref that admits a user: themselves, or a group they are in at this moment.
-func (g *Gate) role(ctx context.Context, by string, approvers []string) (string, error) {
-	if slices.Contains(approvers, by) {
-		return by, nil
-	}
-	groups, err := g.Directory.Groups(ctx, by)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return "", err
-	}
-	for _, approver := range approvers {
-		if slices.Contains(groups, approver) {
-			return approver, nil
+	stage := in.Approval.Stage(in.Requester, in.Before)
+	d := plan.Decision{By: by, Verdict: verdict, Comment: said.Comment, Nonce: said.Nonce, At: said.IssuedAt.UTC(), Stage: stage}
+	if verdict == plan.Delegate {
+		if d.To, err = user(said.To); err != nil || d.To == requester || d.To == by {
+			return plan.Decision{}, fault.Wrap(fault.Denied, err, "%q can't decide in the place of %s", said.To, by)
 		}
 	}
-	return "", fault.New(fault.Denied, "%s is not among the approvers", by)
+	if in.Approval.Distinct && verdict == plan.Approve && approvedEarlier(by, stage, in.Before) {
+		return plan.Decision{}, fault.New(fault.Denied, "%s has approved an earlier stage; somebody else has to approve this one", by)
+	}
+	d.As, d.For, err = g.role(ctx, d, in)
+	return d, err
+}
+
+func approvedEarlier(by string, stage int, before []plan.Decision) bool {
+	return slices.ContainsFunc(before, func(d plan.Decision) bool { return d.By == by && d.Verdict == plan.Approve && d.Stage < stage })
+}
+
+// role is the approver ref that admits whoever decides: themselves, a group they are in at this moment, or that of
+// somebody who has delegated to them, and who must still be admitted. Who has delegated decides no more.
+func (g *Gate) role(ctx context.Context, d plan.Decision, in activities.DecideInput) (as, instead string, err error) {
+	stage := in.Approval.InStages()[d.Stage]
+	before := slices.DeleteFunc(slices.Clone(in.Before), func(b plan.Decision) bool { return b.Stage != d.Stage })
+	delegated := func(to func(plan.Decision) bool) int {
+		return slices.IndexFunc(before, func(b plan.Decision) bool { return b.Verdict == plan.Delegate && to(b) })
+	}
+	if i := delegated(func(b plan.Decision) bool { return b.By == d.By }); i >= 0 {
+		return "", "", fault.New(fault.Conflict, "%s decides in the place of %s", before[i].To, d.By)
+	}
+	as, err = g.roleOf(ctx, d.By, stage, before)
+	if i := delegated(func(b plan.Decision) bool { return b.To == d.By }); i >= 0 && errors.Is(err, fault.Denied) && d.Verdict != plan.Delegate {
+		instead = before[i].By
+		as, err = g.roleOf(ctx, instead, stage, before)
+	}
+	return as, instead, err
+}
+
+// roleOf prefers a ref that nobody has approved through, where each of them must.
+func (g *Gate) roleOf(ctx context.Context, by string, stage plan.Stage, before []plan.Decision) (string, error) {
+	var groups []string
+	if !slices.Contains(stage.Approvers, by) || stage.Rule == plan.EachOne {
+		var err error
+		if groups, err = g.Directory.Groups(ctx, by); err != nil && !errors.Is(err, fault.NotFound) {
+			return "", err
+		}
+	}
+	through := func(ref string) bool {
+		return slices.ContainsFunc(before, func(d plan.Decision) bool { return d.As == ref && d.Verdict == plan.Approve })
+	}
+	var found string
+	for _, ref := range stage.Approvers {
+		if ref != by && !slices.Contains(groups, ref) {
+			continue
+		}
+		if found == "" || stage.Rule == plan.EachOne && through(found) {
+			found = ref
+		}
+	}
+	if found == "" {
+		return "", fault.New(fault.Denied, "%s is not among the approvers", by)
+	}
+	return found, nil
 }
 
 // refuse writes a final refusal to the audit log, once, before it is told.

@@ -4,24 +4,47 @@ package approval
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"time"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/notice"
 	"github.com/gildway/gildway/internal/plan"
 )
+
+// Opened is a gate as its approvers see it.
+type Opened struct {
+	ID        string
+	Task      string
+	Step      string
+	Title     string
+	Digest    string // of the plan and its values
+	Requester string
+	Template  string
+	Approval  plan.Approval
+	Expires   *time.Time
+	Shown     string          // digest of Seen; "" at gates of plans of version 1
+	Seen      json.RawMessage // what approvers are shown and decide about
+}
 
 // Approvals is the read model of gates and the register of used proofs.
 type Approvals interface {
 	// OpenApproval shows a gate to its approvers; the same id again changes nothing.
-	OpenApproval(ctx context.Context, id, task, step, title, reason, digest, requester, templateRef string,
-		approvers []string, required int, expires *time.Time) error
+	OpenApproval(ctx context.Context, o Opened) error
+	// EscalateApproval lets those decide whom the approval names now, until another time.
+	EscalateApproval(ctx context.Context, gate string, a plan.Approval, expires *time.Time) error
 	// RecordDecision keeps a decision; the same again is no error, its nonce in another one is a Conflict fault.
-	RecordDecision(ctx context.Context, gate, by, as, verdict, comment, nonce string, at time.Time) error
+	RecordDecision(ctx context.Context, gate string, d plan.Decision) error
 	// CloseApproval ends a gate; the first outcome stays.
 	CloseApproval(ctx context.Context, gate, outcome, why string) error
+}
+
+// Notifier tells people. The same key again is nothing.
+type Notifier interface {
+	Notify(ctx context.Context, n notice.Notice) error
 }
 
 // Directory knows who is in which group. A catalog implements it.
@@ -47,6 +70,7 @@ type Gate struct {
 	Directory Directory
 	Verifier  Verifier
 	Journal   Journal
+	Notifier  Notifier
 	PublicURL string // where people reach the API; without it links are paths
 	Log       *slog.Logger
 }
@@ -62,6 +86,8 @@ func (g *Gate) Activities() []Activity {
 	return []Activity{
 		{activities.OpenGateActivity, g.Open},
 		{activities.DecideActivity, g.Decide},
+		{activities.RemindGateActivity, g.Remind},
+		{activities.EscalateGateActivity, g.Escalate},
 		{activities.CloseGateActivity, g.Close},
 	}
 }
@@ -76,6 +102,16 @@ func (g *Gate) Open(ctx context.Context, in activities.GateInvocation) (activiti
 func (g *Gate) Decide(ctx context.Context, in activities.DecideInput) (activities.Decided, error) {
 	decided, err := g.decide(ctx, in, time.Now())
 	return decided, g.sealed(ctx, "decide", err)
+}
+
+// Remind tells those who may still decide that the gate waits for them.
+func (g *Gate) Remind(ctx context.Context, in activities.GateNews) error {
+	return g.sealed(ctx, "remind", g.remind(ctx, in))
+}
+
+// Escalate lets more people decide.
+func (g *Gate) Escalate(ctx context.Context, in activities.GateNews) error {
+	return g.sealed(ctx, "escalate", g.escalate(ctx, in, time.Now()))
 }
 
 // Close ends a gate in the read model.
@@ -97,6 +133,7 @@ type Output struct {
 	Approved  bool             `json:"approved"`
 	Approvers []string         `json:"approvers" jsonschema_description:"User refs of those who approved."`
 	Decisions []DecisionOutput `json:"decisions"`
+	Automatic string           `json:"automatic,omitempty" jsonschema_description:"Why nobody had to be asked, if so."`
 }
 
 // DecisionOutput is what one approver said.
@@ -121,6 +158,32 @@ func Actions() []activities.Action {
         - ${{ steps.model.output.entity.spec.owner }}
       reason: ${{ parameters.useCase }}
       timeout: 14d
+`}, {Description: "The team lead first, then security; nobody approves twice", YAML: `steps:
+  - id: approve
+    name: Approval by two sides
+    action: approval:request
+    input:
+      distinctApprovers: true
+      stages:
+        - name: Team
+          approvers: [group:default/team-leads]
+        - name: Security
+          approvers: [group:default/security]
+          rule: majority
+          of: 3
+      timeout: 3d
+      onTimeout: escalate
+      escalateTo: [group:default/directors]
+      remindEvery: 1d
+`}, {Description: "Small requests need nobody", YAML: `steps:
+  - id: approve
+    name: Approval of larger budgets
+    action: approval:request
+    input:
+      approvers: [group:default/finance]
+      autoApprove:
+        if: ${{ parameters.budget < 1000 }}
+        because: budgets below 1,000 are the team's own
 `}},
 		WhyNoUndo: "A decision is a record; what it allowed is undone by the steps that did it.",
 	})}

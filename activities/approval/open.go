@@ -1,11 +1,11 @@
 package approval
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,81 +19,72 @@ func (g *Gate) open(ctx context.Context, in activities.GateInvocation) (activiti
 	if err != nil {
 		return activities.OpenedGate{}, err
 	}
-	asked, err := parse(in.Input, requester)
+	asked, automatic, err := parse(in.Input, requester)
 	if err != nil {
 		return activities.OpenedGate{}, err
 	}
-	var expires *time.Time
+	o := Opened{
+		ID: activities.GateID(in.Run.Task, in.Run.Attempt, in.Step), Task: in.Run.Task, Step: in.Step, Title: in.StepName,
+		Digest: in.Digest, Requester: requester, Template: in.Run.Template.Ref, Approval: asked,
+	}
+	if automatic != nil && automatic.If == true {
+		return g.automatic(ctx, in, o, automatic.Because)
+	}
 	if asked.Timeout > 0 {
 		at := time.Now().Add(asked.Timeout.Std()).UTC()
-		expires = &at
+		o.Expires = &at
 	}
-	id := activities.GateID(in.Run.Task, in.Run.Attempt, in.Step)
-	err = g.Approvals.OpenApproval(ctx, id, in.Run.Task, in.Step, in.StepName, asked.Reason, in.Digest, requester,
-		in.Run.Template.Ref, asked.Approvers, asked.Required, expires)
-	if err != nil {
+	if in.Written != nil {
+		o.Seen, o.Shown = seen(in, requester)
+	}
+	if err := g.Approvals.OpenApproval(ctx, o); err != nil {
 		return activities.OpenedGate{}, err
 	}
-	err = g.Journal.Log(ctx, in.Run.Task, id+"/waits", in.Step, "", fmt.Sprintf("Waiting for approval by %s (0 of %d): %s",
-		strings.Join(asked.Approvers, " or "), asked.Required, g.link(id)))
-	return activities.OpenedGate{ID: id, Approval: asked}, err
+	yes, needed := asked.Approvals(0, requester, nil)
+	err = g.Journal.Log(ctx, in.Run.Task, o.ID+"/waits", in.Step, "", fmt.Sprintf("Waiting for approval by %s (%d of %d): %s",
+		strings.Join(asked.InStages()[0].Approvers, " or "), yes, needed, g.link(o.ID)))
+	if err == nil {
+		err = g.ask(ctx, o, asked.InStages()[0].Approvers)
+	}
+	return activities.OpenedGate{ID: o.ID, Approval: asked, Shown: o.Shown}, err
 }
 
-// parse checks the input of approval:request. An approval that nobody could ever give is refused at
-// once.
-func parse(raw json.RawMessage, requester string) (plan.Approval, error) {
-	var in activities.ApprovalInput
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		return plan.Approval{}, fault.Wrap(fault.Invalid, err, "Invalid input passed to action %s", activities.OpenGateActivity)
+// automatic records that nobody has to be asked, and why.
+func (g *Gate) automatic(ctx context.Context, in activities.GateInvocation, o Opened, because string) (activities.OpenedGate, error) {
+	var written activities.ApprovalInput
+	_ = json.Unmarshal(in.Written, &written) // as the compiler wrote it; for the record only
+	data := map[string]any{"gate": o.ID, "because": because, "digest": in.Digest}
+	if written.Automatic != nil {
+		data["if"] = written.Automatic.If
 	}
-	a := plan.Approval{Required: max(in.Required, 1), Reason: in.Reason}
-	var problems []fault.Problem
-	wrong := func(path, says, try string) {
-		problems = append(problems, fault.Problem{Path: path, Rule: "approval", Says: says, Try: try})
+	err := g.Journal.Audit(ctx, in.Run.Task, o.ID+"/automatic", "approval-automatic", "gildway", data)
+	if err == nil {
+		err = g.Journal.Log(ctx, in.Run.Task, o.ID+"/automatic", in.Step, "", "Nobody has to approve: "+because)
 	}
-	people, groups := 0, 0
-	for _, s := range in.Approvers {
-		ref, err := plan.ParseEntityRef(s, "group")
-		switch {
-		case err != nil:
-			wrong("input.approvers", err.Error(), "")
-		case ref.Kind != "user" && ref.Kind != "group":
-			wrong("input.approvers", ref.String()+" can't approve anything", "a user or group ref")
-		case slices.Contains(a.Approvers, ref.String()):
-		default:
-			a.Approvers = append(a.Approvers, ref.String())
-			if ref.Kind == "group" {
-				groups++
-			} else if ref.String() != requester {
-				people++
-			}
-		}
+	return activities.OpenedGate{ID: o.ID, Approval: o.Approval, Automatic: because}, err
+}
+
+// Seen is what approvers are shown. A decision is about exactly this.
+type Seen struct {
+	Task      string              `json:"task"`
+	Template  string              `json:"template"`
+	Digest    string              `json:"digest"` // of the plan and all its values
+	Requester string              `json:"requester"`
+	Title     string              `json:"title"`
+	Input     json.RawMessage     `json:"input"`  // of the approval, with its reason
+	Behind    []activities.Behind `json:"behind"` // what is done once it is approved
+}
+
+func seen(in activities.GateInvocation, requester string) (document json.RawMessage, digest string) {
+	behind := in.Behind
+	if behind == nil {
+		behind = []activities.Behind{}
 	}
-	switch {
-	case len(in.Approvers) == 0:
-		wrong("input.approvers", "nobody is named", "at least one user or group ref")
-	case len(problems) == 0 && groups == 0 && people < a.Required:
-		wrong("input.approvers", "too few people are named for the approvals that are required; the requester's own doesn't count", "name more approvers or require fewer")
-	}
-	if in.Timeout != "" {
-		timeout, err := plan.ParseDuration(in.Timeout)
-		if err != nil {
-			wrong("input.timeout", err.Error(), "")
-		} else if timeout < plan.Duration(time.Second) {
-			wrong("input.timeout", "nobody can answer in "+in.Timeout, "leave it out to wait for ever")
-		}
-		a.Timeout = timeout
-	}
-	if len(problems) > 0 {
-		says := make([]string, len(problems))
-		for i, p := range problems {
-			says[i] = p.String()
-		}
-		return plan.Approval{}, fault.WithProblems("Invalid input passed to action "+activities.OpenGateActivity+", "+strings.Join(says, ", "), problems)
-	}
-	return a, nil
+	document, _ = json.Marshal(Seen{ // plain data
+		Task: in.Run.Task, Template: in.Run.Template.Ref, Digest: in.Digest, Requester: requester, Title: in.StepName, Input: in.Input, Behind: behind,
+	})
+	sum := sha256.Sum256(document)
+	return document, "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func user(s string) (string, error) {

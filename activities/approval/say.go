@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/notice"
 	"github.com/gildway/gildway/internal/plan"
 )
 
@@ -17,17 +21,18 @@ func (g *Gate) link(id string) string {
 	return g.PublicURL + "/api/gildway/v1/approvals/" + url.PathEscape(id)
 }
 
-// tell says who decided what, and how far the gate has come with it.
+// tell says who decided what, and how far the gate has come with it. When a stage is done, those of the next are asked.
 func (g *Gate) tell(ctx context.Context, in activities.DecideInput, d plan.Decision, all []plan.Decision) error {
 	line := d.By + " rejected"
-	if d.Verdict == plan.Approve {
-		yes := map[string]bool{}
-		for _, one := range all {
-			if one.Verdict == plan.Approve && one.By != in.Requester {
-				yes[one.By] = true
-			}
-		}
-		line = fmt.Sprintf("%s approved (%d of %d)", d.By, len(yes), max(in.Approval.Required, 1))
+	switch d.Verdict {
+	case plan.Approve:
+		yes, needed := in.Approval.Approvals(d.Stage, in.Requester, all)
+		line = fmt.Sprintf("%s approved (%d of %d)", d.By, yes, needed)
+	case plan.Delegate:
+		line = d.By + " lets " + d.To + " decide"
+	}
+	if d.For != "" {
+		line += " in the place of " + d.For
 	}
 	if d.As != d.By {
 		line += " as a member of " + d.As
@@ -35,5 +40,57 @@ func (g *Gate) tell(ctx context.Context, in activities.DecideInput, d plan.Decis
 	if d.Comment != "" {
 		line += ": " + d.Comment
 	}
-	return g.Journal.Log(ctx, in.Task, in.Gate+"/said/"+d.Nonce, in.Step, "", line)
+	if err := g.Journal.Log(ctx, in.Task, in.Gate+"/said/"+d.Nonce, in.Step, "", line); err != nil {
+		return err
+	}
+	next := in.Approval.Stage(in.Requester, all)
+	if next == d.Stage || in.Approval.Decide(in.Requester, all) != plan.Pending {
+		return nil
+	}
+	stage := in.Approval.InStages()[next]
+	_, needed := in.Approval.Approvals(next, in.Requester, all)
+	err := g.Journal.Log(ctx, in.Task, fmt.Sprintf("%s/stage/%d", in.Gate, next), in.Step, "",
+		fmt.Sprintf("Waiting for approval by %s (0 of %d): %s", strings.Join(stage.Approvers, " or "), needed, g.link(in.Gate)))
+	if err != nil {
+		return err
+	}
+	return g.ask(ctx, Opened{ID: in.Gate, Task: in.Task, Title: stage.Name, Requester: in.Requester, Approval: in.Approval}, stage.Approvers)
+}
+
+// ask tells people that a decision is theirs.
+func (g *Gate) ask(ctx context.Context, o Opened, who []string) error {
+	return g.Notifier.Notify(ctx, notice.Notice{
+		Key: o.ID + "/asked/" + strings.Join(who, ","), Kind: notice.ApprovalOpened, To: who, Task: o.Task, Link: g.link(o.ID), Due: o.Expires,
+		Title: o.Requester + " asks for your approval: " + o.Title, Text: o.Approval.Reason,
+	})
+}
+
+func (g *Gate) remind(ctx context.Context, in activities.GateNews) error {
+	stage := in.Approval.InStages()[in.Approval.Stage(in.Requester, in.Before)]
+	who := slices.DeleteFunc(slices.Clone(stage.Approvers), func(ref string) bool {
+		return slices.ContainsFunc(in.Before, func(d plan.Decision) bool { return d.By == ref })
+	})
+	for _, d := range in.Before {
+		if d.Verdict == plan.Delegate {
+			who = append(who, d.To)
+		}
+	}
+	return g.Notifier.Notify(ctx, notice.Notice{
+		Key: fmt.Sprintf("%s/reminder/%d", in.Gate, in.Number), Kind: notice.ApprovalReminder, To: who, Task: in.Task, Link: g.link(in.Gate),
+		Title: in.Requester + " still waits for your approval: " + in.StepName, Text: in.Approval.Reason,
+	})
+}
+
+func (g *Gate) escalate(ctx context.Context, in activities.GateNews, now time.Time) error {
+	expires := now.Add(in.Approval.Timeout.Std()).UTC()
+	if err := g.Approvals.EscalateApproval(ctx, in.Gate, in.Approval, &expires); err != nil {
+		return err
+	}
+	who := strings.Join(in.Approval.EscalateTo, " or ")
+	err := g.Journal.Log(ctx, in.Task, in.Gate+"/escalated", in.Step, "", fmt.Sprintf("Nobody decided within %s; %s may decide, too: %s",
+		in.Approval.Timeout, who, g.link(in.Gate)))
+	if err != nil {
+		return err
+	}
+	return g.ask(ctx, Opened{ID: in.Gate, Task: in.Task, Title: in.StepName, Requester: in.Requester, Approval: in.Approval, Expires: &expires}, in.Approval.EscalateTo)
 }

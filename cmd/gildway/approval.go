@@ -13,7 +13,7 @@ func approvalCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "approval", GroupID: "use", Short: "List and decide what waits for approval"}
 	f.add(cmd)
-	cmd.AddCommand(approvalList(&f), decide(&f, "approve"), decide(&f, "reject"))
+	cmd.AddCommand(approvalList(&f), decide(&f, "approve"), decide(&f, "reject"), delegate(&f), sign(&f))
 	return cmd
 }
 
@@ -58,6 +58,59 @@ func decide(f *apiFlags, decision string) *cobra.Command {
 			return f.print(cmd, decided, []string{"approval", "you said", "it is"}, [][]string{{args[0], decision, decided.Value.State}})
 		},
 	}
+	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")
+	return cmd
+}
+
+func delegate(f *apiFlags) *cobra.Command {
+	var to, comment string
+	cmd := &cobra.Command{
+		Use:               "delegate ID",
+		Short:             "Let somebody else decide in your place",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.approvals(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			decided, err := c.Delegate(cmd.Context(), args[0], to, comment)
+			if err != nil {
+				return err
+			}
+			return f.print(cmd, decided, []string{"approval", "decides now", "it is"}, [][]string{{args[0], to, decided.Value.State}})
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "who decides, e.g. user:default/rosa")
+	_ = cmd.MarkFlagRequired("to") // it is there
+	cmd.Flags().StringVar(&comment, "comment", "", "kept with the decision")
+	return cmd
+}
+
+func sign(f *apiFlags) *cobra.Command {
+	var decision, comment string
+	cmd := &cobra.Command{
+		Use:               "sign ID",
+		Short:             "Sign a decision without handing it in, for temporal workflow signal",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.approvals(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			signed, err := c.Sign(cmd.Context(), args[0], decision, comment)
+			if err != nil {
+				return err
+			}
+			v := signed.Value
+			return f.print(cmd, signed, []string{"hand it in with"}, [][]string{{
+				"temporal workflow signal --workflow-id " + v.Task + " --name " + v.Signal + " --input '" + string(v.Input) + "'",
+			}})
+		},
+	}
+	cmd.Flags().StringVar(&decision, "decision", "approve", "approve or reject")
+	_ = cmd.RegisterFlagCompletionFunc("decision", oneOf("approve", "reject")) // the flag is there
 	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")
 	return cmd
 }

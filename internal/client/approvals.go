@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -40,6 +41,26 @@ type Decided struct{ State string }
 func (c *Client) Decision(ctx context.Context, approval, decision, comment string) (Answer[Decided], error) {
 	var a Answer[Decided]
 	return a, c.call(ctx, http.MethodPost, "/api/gildway/v1/approvals/"+url.PathEscape(approval)+"/decision",
+		map[string]string{"decision": decision, "comment": comment}, &a)
+}
+
+// Delegate lets somebody else decide in the caller's place.
+func (c *Client) Delegate(ctx context.Context, approval, to, comment string) (a Answer[Decided], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"approvals/"+url.PathEscape(approval)+"/decision",
+		map[string]string{"decision": "delegate", "to": to, "comment": comment}, &a)
+}
+
+// Signed is a decision that is not handed in.
+type Signed struct {
+	Task      string          `json:"task"`
+	Signal    string          `json:"signal"`
+	Statement string          `json:"statement"`
+	Input     json.RawMessage `json:"input"`
+}
+
+// Sign makes a decision without handing it in.
+func (c *Client) Sign(ctx context.Context, approval, decision, comment string) (a Answer[Signed], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"approvals/"+url.PathEscape(approval)+"/statement",
 		map[string]string{"decision": decision, "comment": comment}, &a)
 }
 

@@ -31,7 +31,9 @@ type Statement struct {
 	Task     string
 	Gate     string
 	Digest   string // of the plan and values that were approved: plan.Run.Digest
-	Verdict  string // approve or reject
+	Shown    string // digest of what the approver saw; "" where gates of older releases show nothing
+	Verdict  string // approve, reject or delegate; renew of a lease
+	To       string // of delegate: canonical ref of the user who decides instead
 	Comment  string
 
 	Nonce    string    // unique; Sign draws it if empty
@@ -44,7 +46,9 @@ type statementClaims struct {
 	Task    string `json:"task"`
 	Gate    string `json:"gate"`
 	Digest  string `json:"digest"`
+	Shown   string `json:"shown,omitempty"`
 	Verdict string `json:"verdict"`
+	To      string `json:"to,omitempty"`
 	Comment string `json:"comment,omitempty"`
 }
 
@@ -97,7 +101,7 @@ func (s *Signer) Sign(st Statement) (string, error) {
 			Issuer: statementIssuer, Subject: st.Approver, ID: st.Nonce,
 			IssuedAt: jwt.NewNumericDate(st.IssuedAt), Expiry: jwt.NewNumericDate(st.Expires),
 		},
-		Task: st.Task, Gate: st.Gate, Digest: st.Digest, Verdict: st.Verdict, Comment: st.Comment,
+		Task: st.Task, Gate: st.Gate, Digest: st.Digest, Shown: st.Shown, Verdict: st.Verdict, To: st.To, Comment: st.Comment,
 	}).Serialize()
 }
 
@@ -152,7 +156,7 @@ func (v *StatementVerifier) Verify(token string, now time.Time) (Statement, erro
 		return refuse(err)
 	}
 	return Statement{
-		Approver: c.Subject, Task: c.Task, Gate: c.Gate, Digest: c.Digest, Verdict: c.Verdict, Comment: c.Comment,
+		Approver: c.Subject, Task: c.Task, Gate: c.Gate, Digest: c.Digest, Shown: c.Shown, Verdict: c.Verdict, To: c.To, Comment: c.Comment,
 		Nonce: c.ID, IssuedAt: c.IssuedAt.Time(), Expires: c.Expiry.Time(),
 	}, nil
 }

@@ -1,21 +1,62 @@
 package plan
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// Approval is an approval gate as it came out of the template: who may decide and how many must.
+// Approval is an approval gate as it came out of the template: who may decide, and what their decisions come to.
 type Approval struct {
 	Approvers []string `json:"approvers"` // canonical user and group refs; anyone who is one, or in one, may decide
-	Required  int      `json:"required"`  // approvals by different people; at least 1
-	Reason    string   `json:"reason,omitempty"`
-	Timeout   Duration `json:"timeout,omitempty"` // 0 = waits for ever
+	Required  int      `json:"required"`  // of Quorum: approvals by different people; at least 1
+	Rule      Rule     `json:"rule,omitempty"`
+	Of        int      `json:"of,omitempty"` // of Majority: how many people vote
+
+	// Stages stand instead of the four above: each opens when the one before has approved.
+	Stages   []Stage `json:"stages,omitempty"`
+	Distinct bool    `json:"distinct,omitempty"` // whoever approved in a stage doesn't count in a later one
+
+	Reason      string    `json:"reason,omitempty"`
+	Timeout     Duration  `json:"timeout,omitempty"` // 0 = waits for ever
+	OnTimeout   OnTimeout `json:"onTimeout,omitempty"`
+	EscalateTo  []string  `json:"escalateTo,omitempty"`  // who may decide, too, after the first timeout; refs
+	RemindEvery Duration  `json:"remindEvery,omitempty"` // 0 = nobody is reminded
 }
+
+// Stage is one of several approvals in a row.
+type Stage struct {
+	Name      string   `json:"name,omitempty"`
+	Approvers []string `json:"approvers"`
+	Required  int      `json:"required,omitempty"`
+	Rule      Rule     `json:"rule,omitempty"`
+	Of        int      `json:"of,omitempty"`
+}
+
+// Rule says what the decisions of a stage come to.
+type Rule string
+
+const (
+	Quorum   Rule = ""         // so many approve; one rejection rejects
+	Majority Rule = "majority" // more than half of those who vote approve; it rejects as soon as they no longer can
+	EachOne  Rule = "all"      // each approver ref approves, through somebody; one rejection rejects
+)
+
+// OnTimeout says what becomes of a gate that nobody decides in time.
+type OnTimeout string
+
+const (
+	RejectLate   OnTimeout = ""
+	ApproveLate  OnTimeout = "approve"
+	EscalateLate OnTimeout = "escalate" // EscalateTo may decide, too, for as long again; then it is rejected
+)
 
 // Verdict is what one approver said.
 type Verdict string
 
 const (
-	Approve Verdict = "approve"
-	Reject  Verdict = "reject"
+	Approve  Verdict = "approve"
+	Reject   Verdict = "reject"
+	Delegate Verdict = "delegate" // somebody else decides in their place
 )
 
 // Decision is one verified statement of one approver.
@@ -26,6 +67,10 @@ type Decision struct {
 	Comment string    `json:"comment,omitempty"`
 	Nonce   string    `json:"nonce"`
 	At      time.Time `json:"at"`
+
+	Stage int    `json:"stage,omitempty"` // that was open when it was counted
+	To    string `json:"to,omitempty"`    // of Delegate: user ref
+	For   string `json:"for,omitempty"`   // user ref of whoever has delegated to By
 }
 
 // Outcome is what the decisions so far add up to.
@@ -37,22 +82,147 @@ const (
 	Rejected Outcome = "rejected"
 )
 
-// Decide says what the decisions add up to. It is a fold without clock or look-up: the same
-// decisions in any order give the same outcome. The requester's own decision counts for nothing,
-// one rejection rejects, and two approvals by one person are one.
-func (a Approval) Decide(requester string, all []Decision) Outcome {
-	yes := map[string]bool{}
-	for _, d := range all {
-		switch {
-		case d.By == requester:
-		case d.Verdict == Reject:
-			return Rejected
-		case d.Verdict == Approve:
-			yes[d.By] = true
+// InStages are the approval's stages; one that has none is one.
+func (a Approval) InStages() []Stage {
+	if len(a.Stages) > 0 {
+		return a.Stages
+	}
+	return []Stage{{Approvers: a.Approvers, Required: a.Required, Rule: a.Rule, Of: a.Of}}
+}
+
+// Everybody are all refs that may decide at some stage.
+func (a Approval) Everybody() (refs []string) {
+	for _, s := range a.InStages() {
+		for _, ref := range s.Approvers {
+			if !slices.Contains(refs, ref) {
+				refs = append(refs, ref)
+			}
 		}
 	}
-	if len(yes) >= max(a.Required, 1) {
+	return refs
+}
+
+// Escalated is the approval after its first timeout.
+func (a Approval) Escalated() Approval {
+	a.OnTimeout = RejectLate
+	a.Approvers = joinedRefs(a.Approvers, a.EscalateTo)
+	a.Stages = slices.Clone(a.Stages)
+	for i := range a.Stages {
+		a.Stages[i].Approvers = joinedRefs(a.Stages[i].Approvers, a.EscalateTo)
+	}
+	return a
+}
+
+func joinedRefs(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, ref := range b {
+		if !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
+}
+
+// Decide says what the decisions add up to. It is a fold without clock or look-up: the same
+// decisions in any order give the same outcome. The requester's own decision counts for nothing,
+// and two approvals by one person are one.
+func (a Approval) Decide(requester string, all []Decision) Outcome {
+	outcomes := a.outcomes(requester, all)
+	switch {
+	case slices.Contains(outcomes, Rejected):
+		return Rejected
+	case slices.Contains(outcomes, Pending):
+		return Pending
+	default:
 		return Approved
+	}
+}
+
+// Stage is the number of the stage that waits for decisions, from 0; the last one if none does.
+func (a Approval) Stage(requester string, all []Decision) int {
+	outcomes := a.outcomes(requester, all)
+	if i := slices.IndexFunc(outcomes, func(o Outcome) bool { return o != Approved }); i >= 0 {
+		return i
+	}
+	return len(outcomes) - 1
+}
+
+// Approvals tells how far a stage has come: how many people have approved, of how many who must.
+func (a Approval) Approvals(stage int, requester string, all []Decision) (yes, needed int) {
+	s := a.InStages()[stage]
+	yes, _, _ = a.count(stage, requester, all)
+	switch s.Rule {
+	case Majority:
+		return yes, s.Of/2 + 1
+	case EachOne:
+		return yes, len(s.Approvers)
+	default:
+		return yes, max(s.Required, 1)
+	}
+}
+
+func (a Approval) outcomes(requester string, all []Decision) []Outcome {
+	stages := a.InStages()
+	outcomes := make([]Outcome, len(stages))
+	for i, s := range stages {
+		yes, no, as := a.count(i, requester, all)
+		outcomes[i] = s.outcome(yes, no, as)
+	}
+	return outcomes
+}
+
+// count gives how many people have approved and rejected in a stage, and through which refs those approved.
+func (a Approval) count(stage int, requester string, all []Decision) (yes, no int, as map[string]bool) {
+	verdicts := map[string]Verdict{}
+	as = map[string]bool{}
+	for _, d := range all {
+		if d.Stage != stage || d.By == requester || d.Verdict == Delegate || a.Distinct && approvedBefore(d.By, stage, all) {
+			continue
+		}
+		if d.Verdict == Approve {
+			as[d.As] = true
+		}
+		if verdicts[d.By] != Reject {
+			verdicts[d.By] = d.Verdict
+		}
+	}
+	for _, v := range verdicts {
+		if v == Approve {
+			yes++
+		} else {
+			no++
+		}
+	}
+	return yes, no, as
+}
+
+func approvedBefore(who string, stage int, all []Decision) bool {
+	return slices.ContainsFunc(all, func(d Decision) bool { return d.By == who && d.Stage < stage && d.Verdict == Approve })
+}
+
+func (s Stage) outcome(yes, no int, as map[string]bool) Outcome {
+	switch s.Rule {
+	case Majority:
+		switch {
+		case 2*yes > s.Of:
+			return Approved
+		case 2*(s.Of-no) <= s.Of:
+			return Rejected
+		}
+	case EachOne:
+		switch {
+		case no > 0:
+			return Rejected
+		case !slices.ContainsFunc(s.Approvers, func(ref string) bool { return !as[ref] }):
+			return Approved
+		}
+	default:
+		switch {
+		case no > 0:
+			return Rejected
+		case yes >= max(s.Required, 1):
+			return Approved
+		}
 	}
 	return Pending
 }

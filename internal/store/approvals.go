@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,10 @@ type Approval struct {
 	ExpiresAt *time.Time
 	ClosedAt  *time.Time
 	Decisions []Decision
+
+	Shown  string          // digest of Seen
+	Seen   json.RawMessage // what approvers are shown and decide about; nil at gates of older releases
+	Policy json.RawMessage // plan.Approval; likewise
 }
 
 // Decision is what one approver said.
@@ -37,44 +42,68 @@ type Decision struct {
 	Verdict string
 	Comment string
 	At      time.Time
+	Nonce   string
+	Stage   int
+	To      string // of verdict delegate: who decides instead
+	For     string // who had delegated
 }
 
 // OpenApproval shows a gate to its approvers. The same id again changes nothing.
-func (s *Store) OpenApproval(ctx context.Context, id, task, step, title, reason, digest, requester, templateRef string,
-	approvers []string, required int, expires *time.Time) error {
+func (s *Store) OpenApproval(ctx context.Context, a Approval) error {
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `
-				insert into approvals (id, task, step, title, reason, digest, requester, template_ref, approvers, required, expires_at)
-				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+				insert into approvals (id, task, step, title, reason, digest, requester, template_ref, approvers, required, expires_at, shown, seen, policy)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 				on conflict (id) do nothing`,
-				id, task, step, title, reason, digest, requester, templateRef, append([]string{}, approvers...), max(required, 1), expires)
+				a.ID, a.Task, a.Step, a.Title, a.Reason, a.Digest, a.Requester, a.Template, append([]string{}, a.Approvers...), max(a.Required, 1),
+				a.ExpiresAt, a.Shown, nullable(a.Seen), nullable(a.Policy))
 			if err != nil {
 				return err
 			}
-			return appendAudit(ctx, tx, task, id+"/opened", "approval-opened", "gildway", map[string]any{
-				"gate": id, "approvers": approvers, "required": max(required, 1), "digest": digest,
-			})
+			data := map[string]any{"gate": a.ID, "approvers": a.Approvers, "required": max(a.Required, 1), "digest": a.Digest}
+			if a.Shown != "" {
+				data["shown"], data["policy"] = a.Shown, a.Policy
+			}
+			return appendAudit(ctx, tx, a.Task, a.ID+"/opened", "approval-opened", "gildway", data)
+		})
+	})
+}
+
+// EscalateApproval lets more people decide, until another time.
+func (s *Store) EscalateApproval(ctx context.Context, id string, approvers []string, policy json.RawMessage, expires *time.Time) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `update approvals set approvers = $2, policy = $3, expires_at = $4 where id = $1 and state = 'pending' returning task::text`,
+				id, append([]string{}, approvers...), nullable(policy), expires)
+			if err != nil {
+				return err
+			}
+			escalated, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil || len(escalated) == 0 {
+				return err
+			}
+			return appendAudit(ctx, tx, escalated[0], id+"/escalated", "approval-escalated", "gildway", map[string]any{"gate": id, "approvers": approvers})
 		})
 	})
 }
 
 // RecordDecision keeps a verified decision. The very same one again is no error; its nonce in any
 // other decision is a Conflict fault.
-func (s *Store) RecordDecision(ctx context.Context, gate, by, as, verdict, comment, nonce string, at time.Time) error {
+func (s *Store) RecordDecision(ctx context.Context, gate string, d Decision) error {
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			made, err := tx.Exec(ctx, `
-				insert into approval_decisions (nonce, gate, decided_by, decided_as, verdict, comment, decided_at)
-				values ($1, $2, $3, $4, $5, $6, $7)
-				on conflict (nonce) do nothing`, nonce, gate, by, as, verdict, comment, at)
+				insert into approval_decisions (nonce, gate, decided_by, decided_as, verdict, comment, decided_at, stage, delegate, decided_for)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+				on conflict (nonce) do nothing`, d.Nonce, gate, d.By, d.As, d.Verdict, d.Comment, d.At, d.Stage, d.To, d.For)
 			if err != nil {
 				return err
 			}
 			if made.RowsAffected() == 0 {
 				var same bool
-				err := tx.QueryRow(ctx, `select gate = $2 and decided_by = $3 and verdict = $4 and comment = $5
-					from approval_decisions where nonce = $1`, nonce, gate, by, verdict, comment).Scan(&same)
+				err := tx.QueryRow(ctx, `select gate = $2 and decided_by = $3 and verdict = $4 and comment = $5 and delegate = $6
+					from approval_decisions where nonce = $1`, d.Nonce, gate, d.By, d.Verdict, d.Comment, d.To).Scan(&same)
 				if err == nil && !same {
 					return fault.New(fault.Conflict, "this proof of a decision was used before")
 				}
@@ -84,9 +113,13 @@ func (s *Store) RecordDecision(ctx context.Context, gate, by, as, verdict, comme
 			if err := tx.QueryRow(ctx, `select task::text from approvals where id = $1`, gate).Scan(&task); err != nil {
 				return err
 			}
-			return appendAudit(ctx, tx, task, gate+"/decision/"+nonce, "approval-decided", by, map[string]any{
-				"gate": gate, "as": as, "verdict": verdict, "comment": comment, "nonce": nonce,
-			})
+			data := map[string]any{"gate": gate, "as": d.As, "verdict": d.Verdict, "comment": d.Comment, "nonce": d.Nonce}
+			for key, value := range map[string]string{"to": d.To, "for": d.For} {
+				if value != "" {
+					data[key] = value
+				}
+			}
+			return appendAudit(ctx, tx, task, gate+"/decision/"+d.Nonce, "approval-decided", d.By, data)
 		})
 	})
 }
@@ -114,11 +147,11 @@ func (s *Store) CloseApproval(ctx context.Context, gate, outcome, why string) er
 }
 
 const approvalColumns = `id, seq, task::text, step, title, reason, digest, requester, template_ref, approvers, required, state, why,
-	created_at, expires_at, closed_at`
+	created_at, expires_at, closed_at, shown, seen, policy`
 
 func scanApproval(row pgx.CollectableRow) (a Approval, err error) {
 	err = row.Scan(&a.ID, &a.Seq, &a.Task, &a.Step, &a.Title, &a.Reason, &a.Digest, &a.Requester, &a.Template, &a.Approvers,
-		&a.Required, &a.State, &a.Why, &a.CreatedAt, &a.ExpiresAt, &a.ClosedAt)
+		&a.Required, &a.State, &a.Why, &a.CreatedAt, &a.ExpiresAt, &a.ClosedAt, &a.Shown, &a.Seen, &a.Policy)
 	return a, err
 }
 
@@ -165,14 +198,14 @@ func (s *Store) approvals(ctx context.Context, where string, args ...any) (list 
 		for i, a := range list {
 			ids[i], at[a.ID] = a.ID, i
 		}
-		rows, err = s.pool.Query(ctx, `select gate, decided_by, decided_as, verdict, comment, decided_at from approval_decisions
+		rows, err = s.pool.Query(ctx, `select gate, decided_by, decided_as, verdict, comment, decided_at, nonce, stage, delegate, decided_for from approval_decisions
 			where gate = any($1) order by decided_at, nonce`, ids)
 		if err != nil {
 			return err
 		}
 		var gate string
 		var d Decision
-		_, err = pgx.ForEachRow(rows, []any{&gate, &d.By, &d.As, &d.Verdict, &d.Comment, &d.At}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&gate, &d.By, &d.As, &d.Verdict, &d.Comment, &d.At, &d.Nonce, &d.Stage, &d.To, &d.For}, func() error {
 			list[at[gate]].Decisions = append(list[at[gate]].Decisions, d)
 			return nil
 		})

@@ -16,7 +16,7 @@ func openGate(t *testing.T, s *Store, task, step string, approvers ...string) st
 	t.Helper()
 	id := task + "." + step
 	for range 2 {
-		require.NoError(t, s.OpenApproval(t.Context(), id, task, step, "Title", "why", "sha256:d", "user:default/a", "template:default/x", approvers, 1, nil))
+		require.NoError(t, s.OpenApproval(t.Context(), Approval{ID: id, Task: task, Step: step, Title: "Title", Reason: "why", Digest: "sha256:d", Requester: "user:default/a", Template: "template:default/x", Approvers: approvers, Required: 1}))
 	}
 	return id
 }
@@ -28,12 +28,12 @@ func TestApprovals_Lifecycle(t *testing.T) {
 	gate := openGate(t, s, task, "approve", "group:default/g")
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	decide := func(by, nonce string) error {
-		return s.RecordDecision(t.Context(), gate, by, "group:default/g", "approve", "ok", nonce, at)
+		return s.RecordDecision(t.Context(), gate, Decision{By: by, As: "group:default/g", Verdict: "approve", Comment: "ok", Nonce: nonce, At: at})
 	}
 	require.NoError(t, decide("user:default/b", "n1"))
 	require.NoError(t, decide("user:default/b", "n1"))
 	require.ErrorIs(t, decide("user:default/c", "n1"), fault.Conflict)
-	require.ErrorIs(t, s.RecordDecision(t.Context(), "none", "u", "u", "approve", "", "n9", at), fault.NotFound)
+	require.ErrorIs(t, s.RecordDecision(t.Context(), "none", Decision{By: "u", As: "u", Verdict: "approve", Nonce: "n9", At: at}), fault.NotFound)
 	require.NoError(t, s.CloseApproval(t.Context(), gate, "approved", ""))
 	require.NoError(t, s.CloseApproval(t.Context(), gate, "rejected", "late"))
 

@@ -46,7 +46,7 @@ func TestTaskPage_Filters(t *testing.T) {
 	require.NoError(t, err)
 	create(t, s, "user:default/ben")
 	require.NoError(t, s.SetStatus(t.Context(), one.ID, 0, StatusProcessing))
-	require.NoError(t, s.OpenApproval(t.Context(), "gate", one.ID, "ask", "", "", "sha256:d", "user:default/rosa", one.TemplateRef, []string{"user:default/ben"}, 1, nil))
+	require.NoError(t, s.OpenApproval(t.Context(), Approval{ID: "gate", Task: one.ID, Step: "ask", Title: "", Reason: "", Digest: "sha256:d", Requester: "user:default/rosa", Template: one.TemplateRef, Approvers: []string{"user:default/ben"}, Required: 1}))
 
 	for name, f := range map[string]TaskPageFilter{
 		"template": {Template: "template:default/one"}, "owner": {Owner: "group:default/a"}, "status": {Status: []string{StatusProcessing}},

@@ -21,7 +21,7 @@ func TestTasks_Within_UnionOfScopes(t *testing.T) {
 	a := add("template:default/pay_out", "group:default/x", "user:default/a", "money", "x")
 	b := add("template:default/payxout", "group:default/y", "user:default/b", "money")
 	c := add(`template:default/c%\`, "", "user:default/a")
-	require.NoError(t, s.OpenApproval(t.Context(), "g", b, "ask", "t", "r", "d", "user:default/b", "template:default/payxout", []string{"group:default/leads"}, 1, nil))
+	require.NoError(t, s.OpenApproval(t.Context(), Approval{ID: "g", Task: b, Step: "ask", Title: "t", Reason: "r", Digest: "d", Requester: "user:default/b", Template: "template:default/payxout", Approvers: []string{"group:default/leads"}, Required: 1}))
 	for name, w := range map[string]struct {
 		within []TaskScope
 		want   []string
