@@ -26,6 +26,7 @@ type Call struct {
 	LeaseEnds *time.Time      // when what is granted ends; nil = never
 	Files     Files           // the workspace; nil if the action declared no access
 	Root      string          // the absolute path under which people and outputs see the workspace; it is no folder of this machine
+	Force     bool            // of an undo: take back even what others have worked on
 	Input     json.RawMessage // the input as it was rendered, keys in the template's order; Define sets it
 
 	// Log adds a line to the run's log, which its requester reads. A repeated attempt writes it once.

@@ -25,6 +25,7 @@ const (
 	RemindLeaseActivity   = "gildway:remind-lease"   // local; LeaseReminder -> nothing
 	VerifyRenewalActivity = "gildway:verify-renewal" // RenewalClaim -> who renews
 	RenewedActivity       = "gildway:renewed"        // local; LeaseRenewed -> nothing
+	EffectsActivity       = "gildway:effects"        // task -> []Effect, in the order to undo them
 	AttemptActivity       = "gildway:attempt"        // local; Attempt -> bool: nothing is left to do
 )
 
@@ -181,8 +182,35 @@ type Outcome struct {
 type UndoInvocation struct {
 	Invocation
 	Output json.RawMessage `json:"output,omitempty"`
-	From   *InBlob         `json:"from,omitempty"` // where the Outcome with the output stands, if not in Output
-	Why    string          `json:"why"`            // shown to people: "the run failed: …", "the lease ended"
+	From   *InBlob         `json:"from,omitempty"`  // where the Outcome with the output stands, if not in Output
+	Why    string          `json:"why"`             // shown to people: "the run failed: …", "the lease ended"
+	Force  bool            `json:"force,omitempty"` // also what is no longer only ours, such as a repository with new work in it
+}
+
+// Effect is a call that has changed something, or may have, and is not undone.
+type Effect struct {
+	Action string          `json:"action"`
+	Queue  string          `json:"queue"`
+	Call   Invocation      `json:"call"`
+	Output json.RawMessage `json:"output,omitempty"` // nil: nobody knows what it did
+}
+
+// RollbackWorkflow is the workflow type that undoes what a task has done, RollbackInput its input, RolledBack its result and
+// "rollback/<task>" its id.
+const RollbackWorkflow = "gildway:rollback"
+
+// RollbackInput asks for everything that a task has done to be undone.
+type RollbackInput struct {
+	Task  string `json:"task"`
+	By    string `json:"by"` // canonical ref of who asked
+	Why   string `json:"why,omitempty"`
+	Force bool   `json:"force,omitempty"`
+}
+
+// RolledBack tells what became of that.
+type RolledBack struct {
+	Undone int      `json:"undone"`
+	Left   []string `json:"left,omitempty"` // what could not be undone, and why
 }
 
 // OutputsInput asks for the run's outputs.

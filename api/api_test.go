@@ -267,14 +267,15 @@ func (f fakeLibrary) View() *templatesource.View {
 
 // fakeEngine remembers what it was asked and answers what it was told to.
 type fakeEngine struct {
-	mu      sync.Mutex
-	err     error // of every call
-	started []plan.Run
-	decided []activities.DecideMessageInput
-	cancels []string
-	renewed []activities.RenewLease
-	revoked []store.Revocation
-	outcome *activities.Decided
+	mu        sync.Mutex
+	err       error // of every call
+	started   []plan.Run
+	decided   []activities.DecideMessageInput
+	cancels   []string
+	renewed   []activities.RenewLease
+	rollbacks []activities.RollbackInput
+	revoked   []store.Revocation
+	outcome   *activities.Decided
 }
 
 func (e *fakeEngine) set(f func(*fakeEngine)) {
@@ -317,6 +318,13 @@ func (e *fakeEngine) Renew(_ context.Context, _ string, in activities.RenewLease
 	defer e.mu.Unlock()
 	e.renewed = append(e.renewed, in)
 	return activities.RenewedLease{Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, e.err
+}
+
+func (e *fakeEngine) Rollback(_ context.Context, in activities.RollbackInput) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rollbacks = append(e.rollbacks, in)
+	return e.err
 }
 
 func (e *fakeEngine) Revoke(_ context.Context, lease, why string) error {

@@ -31,6 +31,8 @@ type Engine interface {
 	Cancel(ctx context.Context, task, reason string) error
 	// Renew hands a signed wish to keep a grant for longer to its lease and gives the new end.
 	Renew(ctx context.Context, lease string, in activities.RenewLease) (activities.RenewedLease, error)
+	// Rollback begins to undo what a task has done, unless that is going on.
+	Rollback(ctx context.Context, in activities.RollbackInput) error
 	// Revoke asks a lease to end. One that isn't there, or has ended, is a NotFound fault.
 	Revoke(ctx context.Context, lease, reason string) error
 }
@@ -231,6 +233,23 @@ func (e *TemporalEngine) Renew(ctx context.Context, lease string, in activities.
 		return renewed, fault.Wrap(fault.Conflict, err, "this access has ended")
 	}
 	return renewed, decisionFault(err)
+}
+
+// Rollback implements Engine.
+func (e *TemporalEngine) Rollback(ctx context.Context, in activities.RollbackInput) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	_, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: "rollback/" + in.Task, TaskQueue: activities.MainQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:            truncated("Rolled back by "+in.By+": "+in.Why, 200),
+		TypedSearchAttributes:    temporal.NewSearchAttributes(requesterAttribute.ValueSet(in.By)),
+	}, activities.RollbackWorkflow, in)
+	if isStarted(err) {
+		return nil
+	}
+	return engineFault(err)
 }
 
 // Revoke implements Engine.

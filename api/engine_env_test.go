@@ -56,7 +56,7 @@ func (e *realRuns) Start(_ context.Context, in plan.Run) error {
 	registry := worker.Registry(config.Config{}, nil)
 	options := worker.RunOptions(config.Config{}, registry, quiet)
 	blobs := memblob.OpenBucket(nil)
-	options.Journal, options.Blobs, options.Secrets = e.world.store, blobs, e.world.vault
+	options.Journal, options.Blobs, options.Secrets = worker.Journal{Store: e.world.store}, blobs, e.world.vault
 	workflows.Register(env)
 	run.New(options).Register(env, activities.MainQueue)
 	e.started[attempt], e.newest[in.Task] = env, env

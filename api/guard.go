@@ -44,6 +44,8 @@ var permissions = map[string]enforcer{
 	"task:read":          onTask(identity.Read),
 	"task:cancel":        onTask(identity.Cancel),
 	"task:retry":         onTask(identity.Retry),
+	"task:rollback":      onTask(identity.Rollback),
+	"leftovers":          (*Server).mayAudit,
 	"task:collect":       onTask(identity.Collect),
 	"approval:read":      (*Server).mayReadApproval,
 	"approval:decide":    (*Server).mayDecide,
@@ -219,6 +221,14 @@ func (s *Server) mayDecide(c echo.Context, a *asked) (err error) {
 		return fault.New(fault.Denied, "%s is not among the approvers, or may not decide in this way", a.caller.Ref)
 	}
 	return nil
+}
+
+func (s *Server) mayAudit(c echo.Context, a *asked) error {
+	all, err := s.readsAll(c.Request().Context(), &a.caller)
+	if err == nil && !all {
+		return fault.New(fault.Denied, "%s may not see what other people's tasks have left behind", a.caller.Ref)
+	}
+	return err
 }
 
 // mayApplyConditions refuses without a word, as Backstage does: the answers tell who created which task.

@@ -180,6 +180,33 @@ type Decided struct {
 	State    string `json:"state"`
 }
 
+// DoneEffect defines model for DoneEffect.
+type DoneEffect struct {
+	Action  string `json:"action"`
+	BeganAt string `json:"beganAt"`
+
+	// DoneAt Absent if the call never said how it ended
+	DoneAt string `json:"doneAt,omitempty"`
+
+	// Key The idempotency key of the call
+	Key    string `json:"key"`
+	Output Raw    `json:"output,omitempty"`
+
+	// Problem Why it could not be undone
+	Problem string `json:"problem,omitempty"`
+	Step    string `json:"step"`
+	Task    string `json:"task"`
+
+	// TriedAt When that was found out last
+	TriedAt string `json:"triedAt,omitempty"`
+}
+
+// DoneEffectList defines model for DoneEffectList.
+type DoneEffectList struct {
+	Items []DoneEffect `json:"items"`
+	Next  string       `json:"next,omitempty"`
+}
+
 // DryRun defines model for DryRun.
 type DryRun struct {
 	DirectoryContents []UploadedFile    `json:"directoryContents"`
@@ -363,6 +390,13 @@ type NewRevocationOf struct {
 
 	// User User ref
 	User string `json:"user"`
+}
+
+// NewRollback defines model for NewRollback.
+type NewRollback struct {
+	// Force Also what others have worked on since, such as a repository with new commits
+	Force  bool   `json:"force,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // NewTask defines model for NewTask.
@@ -789,6 +823,14 @@ type ListApprovalsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListLeftoversParams defines parameters for ListLeftovers.
+type ListLeftoversParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListTaskSummariesParams defines parameters for ListTaskSummaries.
 type ListTaskSummariesParams struct {
 	// Template A template's ref or name
@@ -882,6 +924,9 @@ type SignDecisionJSONRequestBody = NewDecision
 // PreviewRunJSONRequestBody defines body for PreviewRun for application/json ContentType.
 type PreviewRunJSONRequestBody = PreviewRun
 
+// RollbackTaskJSONRequestBody defines body for RollbackTask for application/json ContentType.
+type RollbackTaskJSONRequestBody = NewRollback
+
 // ApplyConditionsJSONRequestBody defines body for ApplyConditions for application/json ContentType.
 type ApplyConditionsJSONRequestBody = Conditions
 
@@ -929,6 +974,9 @@ type ServerInterface interface {
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx echo.Context) error
+	// ListLeftovers What could not be undone, of all tasks
+	// (GET /api/gildway/v1/leftovers)
+	ListLeftovers(ctx echo.Context, params ListLeftoversParams) error
 	// ListTaskSummaries The tasks that the caller may read
 	// (GET /api/gildway/v1/tasks)
 	ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error
@@ -938,9 +986,15 @@ type ServerInterface interface {
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx echo.Context, taskId TaskId) error
+	// ListTaskEffects What a task has done and not undone
+	// (GET /api/gildway/v1/tasks/{taskId}/effects)
+	ListTaskEffects(ctx echo.Context, taskId TaskId) error
 	// GetTaskGraph The steps of a task, what they wait for, and how far they are
 	// (GET /api/gildway/v1/tasks/{taskId}/graph)
 	GetTaskGraph(ctx echo.Context, taskId TaskId, params GetTaskGraphParams) error
+	// RollbackTask Undo all that a task has done, in all its attempts, the last first
+	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
+	RollbackTask(ctx echo.Context, taskId TaskId) error
 	// ListTemplateSources Where templates come from, and what is wrong there that belongs to no template
 	// (GET /api/gildway/v1/template-sources)
 	ListTemplateSources(ctx echo.Context) error
@@ -1222,6 +1276,31 @@ func (w *ServerInterfaceWrapper) PreviewRun(ctx echo.Context) error {
 	return err
 }
 
+// ListLeftovers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListLeftovers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLeftoversParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListLeftovers(ctx, params)
+	return err
+}
+
 // ListTaskSummaries converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTaskSummaries(ctx echo.Context) error {
 	var err error
@@ -1314,6 +1393,22 @@ func (w *ServerInterfaceWrapper) CollectKeys(ctx echo.Context) error {
 	return err
 }
 
+// ListTaskEffects converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTaskEffects(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTaskEffects(ctx, taskId)
+	return err
+}
+
 // GetTaskGraph converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTaskGraph(ctx echo.Context) error {
 	var err error
@@ -1336,6 +1431,22 @@ func (w *ServerInterfaceWrapper) GetTaskGraph(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetTaskGraph(ctx, taskId, params)
+	return err
+}
+
+// RollbackTask converts echo context to params.
+func (w *ServerInterfaceWrapper) RollbackTask(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RollbackTask(ctx, taskId)
 	return err
 }
 
@@ -1878,6 +1989,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId", wrapper.GetTaskDetails, options.OperationMiddlewares["getTaskDetails"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/collect", wrapper.CollectKeys, options.OperationMiddlewares["collectKeys"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/rollback", wrapper.RollbackTask, options.OperationMiddlewares["rollbackTask"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/effects", wrapper.ListTaskEffects, options.OperationMiddlewares["listTaskEffects"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/leftovers", wrapper.ListLeftovers, options.OperationMiddlewares["listLeftovers"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals/:approvalId", wrapper.GetApproval, options.OperationMiddlewares["getApproval"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/decision", wrapper.DecideApproval, options.OperationMiddlewares["decideApproval"]...)
@@ -2319,6 +2433,45 @@ func (response PreviewRundefaultApplicationProblemPlusJSONResponse) VisitPreview
 	return err
 }
 
+type ListLeftoversRequestObject struct {
+	Params ListLeftoversParams
+}
+
+type ListLeftoversResponseObject interface {
+	VisitListLeftoversResponse(w http.ResponseWriter) error
+}
+
+type ListLeftovers200JSONResponse DoneEffectList
+
+func (response ListLeftovers200JSONResponse) VisitListLeftoversResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLeftoversdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListLeftoversdefaultApplicationProblemPlusJSONResponse) VisitListLeftoversResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTaskSummariesRequestObject struct {
 	Params ListTaskSummariesParams
 }
@@ -2436,6 +2589,45 @@ func (response CollectKeysdefaultApplicationProblemPlusJSONResponse) VisitCollec
 	return err
 }
 
+type ListTaskEffectsRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+}
+
+type ListTaskEffectsResponseObject interface {
+	VisitListTaskEffectsResponse(w http.ResponseWriter) error
+}
+
+type ListTaskEffects200JSONResponse DoneEffectList
+
+func (response ListTaskEffects200JSONResponse) VisitListTaskEffectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaskEffectsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTaskEffectsdefaultApplicationProblemPlusJSONResponse) VisitListTaskEffectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTaskGraphRequestObject struct {
 	TaskId TaskId `json:"taskId"`
 	Params GetTaskGraphParams
@@ -2505,6 +2697,46 @@ type GetTaskGraphdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTaskGraphdefaultApplicationProblemPlusJSONResponse) VisitGetTaskGraphResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackTaskRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+	Body   *RollbackTaskJSONRequestBody
+}
+
+type RollbackTaskResponseObject interface {
+	VisitRollbackTaskResponse(w http.ResponseWriter) error
+}
+
+type RollbackTask202JSONResponse DoneEffectList
+
+func (response RollbackTask202JSONResponse) VisitRollbackTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RollbackTaskdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RollbackTaskdefaultApplicationProblemPlusJSONResponse) VisitRollbackTaskResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3566,6 +3798,9 @@ type StrictServerInterface interface {
 	// PreviewRun Try a template without its effects, and say what each step would do
 	// (POST /api/gildway/v1/dry-run)
 	PreviewRun(ctx context.Context, request PreviewRunRequestObject) (PreviewRunResponseObject, error)
+	// ListLeftovers What could not be undone, of all tasks
+	// (GET /api/gildway/v1/leftovers)
+	ListLeftovers(ctx context.Context, request ListLeftoversRequestObject) (ListLeftoversResponseObject, error)
 	// ListTaskSummaries The tasks that the caller may read
 	// (GET /api/gildway/v1/tasks)
 	ListTaskSummaries(ctx context.Context, request ListTaskSummariesRequestObject) (ListTaskSummariesResponseObject, error)
@@ -3575,9 +3810,15 @@ type StrictServerInterface interface {
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx context.Context, request CollectKeysRequestObject) (CollectKeysResponseObject, error)
+	// ListTaskEffects What a task has done and not undone
+	// (GET /api/gildway/v1/tasks/{taskId}/effects)
+	ListTaskEffects(ctx context.Context, request ListTaskEffectsRequestObject) (ListTaskEffectsResponseObject, error)
 	// GetTaskGraph The steps of a task, what they wait for, and how far they are
 	// (GET /api/gildway/v1/tasks/{taskId}/graph)
 	GetTaskGraph(ctx context.Context, request GetTaskGraphRequestObject) (GetTaskGraphResponseObject, error)
+	// RollbackTask Undo all that a task has done, in all its attempts, the last first
+	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
+	RollbackTask(ctx context.Context, request RollbackTaskRequestObject) (RollbackTaskResponseObject, error)
 	// ListTemplateSources Where templates come from, and what is wrong there that belongs to no template
 	// (GET /api/gildway/v1/template-sources)
 	ListTemplateSources(ctx context.Context, request ListTemplateSourcesRequestObject) (ListTemplateSourcesResponseObject, error)
@@ -4031,6 +4272,31 @@ func (sh *strictHandler) PreviewRun(ctx echo.Context) error {
 	return nil
 }
 
+// ListLeftovers operation middleware
+func (sh *strictHandler) ListLeftovers(ctx echo.Context, params ListLeftoversParams) error {
+	var request ListLeftoversRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLeftovers(ctx.Request().Context(), request.(ListLeftoversRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLeftovers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListLeftoversResponseObject); ok {
+		return validResponse.VisitListLeftoversResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListTaskSummaries operation middleware
 func (sh *strictHandler) ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error {
 	var request ListTaskSummariesRequestObject
@@ -4106,6 +4372,31 @@ func (sh *strictHandler) CollectKeys(ctx echo.Context, taskId TaskId) error {
 	return nil
 }
 
+// ListTaskEffects operation middleware
+func (sh *strictHandler) ListTaskEffects(ctx echo.Context, taskId TaskId) error {
+	var request ListTaskEffectsRequestObject
+
+	request.TaskId = taskId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTaskEffects(ctx.Request().Context(), request.(ListTaskEffectsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTaskEffects")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTaskEffectsResponseObject); ok {
+		return validResponse.VisitListTaskEffectsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTaskGraph operation middleware
 func (sh *strictHandler) GetTaskGraph(ctx echo.Context, taskId TaskId, params GetTaskGraphParams) error {
 	var request GetTaskGraphRequestObject
@@ -4126,6 +4417,57 @@ func (sh *strictHandler) GetTaskGraph(ctx echo.Context, taskId TaskId, params Ge
 		return err
 	} else if validResponse, ok := response.(GetTaskGraphResponseObject); ok {
 		return validResponse.VisitGetTaskGraphResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RollbackTask operation middleware
+func (sh *strictHandler) RollbackTask(ctx echo.Context, taskId TaskId) error {
+	var request RollbackTaskRequestObject
+
+	request.TaskId = taskId
+
+	var body RollbackTaskJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RollbackTask(ctx.Request().Context(), request.(RollbackTaskRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RollbackTask")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RollbackTaskResponseObject); ok {
+		return validResponse.VisitRollbackTaskResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4866,134 +5208,140 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7D37c9s2mv8KhnczuZ2TLefR7q39k5smrbdpkrHdzd1kMxOY/CShJgEuAErRZvy/3+ADQIISSFE25XY7",
-	"+0timyRe3/uJr0kqilJw4Folp1+TkkpagAaJv9GZBml+yEClkpWaCZ6cJu94viawNN+QFdMLQslcAtUg",
-	"CcuSScLMS/+oQK6TScJpAcmpG2qSqHQBBTVjzoQsqE5OE8b1ty+SSaLXJdhfYQ4yububJLQspVjS/CIz",
-	"X+C4JdWLYNjmhUki4R8Vk5Alp1pWEM7lhlZaMj7HkdNKKhHZ2/UCyGcOX/RnImZEL4CUdA7kBmZCQsfe",
-	"3Fj9E+ZAFXTuwz/dbxM5K5iuR9xYlX0YDpDBjFa5Tk6fnpxMkoJ+YUVVJKff4G+M29+eRgGhqbrtXLx7",
-	"uN/aNRRlTjW8xTGi4+J/9x9VlTTtG9o+32f8O/OyKgVXgPTxHU1vlaZzeCWlRaZUcA0cYULLMmcpNXg1",
-	"/VUZ5PoaDP2fEmbJafIf04b+pvapmm4Mi/O2sbR+44kiYF4iNyJbJ3eT5L0UNzkUPWsp7Rv/vd+a/LiR",
-	"xVy+fkn+8uKbPyMA3PtmuPPUvvA1KaUoQWpmT6319eYhT5IvR0Jmhu08u5sk8IUWZW6/YxoKtWuddtJX",
-	"9jNzIG54KiVdh6M/v5skLOtdwNO7EBlonr+bJacfh8x/Zb+6+xSM9sKij8e1jwnySjf+p3qh4uZXSLVZ",
-	"eXsr+x1jc3TbLO7/zn9+4/m2FuVRDkvISc6UNixPaShVw40D2grXHo7YTNW9i6v6GNubYLys9C6YXtKV",
-	"GUlUeujLd7GFOFGxvQgrRJzMq7Fs60BbmGRESC4UZOc6+nKKArHraQYpU0zwPfDarf5792VsQRmbg9IR",
-	"ee0EWU45oTwjS5pXoIheUE2oBOL2n21D3YC2ZBJUxz5iBHQ3SUqRs3Q9EKwSqOpAYYNxoJwOEn1q8XFz",
-	"wz+KFSkoX5OMzWYggWtSgihzIEWltN9vROWYJAqAD1y4WogV3578e4SCIaXPZrDPZ4QSD2975ih8CNMk",
-	"FZXRoWZCEi70gvE5gVzBFhxCtnViZtZUI2EDNyL7Y1ICz+yLASwlGNTHH1PKU8hzyAISDcaei6Ot0zV8",
-	"IE4GVN3GHzjZG3/IdB5/slqs47J8i1fizG5lfsQa60NsCdYyCag7GNKfYUioIVl+6mEgNQluMxIVVyj9",
-	"EoiEmSO7rGBaQ2YIs4jRHY0T3M06zm1EUThRv/VsFlNzPywEWdCMZJDDnOo47aOGEWUnCpYgaU7wDTUh",
-	"MykKchIlKC2iI/iJT8lqIZA+MkMTXGmg0cUsQWYs1SHWN3RsUR0haIcdiucbaHZjVARqMMVPh5Dow4Y3",
-	"zLLcDbnmefpezD3G1I0tMoA+cJroOistzJQ56IgSgTqinYBmGTPwofn71itdcrCZQotb4LvXaF+b1HPG",
-	"VrutUbfXC/E/F6CUw9Wt5XJnYPQvztkafqDY2hx/ic2uFyIuCSuZdxgq26Nbw2J7eMOpKvVSZOE2QuMs",
-	"3Efw8vYeNt61h9lsLFhEbP8vvRC5dhIgtsyQPveWOtG9xNci8hyF20+wjvDhLJOgIsz4l8s33qz/G5rC",
-	"e2s8C7G6FnEub5gw5ZkiWhD8LjJ4YSR+XGcy9mnsQacgXklalozPrz35bTDZErgigqdAGNcClf1bcCpI",
-	"QddEAs2chwNN413AQKnbntRvaOLNa3/y4TH6Q+uF4xhstIUUW6x0MMd8KbjlhBfaGtJbLNM+VgP1xA4l",
-	"WYISlUzh0gwwUFO2X1zjUINUpnCSjQEm4U56z+ESFLqNtqDTuTH3+hA7LbZk8/mAFamHI0x7hyPgzHhr",
-	"Qux7wIqsXhvn1VHIbQMjNu73qKplXVY0zTuY2F4Wy/3kRb0CP190/XJ9WcW8UkxCqoVcv7Rus+EQ+6XM",
-	"Bc0ge80iHic0KVMJWj1Qx9o2rtzD9tH8qgQ/vqSrn50iYzRnNPf3/nBTe2ssKjfgJHJm3Sf+hvGIboNu",
-	"y+Hq3Ib/rlE5ep2IRnRd7HL1bWy3WxHcNBnMDrq33cU7749uH6SxHHkU2zY2nov54GEDKPWM+rTlhxvm",
-	"EkVO/2kLdFB2WMse054o64y0vkq9ACYJyxS6sNCFkkyGbc2Jz649bTlmzbHFkLveul9+DOyvZjNIIwCn",
-	"6U6HN7qkNUjq39w+m1tYGwWWklyI8okiZv997qJnnQrkBlBXosojnrQrMHtPwQJBVNrBQVW44VPyd+dA",
-	"QUVSQikUM2dGaFrAVC1E+fckBFO/U7UPKE7/dMfoFxyFwNK5QuKs5p5I+6LfqRu8+W2t8+0KcW7AgCkj",
-	"rS8hFUuQ9KblL7sRIgfKN2HbxOV6sUo7jdFLX4vhzi1gz7Mx1sy54xIGC+Jgtm+iOt32ziZN1BAB4+YJ",
-	"zzgG29dCFu+daLh/VGnfoE6Ug3V4NPuEindZ9gR9fpC0XES4hzZcUcdd3WKm0a4DYs6UrKgiErRkkJ0R",
-	"zQpQ6OXXC6HAW785VZr4QWNuu1QyzVKav3dm6TYrsrwZrUmk/Yo/UTgdYYoUNDNzTciMSaWNRWxmHM4J",
-	"jB2ezfeI++G5vcrmUQ0MeNYZioEvkFadQbSSSprnkMc8L6h/yO4gT5d2Ekq/4Xu7Mvwvsrd7uuOFuP05",
-	"5iDhmuWEixVhM8I0WVBFuNAETzCZDEraaGG8ddkHyqM7lUnSYF8DguDAN1DQn5nHi07aQRyIcAdNWdw0",
-	"mUlRdNixnYEp69Tut0ZwXHy1Hqpz0VdORA9TGe7qw1N9DIFpRewQyBIcQ6i1B0u6jh8YPHS0LMQtKYTq",
-	"Zwvb815oQ/fC8iH/2oZryQuxHSTZ4Ve4ZTxruf+9KrCPw7/THzxJOEC2Zwh4NwNoiV1Ros+slCIFpewi",
-	"vW8eqYsyK4DVLSvL+0buDkbbk2RFmWZ8/joeUlqbUTMBdti5IAidYUZNM/BOl0fm03gCbRBxownqWVDG",
-	"yO1HoLle9Hmvt/2sVHLG5yq2ZaoJ5cQMRLWQeKRakFsuVnvIuuFu7wteVhpDI6onNjLAFoJ6jHtbUO2I",
-	"yDD3ZR3huFcGxxugsfhID5vsF/z3yGwwFNw54h4JKuY0OKy8kr/FSlPKyQ1YNcopTyQX3BoNPSbBiR8Z",
-	"su/WERagQKL9PJeiKomEmZoQwVEtXC1EQfBbY1ae1QYf5Wtn3LnwOhHSKpuNnS5WHCSS/r2MvWdPByR7",
-	"LMWtP/lNKgROlCjAGBKEqlvIMKXCyD/gWa95/CzGpg1CYVjZooi1iHD63yh9YncyRM0IO5IgPGOs8TfE",
-	"/09dtDZGUMYS7QEC229hdd5YRRvc/OEu17v4lGHyR3zoGc0VTLaCRnWCRkG/vAE+N0Lo2cnJyaQ7O2zk",
-	"XIfOjKXP+PfPlglQjdpiLgy+E6rPCCWp4LOcpdopDkwhuTUJS+RmTazICzb3NLq3nekghrNUhk3F80KC",
-	"CZ5HJthKU3Qn2YFAl7AUae1u2wOejW3Q3nF0Rf0zv5sdbO5JYk6yQwxIDAlunmfBeD3krtPFwTtOtiNH",
-	"YMxQiAucbmcKjRrvsJFTN2Zss+99yURXjutQz9Rzm6xVfA+pQHVSPcBD9e2dQRtQwHWD3/cb6tneDova",
-	"S9cj878Z6EKbJBU7FWUdW723+7bLF9fpyX8vYckMpf6GEZyxnGAbmAEYpBg+sAtq7ADnv8NNhw03NXDr",
-	"84J5tK32lWlRhN4+rxnLQZEbUCyDlh0w9HwePV7e3sO50SzyZtlnRC+YQqOmxfL3jLJvSKXNOf1j7zBn",
-	"VqmheY7smSyoima9jiLL+qRXUy802GOKC+cpxPGjpEg+To9Ecyy2s01v3gVf0hwtm184rfQCuGapy0z+",
-	"HjjDH94K/VpUaNO9dDppMkl+ENwg3yXV8IYVzH7zC6dLynIXbPqFq6oshbTPLrgGyWk+XHN2RVNjeky2",
-	"T+5/jy7t46OLzDtmKVer0OjvCS+ESded2fZ6UO5YIxyds95hQwD72ufmtxTDLnMKp193kc6ldVjE8ulv",
-	"Y+UdHxYCHSTorCBsz7DSfdw+Wy4C52PBbPHbeycssdBn2W+PX7E5h6yn9KAv+2qfKivF5jzm38eQHz57",
-	"oohzv8bPyRu67e9fiqKkqSZ//XAV+9K7RbYnXQl5O8vFytYWD84A8/4Ru51wadHj1VC+xGqcyNHmHeE/",
-	"6ziP7nTDo3/Kqzyv3fpG1jR+ffdsRyDNLMLPGN1ANZ+DihdcDihz3K2JPxuYH9gsJHKUssnbHMRFg13t",
-	"8pr7oWNrihujw7I5gryP79YD8z56jzqnSv8IVOoboNpObjDAuoJtBXInKzkyGHRkrSGaH5XCoIus9bmW",
-	"Nq5KSB9s9e3Mr3se52lm7kB8hEVWm/vvAtj3KHL2sPnMR1dVUVBpGP12lCCNlgRgDIdpMpeUa8gmROQZ",
-	"KG0TF4aqtHEnZwj4b4NuBlHFWihoKjJFCfx+K+ksJQoXg8Ya47d7Hu4b/KSFJU//ZwwL7emfjYqV095q",
-	"ylYJq/nFarVn1mdZV/ltV3dGyLBlEg5bdCAh2mt/EbLPPvOyd0XP+v0TIfJMPC57IG5T0CdHQ288kDci",
-	"hcu4eXdulXc8bKbI+fuLmKie+xSl+3xsjkPILgVDVpwwTq7dS08U+eViYr3OirjaEsIUOqTZvJKwWyWw",
-	"q534PXdxm3iowygRw6UViplYio7QNL/2Qw3ImEFUaT7qWrNndvfJFmM6zBPrTU38dnDm418Gy8o/7y5X",
-	"N8RsLGNH+oGXodeD2hnyDant6TBRjWHNh5C14Y7lwkWt24MYGi41ZKeECwxcLqgiLp/EQGcN+oy4fItT",
-	"jGca1tfot02w0o5jLLGKc7sA911Xesm+SSWbmkV31kt4gCctDWLvHJgHLPJFrwPoQisX/NhL2W3FU+ui",
-	"81rFsWAO09oaStiV1RoQ8xgh17YiNHrg9dodw/e1h2igCuG+69bRbqiCX2QeDfFLaHEFVJWYQomRM4g6",
-	"z8qcxpxUdjBmM9VsQVz068Dl0x7gdUcChJoQWmVMC6mckmKUutVCkIJyOm8+UGfE4MgayVrohW1OMAy2",
-	"boi6H88Os8ieQbCbDmXBDduRftyw6u00mhHTdB+UirtPgKpGxa6k2sG5GDGe0JHPujuB1S9rFCawRW0H",
-	"YwSdPuRU5FXB4wCbsQ4P5Yx96bDStCAryTT0tYnIXZnZ9oR9PQLKzix3pB/PLDKRVgVwPSFwPD8mxso9",
-	"Rqh+fPbpGJ1sx5XMY8uSVcdusZMG0+u2c3FWKZSBLvXwvvXzfmw3f397gxphkCOOioI44hX6Oe9f0Bob",
-	"bWuBncm9ezvwdzJazOqOJqRd+wILrIbQzsGQiirPyA1g3X2XaYTSoaehkbCmUP2qTxSUFd+djO+9tvU8",
-	"vWIhOPF9s9NvJOXpYrzc7kmiVkyni+Hxmm42MGr6t11V3FeOz5r6GMMnCEb9CCX2gIiY7TRf+7Kdu7Oc",
-	"N5l/JFzA/mY1qY7+ZP295QaaboGSFu+0Ech7D3kF/6iAa4ZGTkbnIyT212ZcJKt01vV3CWrRk2/a6I42",
-	"Xc6QexdhIz+Puv1quvZ0SG4BSiIqbb1awSytAHGo+FgFtjdq1Z40raQErk9jUwT85NgsI6NoojLMSH6i",
-	"J6jXUo6uSVnD2YL4mDjBtfm+tgq3Ily0PzwO7Fi3Kpv1kLnAr5eEe6XdjhUTbWf+7+Ct1qB0hOpDerVx",
-	"UWNAMGYf3Qa0uUG3lV7Eii/eub5iqShs19doizBsOdbVsNCd/3bJaYvetzkt5nJ00onzM9kyQGyuFyWQ",
-	"ZR3WjPfVYbqWo+3hCI3utqGKCGe22I7jLSg6W7yLfUc2qVfwG1ytdz8AmmOqVB5BDqDVt9JzTmMm+rcv",
-	"XjatZQfq0peQU82WWM2wYTvPkCfsPH1XStZeQGwDH1pFSrFQaFRooYB2ln0YR96lqvgM/OYTb3Ojn2wP",
-	"3kXXajfgfKWTeTm6+yC5cDf06pqvm/UA1yrK62GF6fF2Vn3F0Q6+wSS7gW2zxSpj5GD2rdslUGkFvv3p",
-	"td/kXz9c++prXLp9rx51oXVpGxwzPovkqV9WXJG6Qx1RYqZXWFlda+NUkazCAvc6bUEdk89TWrKpSunM",
-	"ovpnIwvDFs7NI3L+/uLMfTBnebai6+ny6WeyEHmmrMBuFpCbn44xDJSCK6xy/a3PS5ou4OjZ8UnimtDh",
-	"7tTpdLparY4pPj4Wcj5136rpm4uXr95evcJvGnGZ/GBXYVsiWiadPPWlULRkyWny/Pjk+LnrAYYA2Fj+",
-	"tIm9zgHRzhbMMcEvsuQ0MYzx3Ie0wg70H+OdzX1qx3Yr+api8XqfmK0cH7yW3fXo45UFmTk3g2aVy8U/",
-	"Q0dhWL3U0W0es+4niZC2YstJRBe+JlrUySb1BnbWTMRlTgOJqe0lP+BF1wr/7tNGp/RnJyejtUdvSpMi",
-	"zcjfwqqJmeNT1/M+Pma9yKDB+SRR3myyfqf2+doCZ5rnrpQOeKbOCM1z+45t59vyA9OsYBy1d2p0yY+J",
-	"I40E48glyIIpR1kK07yOGMd1xOloarEOubtQEXq6xOeWot7NmhS971wHlFGgsFnDctfm51pWcLeFBM8e",
-	"BwmMlueAgVoe8Azrkx6OD68MOPPcZWqQEqRy5fVN/sisMawcmhR0bdZwhqhRVyoaes+BLmEYaljgn1rg",
-	"H5lR+nDkq7tR4q6T6/4ADdM9LK32gmgEoJy7kfY6RZr5oEIgbXaxQXdLB4ZMdh38FHNENy9V2WeSSSd9",
-	"c1gdHnY+LTcCvQukKUWM1oPG9Zik3TPvdRBRW9f5v7aJPebhPhyZ3tseV8gzsFcG4hYRs9nEWAdU3bbi",
-	"euv9sM5gxN0w5Kl5/OjY00iHx5ANBo4HlwR9SDoi53fIYGtd92TZcbiHKYHdynGQ+/X71Y9Hv4TgX00x",
-	"bbWEP7xueh04KoJGXF41rS0JYRUQW0ttNVWbU1UcUlX1C5t+be7o6ldGGgfKwSHUpZH4pdoaQKYVaa6E",
-	"GEFPaSVwDWAf7uV7aivB3WhxhSUKomnYfeABE3aJH9s/uAXsgwig5qKcIYbJeCjm+yNHMAzTh62SMqYA",
-	"7Jnxmt4CPwuumln52BXwOeNA5qCxYxEbRQ+3bN8wnLpJxR5YbhnUHtxk2io3OgCuXrE5r/HoD4epGyVl",
-	"HSyxPuNj4quxQJJ0AemtIsxF+KwunAH+YeXiPqkoYAy2adYZ3qHkGxMtKOob2JGET1CWffbp5U3VmC0A",
-	"+zwaKmZyfSRdA/Eo0gT114dBmWCCR8aYdkeECMJ8CLqBEuzQSxRdT2za1oTM2RIQXzLhHWkrIfMxzLZr",
-	"uSa0qbL2OII9oGzRvMVURdfWPQM0XdiYj11nJgahiAd/DDXqaoFORb7JzLUpqxs8q6to/AkmLBu+6gLM",
-	"Ua0/6PbUfUPmdlxutplh79NZO+bxz3on6bIcMFV623Q4WFJ4/47DZlnRi12DDO49ztRdvWCm4AZo1ksS",
-	"n0IxW0wdMdYyquFIswKSP6a5tJn1/jgWExLplrXk78MZwfLBCaZfbXvrXosnrHI88Dn7aTqEvHaVS2NE",
-	"S6jtQs0UoagM+KwN5kMjqC/Yvy4ax/mgkzcj39Macu3Go5ZQG2TT1N4jtL9SWc/RpVC6G4p+gvVBId6+",
-	"VakD5rewVhMrBqkilPibndw1UQZU9o6sEeiO3trqDTOnj50glhgEKJiB/xmqbO7CKmreHI4RHmC7yXFa",
-	"Fy/2EeUPrmZwgK/NcevoNdvY6yJIcXO/ZkJjKrYsKBsuxw7Jie1+7f3ZX/R0ybNjPKcl+2d7kNiF2+4D",
-	"v5/e97vCQGb2Ubi77eCEfnsD8UkdilsjBzJYbfXAhViRGZX2EZXwm7Ifp3gd2cy0HSpkKw3+sIJjuyIg",
-	"5ma3DgVM6yGMk9WCYd4zrK3TYRS5Aq00G2NZ4p2jk0CaKLKSwrAvVytGNbmBXPA5Oji4aFWQ7ga1n+zU",
-	"1m7FeUuYsb8TYhGF/19KXQuLkyJ4cIXdlcjNGosrR1LWapDrdq6yIgu6hIkLxdnUV8qfaJe7TLQQY6hy",
-	"fvqpSwjvy7nAF0JY/8Z0+aPA2KjSeCelb2pXjACZS6A2C8LDwphTNaS4WJ25tlWNv3GN8CI3AHy4nr0f",
-	"DU6/Ype+kqZwZ3/uV74bbnBwQLlK2S7l269kjEyI2gOCqUlLkGvbple3eKQLb+xLInsLPbeYtx4wQ3hZ",
-	"+FG/vIyBfICC1yp1/X0peZPu9ifUF02cWbvVpqBj8/bG2dXhZPCZm31ejMcQHX9MPdNtLqZrOvVk/Uck",
-	"NIdUw3Sfv/mX/xAqUFjQcXiv1Xmee9rfQDmX3bgEGVSX2lq7fxVsa1Lfp8c3PrN9Siu9MAj46+pWHXsY",
-	"RZHs3Yof2pti7yPZgvI5+evVu7fkA9yQn2BNrqBdj5Ccfvy0yTXK6iZnqfWCNGmiTBEFcslS22AxzL5o",
-	"TsdCkPL1keXtrlPcBlDtBI2eFJ7uCvL86JaLFZ82B918jSHRfH3Uvt46ruyemzeDK48PE+cKJnjkONfW",
-	"PdMR8L/j0IQkDatHTxrTe2rYdTUH3uqzbfcaa9b5rAsA57OuD8ayg6YipAEnKUXO0vUDcCkNj/8++FSA",
-	"phnVtJN23zcv/+zffXw6DlaB4lpW+Z5h614YIt3HpvB+0B7oYTWuKoHeulLxe4IyYuUGkFw+m9rK8l0V",
-	"Og2xPwBCw7oYph09P3u8DiwbF2juTJznodVwoVLQA409j77Swoc6p19LKZYsA3k3/eov67/r4cPBtx2W",
-	"jKuqc4aAHz7Z5KZDwrntofzy9hrq02EkRescHjuLJuh3G9MSNF6maJS2hagU5dkZKYSExl1lL+UZDXWD",
-	"9VgLxPxbkBmDPJvUbiCSSshsm4XGtYYvuj4Do+D2zlwZdxn/YbDCDf7Y+X/hte/7psjYu9nYEn1BL0Zc",
-	"VXhxYId57ECwebtb4FcFmpH/wpsD/zTxr9kmrFiB4Zo1GF68kU5iV+G+VX8akU/vzPo5I9Rm+SCWzyjL",
-	"sYFo01r/iSL24sSBSL+VANRG+WE5QAMT+eP5J8OvlRych/PQIa2V3qo5ZZwVVZGcnkRbiw7pZ905m5jN",
-	"FAyeLuJVoyo9/Xt1cvI8RbaIP2Laqnlt+0lXIpTMNhKhBh/jodNqhngmJqTiOShlI3eQ2UaEK6ZgXD1q",
-	"cMLNUFnTmVyB1HJti196M+vQg0cLzEdoRCL+xXNBw4Qtm3A3mFN1S+icMm5vxiSU43n5Dybkxclfjj2m",
-	"LIBa3HCocpFBUQoNPF0f/QRtcm7fB7jrBrZPB0tDtt2LhwjLp+MZ2pbBNVNvKE+uty1msK9YnqN367cT",
-	"jb9nUXhZ8UAUDiWrXZJscB7boRPYRstc6z3Ec+IvrB9yeGOmg/Sd/dRmvR4iHw0HPjT8Xvqk3U46V7eG",
-	"yF1OmGvMpOzF5ERpusbOKnjz6IiwNgzdzSiI0qLcC+4OJoOIZ9o03I87wkSOQHi1dBe/7VnLMsMq7E+P",
-	"4ZnBJQ5xzLwLLq/w7Y7ZjBipyficLGiJVxGPq2tw+ILxEK6DJLAzl3xalQbQz0+IglTwzJrH9uqw3xe5",
-	"2w1oCbToRJkrfPwYSIORV1zSUbOmPUKvVyCXII8UcA+aM1uXjStwDm303TDB7RvjIsUmPhhe4lJSSlt3",
-	"cF+/6qNhhATtuniOy/8vzbg1+z+IWunv6I52Afi3JhnVJN0NmL+xKhmRxd4Acun7tuRPEZqJEnvf1NeH",
-	"VzwTHJ/hO/jdJKhWrzt2WB+lebwnGzYE0SV842kLt4xndfZCTSVHDWx3ZQxt3vQ8xONeL2AEl3tw4eJD",
-	"hnE1ZHt67Q9VUrhxptE+HoqUdA5q4lAetcGV7XM4rqhAD3grxWI0X7gbkPH5EXzRwAfnzjA+f9V88Pjx",
-	"0dcs15jK2VyLXIOBZwS+UCO81ZlLvDaUzQWZ5+KG5mRWcRdGE9IZyCNDzK1uI0rnsk3dHcVCgS/5yymf",
-	"V3R+X7gugOZ68c9OuP2Izw8JJTdDvN9NJkDtzkKxVZYkZ+3WY/VOIscQJpYUoCVLu3H3Z/d8mGZZ5ob3",
-	"75nNZ9R8l5TZt9u3VXFjkMPImPdSFKAXUKkzwo1s8j1QkEM3vdwwZLbhBRh6Mq4l5o6MJdc38/Ep2cx8",
-	"/v6CPN+BIkzVN13c4xCMRrPuppBL8/i3IZBrrEmh/P45eR1H5q5trrunK2PyZPueXXuCpo3tx09GAruh",
-	"Nl3Z3W1kg4BPw+C2YyEfIj1lm099/uD2d69tA1JMPpQVV05xxTy2IEZSb/zu093/BwAA//8=",
+	"7H1pc9s42uBfQWm3KvvWypZzTM+O/cmdo9vT6SRlO5PdyqQqMPlIQpsEOAAoRW/K/30LDwASpECKsil3",
+	"T9d8SWyTxPXcJ75PEpEXggPXanL6fVJQSXPQIPE3OtcgzQ8pqESyQjPBJ6eT9zzbEFiZb8ia6SWhZCGB",
+	"apCEpZPphJmX/lWC3EymE05zmJy6oaYTlSwhp2bMuZA51ZPTCeP6hxeT6URvCrC/wgLk5O5uOqFFIcWK",
+	"Zhep+QLHLaheBsPWL0wnEv5VMgnp5FTLEsK53NBKS8YXOHJSSiUie7teAvnK4Zv+SsSc6CWQgi6A3MBc",
+	"SOjYmxurf8IMqILOffin+20iYznT1YitVdmH4QApzGmZ6cnp05OT6SSn31he5pPTv+BvjNvfnkYBoam6",
+	"7Vy8e7jf2jXkRUY1vMMxouPif/cfVRU06RvaPt9n/DvzsioEV4D08SNNbpWmC3gtpUWmRHANHGFCiyJj",
+	"CTV4NftNGeT6Hgz9PyXMJ6eT/zGr6W9mn6pZa1ict4ml1RtPFAHzErkR6WZyN518kOImg7xnLYV943/v",
+	"tyY/bmQxl29ekr+9+MtfEQDufTPceWJf+D4ppChAamZPrfF1+5Cnk29HQqaG7Ty7m07gG82LzH7HNORq",
+	"1zrtpK/tZ+ZA3PBUSroJR39+N52wtHcBT+9CZKBZ9n4+Of08ZP4r+9Xdl2C0FxZ9PK59niCvdON/qRYq",
+	"bn6DRJuVN7ey3zHWR7fN4v7f+a9vPd/WojjKYAUZyZjShuUpDYWquXFAW+HawxHrqbp3cVUdY3MTjBel",
+	"3gXTS7o2I4lSD335LrYQJyq2F2GFiJN5FZZtHWgDk4wIyYSC9FxHX05QIHY9TSFhigm+B1671b9yX8YW",
+	"lLIFKB2R106QZZQTylOyolkJiugl1YRKIG7/6TbUDWgLJkF17CNGQHfTSSEylmwGglUCVR0obDAOlNNB",
+	"ok8tPrY3/LNYk5zyDUnZfA4SuCYFiCIDkpdK+/1GVI7pRAHwgQtXS7Hm25O/QigYUvpqBvt6Rijx8LZn",
+	"jsKHME0SURodai4k4UIvGV8QyBRswSFkWydmZk01EjZwI7I/TwrgqX0xgKUEg/r4Y0J5AlkGaUCiwdgL",
+	"cbR1uoYPxMmAqtv4Ayd74w+ZzuJP1stNXJZv8Uqc2a3Mj1hhfYgtwVqmAXUHQ/ozDAk1JMsvPQykIsFt",
+	"RqLiCqVfApEwd2SX5kxrSA1h5jG6o3GCu9nEuY3Icyfqt57NY2rup6UgS5qSFDJYUB2nfdQwouxEwQok",
+	"zQi+oaZkLkVOTqIEpUV0BD/xKVkvBdJHamiCKw00upgVyJQlOsT6mo4tqiME7bBD8byFZjdGRaAGU/x0",
+	"CIk+bHjLLMttyTXP0/di7jGmbmyRAfSB00TXWWphpsxAR5QI1BHtBDRNmYEPzT40XumSg/UUWtwC371G",
+	"+9q0mjO22m2NurleiP85B6Ucrm4tlzsDo39xztbwA8XW5vhLbHa9FHFJWMqsw1DZHt0aFtvDG05Vqpci",
+	"DbcRGmfhPoKXt/fQetceZr2xYBGx/b/0QuTaSYDYMkP63FvqRPcSX4vIMhRuv8AmwofTVIKKMOOPl2+9",
+	"Wf8PNIX31niWYn0t4lzeMGHKU0W0IPhdZPDcSPy4zmTs09iDTkG8lrQoGF9ce/JrMdkCuCKCJ0AY1wKV",
+	"/VtwKkhON0QCTZ2HA03jXcBAqduc1G9o6s1rf/LhMfpD64XjGGy0gRRbrHQwx3wpuOWEF9oa0lss0z5W",
+	"A/XEDiVZghKlTODSDDBQU7ZfXONQg1SmcJLWANNwJ73ncAkK3UZb0OncmHt9iJ0WW7L5fMCK1MMRprnD",
+	"EXBmvDUh9j1gRVavjfPqKOS2gREb9xWqammXFU2zDia2l8VyP3lRrcDPF12/4PB6PockgtA06fSm3MCC",
+	"8i5rXnA4j9jd5zfKmJ7MCpyEZhnhRnEmirKULMXa2IDA07j2fWsl27acYSnkhdDAkw25hY0XaGb82Dh7",
+	"uE2mk6J2H7YNho2zWLPUGKvkBkjJzc7jlsPexqNk3lvSntjLrDU1pnLJUyJKTTKq9E6hZc6wbTc6INcg",
+	"7ceSMQRTgHODNfwA44/ULSuORGG186NCGOVPWnf1cIbwSm4uy5g7lklItJCbl9ZfPHxbH4tM0BTSNyzi",
+	"akVfSiJBqwcaF9teBfewyRN+U4IfX9L1r06DNyYj+rn2/rBtttSuBDfgNHJm3Sf+lvGIUo/++uF2TMtx",
+	"Xevavd5zg/EXu3zcre12W0BtW9nsoHvbXUrD/dHtk2RaA49iW2vjmVgMJ84aSj2jPm1w0mGxAOSpX7ZA",
+	"B0WHm8hj2hNlvfDWSa+XwCRhqULfLfoOJ9NhW3NMvWtPWxEJc2wx5K627pcfA/u+QrUdi9EgqX9z+2yc",
+	"oKMkE6J4oojZf5+f9FmnFGoBdW0k2vacV2D2noAFghE4Fg6qxA2fkn86zyHKXgmFUMycGaFJDjO1FMU/",
+	"JyGY+qMJfUBpiy274CgEVs4HGGc190TaF/3RjODNHypjZ1dsvwUDpoyaegmJWIGkNw1H8Y0QGVDehm0d",
+	"kO7FKu1MJa92Wgx3/jB7nrWXwpw7LmGwBhrM9peoMbO9s2kdLkfAuHnCM47B9o2Q+QcnGu4fTt03mhnl",
+	"YB2u/D6h4n31PdHOnyQtlhHuoQ1X1PEYj5hrVA6BmDNFBVECapJnRLMcFIa39FIo8FqyURuJHzTmr04k",
+	"0yyh2Qfnj9lmRZY3o0qKtF/yJwqnI0yRnKZmrimZM6k00cIrqsPjipAu9gh447m9ThdRDQyNiw6rBb5B",
+	"UnbaOwWVNMsgi7kcUf+Q3dHNLu0klH7D93Zl+F9kb/eMQwlx+2vMM8g1ywg3NtncGDpLqtDM8ebZkGyl",
+	"BsZbmyNQHt2pTCc19tUgCA68hYL+zDxedNIO4kCEO2jK4jb5XIq8w4HTGZG10Zx+owvHxVeroToXfeVE",
+	"9GA73B2e6mMITCtih0CW4BhCpT1Y0nX8wOCho2UhbkkuVD9b2J73Qhu6F5YP+ddaPlUvxHaQZIdD7Zbx",
+	"tBH38qrAPpGuzkCIMUAh3TP3YTcDaIhdUaCzuJAiAaXsIn1QCqmLMiuAjaVb3DdkfTDank7WlGnGF2/i",
+	"sVR0jaQC7LALQRA6w4yaeuCdvr7U568F2iDiRh3NtqCMkdvPQDO97AvbbAcYqOSML1Rsy1QTyokZiGoh",
+	"8Ui1ILdcrPeQdcPjPRe8KDXGBFVPUHCALQTVGPe2oJqhwGF++yq0d6/UpbdAY4HBHjbZL/jvkdJjKLhz",
+	"xL1cjBI4rL2Sv8VKE8rJDVg1yilPJBPcGg09JsGJHxnSHyN+048KJNrPCynKgkiYqykRHNXC9VLkBL81",
+	"ZuVZZfBRvnHGncsrIUJaZbO208Wag0TSv5ex9+zpgCynlbjtcY0qkYMxJAhVt5BiLpGRf8DTXvP4WYxN",
+	"G4TCfAqLItYiwul/p7yh3VlAFSPsyP7xjLHC3xD/v3TR2hhOX0u0B8joeAfr89oqanHzh7tc7+JThllP",
+	"8aHnNFMw3YqWVplJOf32FvjCCKFnJycn0+60yJGTfDpT9b7i379aJuAiDJkw+E6oPiOUJILPM5Zopzgw",
+	"heRWZ+qRmw2xIi/Y3NPo3nbmQRnOUho2FU+ICiZ4HplgKz/XnWQHAl3CSiSVu20PeNa2QXPH0RX1z/x+",
+	"frC5pxNzkh1iQGIsvH2eOePVkLtOFwfvOlmRZTc0ud1zb3Mhk4hEPM+UsLgp9BKkIku6ArIW0uCo4EQx",
+	"nsCUqDJZEqoIDT2R6D3msMbEFKZV1Bx5MDw7koHGDP24DIntlMBR4zs2RcKNGQPuB18b1ZXMPtQT99xm",
+	"ZeavIBGoPqsHeOR+wKgtKOC6puf7DfVsbwdN5ZXs0XH+MtBlOJ2U7NQGOdWD3NVdvsfOyMUHCStmONPv",
+	"GLEay+nXwgzAoMzwgTui1C1w/ie8dtjwWg23Pq+fR9tyXxkeRejt85qzDBS5AcVSaNg9Q8/n0fMDWrLT",
+	"aFJZvewzopdMoRHXYPl7ZhW0pFJ7Tv/YBwiYVeJoliF7Jkuqounto8iyPulVZ/YM9hDjwnlML7l2aaN1",
+	"Zg6an9E8ppb38oKvaIaW3EdOS70ErlniShBeAWf4wzuh34gSbdiXTgefTCc/2XSjS6rhLcuZ/eYjpyvK",
+	"Mhdc+8hVWRRC2mcXXIPkNBtuKbgEqDE9RNsn93+PLu3jo4vUO6IpV+vQydETTgmrKzrLavSgJNFaOLrg",
+	"hMOGAPaVj9FvKYZd5hROv+8inUvroIkVztzG6rg+LQU6hNA5Q9ieYbT7uLm2XCLOp4RlIbf3zkxkoY+2",
+	"3/9wxRYc0p4ao740y33KKRVb8Fg8A0Oc+OyJIs7dHD8nb9g3v38p8oImmvz901XsS+8G2p7UWDXzTKxt",
+	"E4HBqZ7eH2S3Ey4terwaipdYdhc52qwj3GkDBdGdtiIYp7zMsiqMYWRNHcdwz3YEDm0Wp50xuoFysQAV",
+	"r6weUM+8WxN/NjARuF5I5ChlnaA9iIsGu9oVJfBDx9YUN0aHZa8EeS4/bgbmufQedUaV/hmo1DdAtZ3c",
+	"YIB1fdtWA3unfDp9rqGNqwKSB1t9O/MJn8d5mpk7EB9hNWV7/10Ae4UiZw+bz3x0VeY5lYbRb0dFkmjt",
+	"D8asmCYLSbmGdEpEloLSNlFjqEobd+qGgP8haFsSVayFgrr0WhTA77eSzprBcDForDF+u+fhvsVPGljy",
+	"9P+MYaE9/atRsTLaWzbdqFU3v1it9sz6wapy3u0y7ggZNkzCYYsOJERz7S9C9tlnXvau6Fm/fyJEnqnH",
+	"ZQ/EbQr64mjorQdyKzK6ipt351Z5x8Nmipx/uIiJ6oVPybrPx+Y4hOxSMGTJCePk2r30RJGPF1PrZVfE",
+	"FZERptABzxalhN0qgV3t1O+5i9vEQztGiRgurVDMxFKShKbZtR9qQIYQokr9UdeaPbO7T3Yc02FeXG8q",
+	"5g+DMz3/NlhW/nV3XwpDzMYydqQfeBl6PaidIe6Q2p4OE9UYxn0IWRvuWCxdlL45iKHhQkN6SrjAQO2S",
+	"KuLyZwx0NqDPiMsvOcX4rWF9tX5bB2ftOMYSKzm3C3DfdaXT7JtE09YsurN8wgM8aWgQe+f8PGCRL3od",
+	"QBdauWDPXspuI35cdZeoVBwL5jCNr6aEXVm8ATGPEWJuKkKjB5qv3TG8qjxEA1UI9123jnZDFXyUWTSl",
+	"QUKDK6CqxBRKjIxB1HlWZDTmpLKDMZuZZytfo18HLp/mAG86Ej7UlNAyZVpI5ZQUo9Stl4LklNNF/YE6",
+	"IwZHNkjWNoI3VL/zh1g13tphFtkzCHbToSy4YTvSrWtWvZ02NGJa8oNSj/cJUFWo2JVEPDj3JMYTOvJ3",
+	"dyfs+mWNwgS2qO1gjKDTh5yIrMx5HGBz1uGhnLNvHVaaFmQtmYa+fjCZK6vbnrCvGUjRmdWP9OOZRSqS",
+	"MgeupwSOF8fEWLnHCNXPz74co5PtuJTRaltZduwWW+YwvWk6F+elQhnoUi3v2yjDj+3m7+9jUiEMcsRR",
+	"URBHvEI/5/0r12OjbS2wM5l5bwf+TkaLSRLRBLxrX1CC1R/aORhsjfQNYIONLtMIpUNP5zJhTaHqVZ8Y",
+	"KUu+u/jAe22reXrFQnDi+2bj30jKk+V4uezTiVoznSyHx2u62cCo6e52VXFfOT6r64EMnyAY9SOU2AMi",
+	"Yr7TfO3L7u7O6m4z/0i4gP3DalIdjQj7m0gONN0CJS3eUieQ9x7yCv5VAtcMjZyULkYoZKjMuEgW7bzr",
+	"7xLUsrf1gNcdbXqgIfcuwkZ+HnX7VXTt6ZDcAhTYyGBdIY6dpREgDhUfq8D2Rq2akyallMD1aWyKgJ8c",
+	"m2WkFE1UhhnYT/QU9VrK0TUpKzhbEB8TJ7ja72urcCvCRfPD48COdauyWQ+pC/x6SbhXmvFYMdFmpcMO",
+	"3moNSkeoPqRXGRcVBgRj9tFtQJstui31MlZs8t41ELQ5fTEktE+6i3P8+W+X2DbofZvTYi5HJ504P5Mt",
+	"e8QumlECWVVhzXgDLaYrOdocjtDobmuqiHBmi+043pKis8W72Hdkz3oFv8bVavcDoDmmSuUR5ABafSM9",
+	"5zRmov/w4mXdQ3qgLn0JGdVshdUbLdt5jjxh5+m70rnmAmIb+NQoyoqFQqNCCwW0s+zDOPIuVcVXHNSf",
+	"eJsb/WR78C66UbsB5yu7zMvR3QfJhbuhV9W43WwGuFZRXg8rxI/3resrBnfwDSbZDWybLVYaIwezb90u",
+	"gUor8O1Pb/wm//7p2leb49Lte9WoS60L28mc8XkkL/+y5IpUrSiJEnO9xkryShuniqQlFvRXaQvqmHyd",
+	"0YLNVELnFtW/GlkY9mqvH5HzDxdn7oMFy9I13cxWT7+SpchSZQV2vYDM/HSMYaAEXCGZa2R/XtBkCUfP",
+	"jk8mrtsk7k6dzmbr9fqY4uNjIRcz962avb14+frd1Wv8phaXk5/sKmzvU8ukJ0996Rct2OR08vz45Pi5",
+	"a/aHAGgtf1bHXheAaGcLBJngF+nkdGIY47kPaYVXTXyOX2HgUzu274woSxavb4rZyvHBK9ldjT5eGZSZ",
+	"sx00K13twRk6CsNqrY5rJbDKYDoR0laoOYnowtdEiyrZpNrAzhqRuMypITGzl0YMeNHdeXH3pXUlwrOT",
+	"k9HuQahLsSK3DryDdR0zx6fucov4mNUig5sMphPlzSbrd2qeb9VVzZUOAk/VGaFZZt+xfbsbfmCa5oyj",
+	"9k6NLvl54khjgnHkAmTOlKMshWleR4zjOuJ0NLNYh9xdqAg9XeJzS1Hv53WK3o+u48soUGjX7Nw1+Tk2",
+	"IdtCgmePgwRGy3PAQC0PeIr1WA/Hh9cGnFnmMjVIAVK5dgJ1/si8NqwcmuR0Y9ZwhqhRVWYaes+ArmAY",
+	"aljgn1rgH5lR+nDku7s65q6T6/4ENdM9LK32gmgEoJy7kfY6RZr6oEIgbXaxQXcdD4ZMdh38DHNE27cn",
+	"7TPJtJO+OawPDzuflhuB3gXSlCJG60HjekzS7pn3Ooiobar8X3tbBebhPhyZPtieXsgzsDcI4hYR8/nU",
+	"WAdU3Tbiepv9sM5gxN0w5Kl4/OjYU0uHx5ANBo4HlwR9SDoi53fIYGt792TZcbiHKYHdynGQ+/XH1Y9H",
+	"v23k300xbdz9cHjd9DpwVASNx7xqWlkSwiogtnbcaqo2pyo/pKrqFzb7Xl/G16+M1A6Ug0OoSyPxS7U1",
+	"gEwrUt/9MoKe0kjgGsA+3Mv31FaCSxDjCksURLOw28IDJuwSP7ZReAPYBxFA9Y1YQwyT8VDMN0KPYBim",
+	"D1slZUwB2DPjNb0FfhbcKbX2sSvgC8aBLEBjhyY2ih5u2b5hOFVTjj2w3DKoPbjJrFFudABcvWILXuHR",
+	"nw5TWyVlHSyxOuNj4quxQJJkCcmtIsxF+KwunAL+Ye3iPonIYQy2adYZXpbmGzEtKeob2IGFT1GWffXp",
+	"5XXVmC0A+zoaKqZycyRdw/Qo0gT114dBmWCCR8aYZkeECMJ8CrqfEuxITBTdTG3a1pQs2AoQX1LhHWlr",
+	"IbMxzLZruSG0rrL2OII9r2zRvMVURTfWPQM0WdqYj11nKgahiAd/DDUymOvqwshOZf5t9dbe7oc/krLb",
+	"ugrhkVyxkYsm0OOGPjlfObETiDWgYmCsij46QVgnWNvM4xYYu2r/n2DeuRGPLk8garwFTcq6bzTeDq/O",
+	"24USPiu5Yx7/rHeSLgMQM963LcCD5fb37zjs8Ra9iDtIxN/jTN1VOWYKboBmnV3xKbDhUtzmTqmGI81y",
+	"mPw5rd528cLjGL5IpFtGr7+/bAQDFieYfbdd2XsN17BY9cDn7Kfp0NW0K0Abg9NS2zydKUJRp/PJN8xH",
+	"uFDts39d1vGPQSdvRr6nUeu65EcN2ibIZom9921/26Cao8sucDfK/QKbg0K8eQteB8xvYaOmVpvBTm/+",
+	"Jj53rZ8Blb3TcAS6o7e2CMfM6UNgiCUGAXJm4H+Gmre7YJASf9PSIIzwANtNjrOggVWvlH5dNUz6HRWh",
+	"C2tyY+ILYZysl8xAi0jXE9BpoEadGccQ/9QCjVGTbB8roYPruf4gdFrVE/cx2J9cGe8A97eTvKEwrs4T",
+	"288EWafu11RorI6QOWXDdZJDSlW7X+yuCN/0bMXTYzynFfvv5iCRdoz+A7+f3ve7IrNm9lEktW2qhqE0",
+	"A/FpFR3foDQxHMqaZkuxJnMq7SMq/0goKoPunSPLEt8Y9NoGbQ4VjvMbOHAwbgAzxIqAGzAiyrGih+PZ",
+	"R8M6g7yMBuebYs1FltkmAu6iiGl97UuV/DsQ2eqjjOCNM76ObJLxDgHVqGg6rPK4Xdw1WFAhPaL/eBTR",
+	"BI2MyUTkgPfETwONUpG1FEaFcWW/1Jj7meAL9FVz0WgGsBtqfrJTW4bbC7hhEPs399006kwjeHCFjfLI",
+	"zQbr5Ecy2CqQ62bZiW1ePHVZFbaKgfIn2pWhEC3EGOacn37manv60ufwhRDWvzNd/mzvhFUa7xH3/Unz",
+	"ESBzCdQmtHlYiHkAKS7WZ64DYR062thm0zcAfLitvR8Nzr5jw9WCJnBnf+43wGtucHBAuaYHXQa4X8kY",
+	"SW2VMxuzTFcgN7bDvG7wSBep3pdE9laW3GLeecAM4WXhRx16Vg/IBxgGja4FfyzjYNrdyYr6+rcz67uy",
+	"1UR470gdt+hwNPok/D5P5mOIjj+nfeI2F7NRnHqy+TMSmkOqYbrPP/zLfwoVKKzNO7zn+jzLPO23UM4l",
+	"qq9ABo0CbNn0vwu21VVMs+MbX6Q0o6VeGgT8bX2rjj2Mokj2fs0P7VG1V2ltQfmc/P3q/TvyCW7IL7Ah",
+	"V9AsLZucfv7S5hpFeZOxxHpC64x/pogCuWKJ7ZUbRiPr07EQpHxzZHm7a/rZAqqdoNaTwtNdQ5Yd3XKx",
+	"5rP6oOuvMbsl2xwlgtv26apb2T03b76sXzyMByKY4JFTFqqZL11/2Aj433Oos0sMq0dvOl4lvQ/JV4V5",
+	"eCHdtt1rrFkXt8oBXNyqOhjLDurivhqcpBAZSzYPwKUkPP774FMOmqZU007a/VC//Kt/9/HpOFgFimtZ",
+	"ZntmIPXCEOk+NoV3O/VADxsrqALorev6cU9QRqzcAJKrZzPbJGRXsWVN7A+A0LCGtElH++YerwNLxwWa",
+	"OxPneWj0zikV9EBjz6MvtfDpDrPvhRQrloK8m32XYM3rux4+HHzbYcm4AmlnCPjhJ21uOiSlozmUX95e",
+	"Q305jKRonMNjJ0QGrctjWoLGe4CN0rYUpaI8PSO5kFC7q+x9cqOhbrAea4GYf3MyZ5Cl08oNRBIJqe2Y",
+	"U7vW8EXXMmYU3N6Z9mgv9DmQ/uAGf+xUbpz1ntmO9lpRtkJf0IsRVxXeedthHjsQtC8mDfyqQFPyv/DS",
+	"2/+a+tdsP20spnN9dwwvbqWU2VW4b9V/jcindyZwnhFqEzYRy+eUZdgLur4l5Yki9s7fgUi/lcvZRPlh",
+	"eYADa7LiOWjDb0QenIv30CGtld5oH8A4y8t8cnoS7RI95GqCztnEfK5g8HQRrxpVyek/y5OT5wmyRfwR",
+	"KxDMa9tPupIhZdpKhhx8jIdOrRvimZiSkmeglI3cQWp7yq6ZgnH1qMFJd0NlTWeCFVKLC4n3ZteiB4/m",
+	"mJNUi0T8i+eChglbNmHbRmFwmC4o4/ZSZ0I5npf/YEpenPzt2GPKEqjFDYcqFynkhdDAk83RL9Ak5+ZV",
+	"trsuD/1ysGi/bUQ/RFg+Hc/QtgyunrqlPLk25ViMtGZZht6t3080/pFF4WXJA1E4lKx2SbLBuayHTmId",
+	"LXu19xDPiSuDHnR4Y6YR9Z39zGa+HyInFQc+NPxe+sT9TjpXt4bIXQqO67GH985DSpSmG2yShZdmjwhr",
+	"w9DdjIIoLYq94O5gMoh4ZvXdKXFHmMgQCK9X7g7PPcsS59hQ48tjeGZwiUMcM++De4h853o2J0ZqMr4g",
+	"S1rgLfrj6hocvmE8hOsgefDMJaCXhQH08xOiIBE8teZxM6v1j0HudgNaAs07UeYKHz8G0mDkFZd0VK9p",
+	"j9DrFcgVyCMF3IPmzLbYwBU4hzb6bpjg9o1xkaKND4aXuJSUwtYe3dev+mgYIUG7hswj55GacQ+bRHru",
+	"rjaJ5pD+R5OMapLuMuPfWZWMyGJvALkSHlu9rQhNRYFtzNa+851N0jXP8B38bho0HqmaL1kfpXm8Jxs2",
+	"BNElfONpC7eMp1X2QkUlRzVsd2UMtS/tH+JxrxYwgss9uDv3IcO4OtI9vfaHqg5vnWk0+VuRgi5ATR3K",
+	"oza4ti1rxxUV6AFvpFiM5gt3AzK+OIJvGvjg3BnGF6/rDx4/PvqGZRpTOesb7isw8JTAN2qEtzpzideG",
+	"srkgi0zc0IzMS+7CaEI6A3lkiLnVtaJ0LtvUXTcvFPiy34zyRUkX94XrEmiml//dCbef8fkhoeRmiBdJ",
+	"pALU7iwUW2lNMtbsIlntJHIMYWJJDlqypBt3f3XPh2mWRWZ4/57ZfEbNd0mZfbt9V+Y3BjmMjPkgRQ56",
+	"CaU6I9zIJt/OCjl03ZYTQ2YtL8DQk3HdjXdkLLkWyI9PyWbm8w8X5PkOFGGqurToHodgNJpNN4Vcmse/",
+	"D4FcY00K5ffPyes4MncDf3URhjImT7rv2TUnqDuSf/5iJLAbqu3K7u4IHgR8aga3HQv5FGkPXn/q8we3",
+	"v3tje0lj8qEsuXKKK+axBTGSauN3X+7+fwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

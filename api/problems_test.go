@@ -46,6 +46,7 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 		"PreviewRun":     `{"templateRef":"noop","values":{"name":"one"}}`,
 		"DecideApproval": `{"decision":"reject"}`,
 		"SignDecision":   `{"decision":"approve"}`,
+		"RollbackTask":   `{"reason":"test"}`,
 		"RevokeAccess":   `{"reason":"test"}`,
 		"RevokeAccessOf": `{"user":"user:default/rosa"}`,
 	}

@@ -50,6 +50,7 @@ type Store interface {
 	eventStore
 	approvalStore
 	leaseStore
+	effectStore
 	claimStore
 	startStore
 	versionStore

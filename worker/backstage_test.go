@@ -149,7 +149,7 @@ func eventsOf(t *testing.T, r recorded) []recordedEvent {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
 	options := RunOptions(config.Config{}, registry, quiet)
-	options.Journal, options.Blobs, options.Secrets = watched{db, func(step string) {
+	options.Journal, options.Blobs, options.Secrets = watched{Journal{db}, func(step string) {
 		if step == r.CancelIn {
 			require.NoError(t, db.RequestCancel(context.Background(), in.Task, in.Attempt, in.Requester.Ref)) // as the API does
 			env.SignalWorkflow(activities.CancelMessage, "")
@@ -173,12 +173,12 @@ func eventsOf(t *testing.T, r recorded) []recordedEvent {
 
 // watched is a journal that tells when a step begins.
 type watched struct {
-	*store.Store
+	Journal
 	began func(step string)
 }
 
 func (w watched) Log(ctx context.Context, task, key, step, status, message string) error {
-	err := w.Store.Log(ctx, task, key, step, status, message)
+	err := w.Journal.Log(ctx, task, key, step, status, message)
 	if status == "processing" {
 		w.began(step)
 	}

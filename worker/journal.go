@@ -10,9 +10,12 @@ import (
 	"github.com/gildway/gildway/internal/store"
 )
 
-// journal is the read model of runs. The secrets of an attempt end with it.
+// Journal is the read model of runs.
+type Journal struct{ *store.Store }
+
+// journal is the one of a worker: the secrets of an attempt end with it.
 type journal struct {
-	*store.Store
+	Journal
 	secrets *vault.TaskSecrets
 }
 
@@ -26,4 +29,32 @@ func (j journal) Complete(ctx context.Context, task string, attempt int, status,
 		return err
 	}
 	return j.secrets.Forget(ctx, activities.InAttempt(task, attempt))
+}
+
+// EffectBegins implements run.Journal.
+func (j Journal) EffectBegins(ctx context.Context, task, key string, e activities.Effect) error {
+	call, err := json.Marshal(e.Call)
+	if err != nil {
+		return err
+	}
+	return j.Store.EffectBegins(ctx, store.Effect{Key: key, Task: task, Step: e.Call.Step, Action: e.Action, Queue: e.Queue, Call: call})
+}
+
+// mostEffects bounds what one rollback takes back; a loop of more items than that needs several.
+const mostEffects = 10_000
+
+// Effects implements run.Journal.
+func (j Journal) Effects(ctx context.Context, task string) ([]activities.Effect, error) {
+	found, err := j.Store.Effects(ctx, store.EffectFilter{Task: task, Limit: mostEffects})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]activities.Effect, len(found))
+	for i, e := range found {
+		list[i] = activities.Effect{Action: e.Action, Queue: e.Queue, Output: e.Output}
+		if err := json.Unmarshal(e.Call, &list[i].Call); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }

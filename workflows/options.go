@@ -76,6 +76,16 @@ func bookkeeping(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
+// bookkeepingActivity is bookkeeping for what gives more than a marker should hold.
+func bookkeepingActivity(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           activities.MainQueue,
+		StartToCloseTimeout: bookkeepingLimit,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
+		Summary:             truncated(summary, summaryLimit),
+	})
+}
+
 // undoOptions are the options of an undo: it is tried until it is done or can't be done.
 func undoOptions(ctx workflow.Context, queue string, attempt time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

@@ -13,9 +13,10 @@ type Registrar interface {
 }
 
 // Register adds the run workflow, under every type name that is not taken (the type of a run is its
-// template's name), and those of leases and of parts of long loops.
+// template's name), and those of leases, rollbacks and parts of long loops.
 func Register(r Registrar) {
 	r.RegisterDynamicWorkflow(Run, workflow.DynamicRegisterOptions{})
 	r.RegisterWorkflowWithOptions(Lease, workflow.RegisterOptions{Name: activities.LeaseWorkflow})
+	r.RegisterWorkflowWithOptions(Rollback, workflow.RegisterOptions{Name: activities.RollbackWorkflow})
 	r.RegisterWorkflowWithOptions(Each, workflow.RegisterOptions{Name: activities.EachWorkflow})
 }

@@ -40,7 +40,7 @@ func (p *Publisher) unpublish(ctx context.Context, call *activities.Call, in Pub
 	}
 	defer session.Close()
 	for name, tip := range refs.References {
-		if tip.String() != ours {
+		if tip.String() != ours && !call.Force {
 			return fault.New(fault.Conflict, "the repository %s has new work in %s, it stays", s, name)
 		}
 	}

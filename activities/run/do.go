@@ -40,10 +40,21 @@ func (r *Runner) do(ctx context.Context, id string, in activities.Invocation) (a
 	if err != nil {
 		return none, err
 	}
+	effect := activities.Effect{Action: id, Queue: action.Info().Queue, Call: in}
+	if action.Info().Undoable {
+		if err := answering(r.journal.EffectBegins(ctx, in.Run.Task, in.Key(), effect)); err != nil {
+			return none, err
+		}
+	}
 	out, err := c.carryOut(ctx, action)
 	if err != nil {
 		c.stumbled(ctx, "Attempt %d did not succeed: %s", err)
 		return none, err
+	}
+	if action.Info().Undoable {
+		if err := answering(r.journal.EffectDone(ctx, in.Key(), out.Output)); err != nil {
+			return none, err
+		}
 	}
 	if !action.Info().Local {
 		if err := r.audit(ctx, StepDone, id, c.in, out.Output, nil); err != nil {
@@ -132,13 +143,19 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 		return err
 	}
 	if len(output) == 0 && action.CheckInput(c.input) != nil {
-		return nil // it was refused before it did anything
+		return answering(r.journal.EffectUndone(ctx, c.in.Key())) // it was refused before it did anything
 	}
+	c.call.Force = in.Force
 	err = c.guard(ctx, func(ctx context.Context) error {
 		return action.Undo(ctx, c.call, c.input, output, in.Why)
 	})
 	if err != nil {
 		c.stumbled(ctx, "Attempt %d to undo this step did not succeed: %s", err)
+		if f := fault.From(err); f.Kind.Final() {
+			if err := answering(r.journal.EffectLeft(ctx, c.in.Key(), f.Public)); err != nil {
+				return err
+			}
+		}
 		return err
 	}
 	if in.From != nil {
@@ -147,8 +164,17 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 	if err := r.audit(ctx, StepUndone, id, c.in, in.Output, map[string]any{"why": in.Why}); err != nil {
 		return err
 	}
+	if err := answering(r.journal.EffectUndone(ctx, c.in.Key())); err != nil {
+		return err
+	}
 	// Last: another attempt of this undo must still find what there was to undo. One after it finds nothing.
 	return answering(r.journal.ForgetCall(ctx, in.Run.Task, in.Step, c.in.Key()))
+}
+
+// Effects lists what a task has done and not undone, in the order to undo it. Its errors are sealed.
+func (r *Runner) Effects(ctx context.Context, task string) ([]activities.Effect, error) {
+	list, err := r.journal.Effects(ctx, task)
+	return list, r.seal(ctx, answering(err), "what a task has done can't be listed", "task", task)
 }
 
 // Renew prolongs what an action granted and gives the output that holds from then on. Its errors are sealed.

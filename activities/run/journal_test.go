@@ -43,6 +43,7 @@ type journal struct {
 	end         *ending
 	checkpoints map[string]json.RawMessage
 	audits      []map[string]any
+	effects     []string
 	down        bool
 	attempt     int // the newest at the task
 }
@@ -70,6 +71,32 @@ func (j *journal) Log(_ context.Context, task, key, step, status, message string
 	}
 	return err
 }
+
+func (j *journal) EffectBegins(_ context.Context, _, key string, _ activities.Effect) error {
+	return j.effect("begins " + key)
+}
+
+func (j *journal) EffectDone(_ context.Context, key string, _ json.RawMessage) error {
+	return j.effect("done " + key)
+}
+
+func (j *journal) EffectUndone(_ context.Context, key string) error { return j.effect("undone " + key) }
+
+func (j *journal) EffectLeft(_ context.Context, key, problem string) error {
+	return j.effect("left " + key + ": " + problem)
+}
+
+func (j *journal) effect(what string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.effects = append(j.effects, what)
+	if j.down {
+		return errors.New("connection refused to 10.0.0.7")
+	}
+	return nil
+}
+
+func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }
 
 func (j *journal) SetStatus(_ context.Context, _ string, _ int, status string) error {
 	j.status = status

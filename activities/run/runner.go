@@ -39,6 +39,14 @@ type Journal interface {
 	SaveCheckpoint(ctx context.Context, key, name string, value json.RawMessage) (json.RawMessage, error)
 	// ForgetCall removes what is remembered of a call of an action, so that it can be made again.
 	ForgetCall(ctx context.Context, task, step, key string) error
+	// EffectBegins notes that a call is about to change something, EffectDone what it gave, EffectUndone that nothing is
+	// left of it, and EffectLeft why it could not be undone.
+	EffectBegins(ctx context.Context, task, key string, e activities.Effect) error
+	EffectDone(ctx context.Context, key string, output json.RawMessage) error
+	EffectUndone(ctx context.Context, key string) error
+	EffectLeft(ctx context.Context, key, problem string) error
+	// Effects lists what a task has done and not undone, in the order to undo it.
+	Effects(ctx context.Context, task string) ([]activities.Effect, error)
 	// Audit appends an entry to the audit log, once per key.
 	Audit(ctx context.Context, task, key, kind, actor string, data map[string]any) error
 }
@@ -102,6 +110,7 @@ func (r *Runner) Register(w Registrar, queue string) {
 		register(w, activities.OutputsActivity, r.Outputs)
 		register(w, activities.RecordActivity, r.Record)
 		register(w, activities.AttemptActivity, r.IsOver)
+		register(w, activities.EffectsActivity, r.Effects)
 		register(w, activities.ItemsActivity, r.Items)
 		register(w, activities.GatherActivity, r.Gather)
 	}

@@ -57,6 +57,7 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 	access := `{"items":[{"id":"lease/1","state":"active","expiresAt":"2026-01-31T12:00:00Z","output":{"a":1}}]}`
 	lease := `{"id":"lease/1","state":"revoked","expiresAt":"2026-01-31T12:00:00Z"}`
 	renewed := `{"id":"lease/1","state":"asked","expiresAt":"2026-01-31T12:00:00Z","asked":["group:default/x"]}`
+	effects := `{"items":[{"key":"t1/a","task":"t1","step":"a","action":"publish:github","beganAt":"2026-01-31T12:00:00Z","problem":"it has new work"}]}`
 	graph := `{"task":"t1","steps":[],"edges":[],"criticalPath":[]}`
 	api := newFakeAPI(t, map[string]string{
 		"GET /api/gildway/v1/tasks":                       `{"items":[` + taskJSON + `],"next":"n"}`,
@@ -71,6 +72,9 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"POST /api/gildway/v1/approvals/t1.ask/decision":  `{"approval":"t1.ask","state":"approved"}`,
 		"POST /api/gildway/v1/approvals/t1.ask/statement": `{"task":"t1","signal":"decide","statement":"s","input":{"gate":"t1.ask"}}`,
 		"POST /api/gildway/v1/tasks/t1/collect":           `{"items":[{"step":"key","expiresAt":"2026-01-31T12:00:00Z","howTo":"so"}]}`,
+		"POST /api/gildway/v1/tasks/t1/rollback":          effects,
+		"GET /api/gildway/v1/tasks/t1/effects":            effects,
+		"GET /api/gildway/v1/leftovers":                   effects,
 		"POST /api/scaffolder/v2/tasks":                   `{"id":"t1"}`,
 		"POST /api/scaffolder/v2/tasks/t1/cancel":         `{"status":"cancelled"}`,
 		"POST /api/scaffolder/v2/tasks/t1/retry":          `{"id":"t1"}`,
@@ -82,6 +86,9 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"task submit x":           `{"id":"t1"}`,
 		"task cancel t1":          `{"id":"t1"}`,
 		"task retry t1":           `{"id":"t1"}`,
+		"task rollback t1":        effects,
+		"task effects t1":         effects,
+		"task leftovers":          effects,
 		"task collect t1":         `{"items":[{"step":"key","expiresAt":"2026-01-31T12:00:00Z","howTo":"so"}]}`,
 		"approval list":           approvals,
 		"approval approve t1.ask": `{"approval":"t1.ask","state":"approved"}`,

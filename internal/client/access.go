@@ -50,3 +50,25 @@ func (c *Client) Revoke(ctx context.Context, id, reason string) (a Answer[Lease]
 func (c *Client) RevokeAll(ctx context.Context, user, reason string) (a Answer[Page[Lease]], err error) {
 	return a, c.call(ctx, http.MethodPost, v1+"access/revoke", map[string]string{"user": user, "reason": reason}, &a)
 }
+
+// Effect is something that a task has done and that is not undone.
+type Effect struct {
+	Key     string     `json:"key"`
+	Task    string     `json:"task"`
+	Step    string     `json:"step"`
+	Action  string     `json:"action"`
+	BeganAt time.Time  `json:"beganAt"`
+	DoneAt  *time.Time `json:"doneAt"`  // nil: the call never said how it ended
+	Problem string     `json:"problem"` // why it could not be undone
+	TriedAt *time.Time `json:"triedAt"` // when that was found out last
+}
+
+// Rollback asks for all that a task has done to be undone, and gives what that is.
+func (c *Client) Rollback(ctx context.Context, task, reason string, force bool) (a Answer[Page[Effect]], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"tasks/"+url.PathEscape(task)+"/rollback", map[string]any{"reason": reason, "force": force}, &a)
+}
+
+// Effects lists what a task has done and not undone.
+func (c *Client) Effects(ctx context.Context, task string) (a Answer[Page[Effect]], err error) {
+	return a, c.call(ctx, http.MethodGet, v1+"tasks/"+url.PathEscape(task)+"/effects", nil, &a)
+}

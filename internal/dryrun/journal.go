@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"sync"
 
+	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
 )
 
@@ -55,6 +56,18 @@ func (j *journal) SetStatus(context.Context, string, int, string) error { return
 func (j *journal) RequestCancel(context.Context, string, int, string) error { return nil }
 
 func (j *journal) AttemptIsOver(context.Context, string, int) (bool, error) { return false, nil }
+
+// A dry run has no effects.
+
+func (j *journal) EffectBegins(context.Context, string, string, activities.Effect) error { return nil }
+
+func (j *journal) EffectDone(context.Context, string, json.RawMessage) error { return nil }
+
+func (j *journal) EffectUndone(context.Context, string) error { return nil }
+
+func (j *journal) EffectLeft(context.Context, string, string) error { return nil }
+
+func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }
 
 func (j *journal) ForgetCall(context.Context, string, string, string) error { return nil }
 

@@ -9,22 +9,23 @@ import (
 type Action string
 
 const (
-	See     Action = "see"              // a template: in lists, its form
-	Run     Action = "run"              // a template
-	DryRun  Action = "dry-run"          // a template, an uploaded one included
-	Read    Action = "read"             // a task: its state, log and graph
-	Cancel  Action = "cancel"           // a task
-	Retry   Action = "retry"            // a task
-	Collect Action = "collect"          // the keys that a task minted; the requester alone
-	Renew   Action = "renew"            // a grant: put its end off, or ask those who may
-	Revoke  Action = "revoke"           // a grant: end it now
-	Approve Action = "approve"          // or reject; whom a gate names, and nobody else
-	Audit   Action = "audit"            // everybody's approvals, leases and the audit log
-	Manage  Action = "manage-templates" // refresh them, see what is wrong with those that are kept out
+	See      Action = "see"              // a template: in lists, its form
+	Run      Action = "run"              // a template
+	DryRun   Action = "dry-run"          // a template, an uploaded one included
+	Read     Action = "read"             // a task: its state, log and graph
+	Cancel   Action = "cancel"           // a task
+	Retry    Action = "retry"            // a task
+	Rollback Action = "rollback"         // a task: undo what it has done
+	Collect  Action = "collect"          // the keys that a task minted; the requester alone
+	Renew    Action = "renew"            // a grant: put its end off, or ask those who may
+	Revoke   Action = "revoke"           // a grant: end it now
+	Approve  Action = "approve"          // or reject; whom a gate names, and nobody else
+	Audit    Action = "audit"            // everybody's approvals, leases and the audit log
+	Manage   Action = "manage-templates" // refresh them, see what is wrong with those that are kept out
 )
 
 // Actions are all of them.
-var Actions = []Action{See, Run, DryRun, Read, Cancel, Retry, Collect, Renew, Revoke, Approve, Audit, Manage}
+var Actions = []Action{See, Run, DryRun, Read, Cancel, Retry, Rollback, Collect, Renew, Revoke, Approve, Audit, Manage}
 
 // changesNothing are what an auditor is left with.
 var changesNothing = []Action{See, Read, Audit}
@@ -73,11 +74,11 @@ type Policy struct {
 // NewPolicy puts the built-in rules before the given ones. Admins and auditors are canonical refs.
 func NewPolicy(admin, auditor []string, rules []Rule) Policy {
 	builtin := []Rule{
-		{Who: []string{Requester}, May: []Action{Read, Cancel, Retry, Collect, Renew, Revoke}},
-		{Who: []string{OwnerOfTemplate}, May: []Action{See, Read, Renew, Revoke}},
+		{Who: []string{Requester}, May: []Action{Read, Cancel, Retry, Rollback, Collect, Renew, Revoke}},
+		{Who: []string{OwnerOfTemplate}, May: []Action{See, Read, Rollback, Renew, Revoke}},
 		{Who: []string{Approver}, May: []Action{Read, Approve, Renew}},
 		{Who: auditor, May: changesNothing, Parts: []string{"*"}},
-		{Who: admin, May: []Action{See, Run, DryRun, Read, Cancel, Retry, Revoke, Audit, Manage}, Parts: []string{"*"}},
+		{Who: admin, May: []Action{See, Run, DryRun, Read, Cancel, Retry, Rollback, Revoke, Audit, Manage}, Parts: []string{"*"}},
 	}
 	p := Policy{admin: admin, auditor: auditor, rules: append(builtin, rules...)}
 	for i := range p.rules {

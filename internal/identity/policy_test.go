@@ -23,16 +23,16 @@ func TestPolicy_WithoutAFile_AsItIsBuiltIn(t *testing.T) {
 		who  Principal
 		want []Action
 	}{
-		"requester":         {person("user:default/rosa"), []Action{See, Run, DryRun, Read, Cancel, Retry, Collect, Renew, Revoke}},
+		"requester":         {person("user:default/rosa"), []Action{See, Run, DryRun, Read, Cancel, Retry, Rollback, Collect, Renew, Revoke}},
 		"stranger":          {person("user:default/eve"), everybody},
 		"approver":          {person("user:default/ben"), []Action{See, Run, DryRun, Read, Renew, Approve}},
 		"approving group":   {person("user:default/x", "group:default/leads"), []Action{See, Run, DryRun, Read, Renew, Approve}},
-		"owner":             {person("user:default/x", "group:default/owners"), []Action{See, Run, DryRun, Read, Renew, Revoke}},
+		"owner":             {person("user:default/x", "group:default/owners"), []Action{See, Run, DryRun, Read, Rollback, Renew, Revoke}},
 		"auditor":           {person("user:default/x", "group:default/auditors"), []Action{See, Read, Audit}},
 		"named auditor":     {person("user:default/olga"), []Action{See, Read, Audit}},
 		"auditor as leader": {person("user:default/olga", "group:default/leads"), []Action{See, Read, Audit}},
-		"admin":             {person("user:default/x", "group:default/admins"), []Action{See, Run, DryRun, Read, Cancel, Retry, Revoke, Audit, Manage}},
-		"admin and auditor": {person("user:default/olga", "group:default/admins"), []Action{See, Run, DryRun, Read, Cancel, Retry, Revoke, Audit, Manage}},
+		"admin":             {person("user:default/x", "group:default/admins"), []Action{See, Run, DryRun, Read, Cancel, Retry, Rollback, Revoke, Audit, Manage}},
+		"admin and auditor": {person("user:default/olga", "group:default/admins"), []Action{See, Run, DryRun, Read, Cancel, Retry, Rollback, Revoke, Audit, Manage}},
 		"limited token":     {Principal{Ref: "user:default/rosa", Kind: User, Only: []Action{Read}}, []Action{Read}},
 		"service":           {Principal{Ref: "service:default/portal", Kind: Service}, nil},
 		"nobody":            {Principal{}, nil},

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Effect is a call of an action that has changed something outside, or may have.
+type Effect struct {
+	Key      string // idempotency key of the call
+	Seq      int64  // grows with each effect
+	Task     string
+	Step     string
+	Action   string
+	Queue    string
+	Call     json.RawMessage
+	Output   json.RawMessage // nil: the call never said how it ended
+	BeganAt  time.Time
+	DoneAt   *time.Time
+	UndoneAt *time.Time
+	Problem  string     // why it could not be undone; "" if nobody has tried in vain
+	TriedAt  *time.Time // when that was found out last
+}
+
+// EffectBegins notes that a call is about to change something. A call that is made again, after its effect was undone or
+// by another attempt at the task, takes the place of the one before.
+func (s *Store) EffectBegins(ctx context.Context, e Effect) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, `
+			insert into effects (key, task, step, action, queue, call) values ($1, $2, $3, $4, $5, $6)
+			on conflict (key) do update set call = excluded.call, queue = excluded.queue, undone_at = null, problem = '',
+				output = case when effects.undone_at is null then effects.output end,
+				done_at = case when effects.undone_at is null then effects.done_at end`,
+			e.Key, e.Task, e.Step, e.Action, e.Queue, e.Call)
+		return err
+	})
+}
+
+// EffectDone notes what the call gave.
+func (s *Store) EffectDone(ctx context.Context, key string, output json.RawMessage) error {
+	return s.effect(ctx, `update effects set output = $2, done_at = clock_timestamp() where key = $1`, key, nullable(output))
+}
+
+// EffectUndone notes that nothing of the effect is left.
+func (s *Store) EffectUndone(ctx context.Context, key string) error {
+	return s.effect(ctx, `update effects set undone_at = now(), problem = '' where key = $1 and undone_at is null`, key)
+}
+
+// EffectLeft notes why an effect could not be undone.
+func (s *Store) EffectLeft(ctx context.Context, key, problem string) error {
+	return s.effect(ctx, `update effects set problem = $2, tried_at = clock_timestamp() where key = $1 and undone_at is null`, key, problem)
+}
+
+func (s *Store) effect(ctx context.Context, statement string, args ...any) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, statement, args...)
+		return err
+	})
+}
+
+// EffectFilter selects effects that are not undone. What is empty selects all.
+type EffectFilter struct {
+	Task   string
+	Left   bool  // only what somebody has tried to undo in vain
+	Before int64 // Seq of the last one seen; 0 = from the newest
+	Limit  int
+}
+
+// Effects lists what is not undone: those of a task in the order to undo them, the last completed first and what never said
+// how it ended before that; of all tasks the newest first.
+func (s *Store) Effects(ctx context.Context, f EffectFilter) (list []Effect, err error) {
+	order := `seq desc`
+	if f.Task != "" {
+		order = `done_at desc nulls first, seq desc`
+	}
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `
+			select key, seq, task::text, step, action, queue, call, output, began_at, done_at, undone_at, problem, tried_at from effects
+			where undone_at is null and ($1 = '' or task = nullif($1, '')::uuid) and (not $2 or problem <> '') and ($3 = 0 or seq < $3)
+			order by `+order+` limit $4`, f.Task, f.Left, f.Before, f.Limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Effect])
+		return err
+	})
+	return list, err
+}

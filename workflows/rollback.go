@@ -1,0 +1,55 @@
+package workflows
+
+import (
+	"strconv"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+)
+
+// Rollback undoes what all attempts at a task have done, the last first, as a failing run does: what can't be undone is
+// told and doesn't stop the rest. What has a lease ends with it.
+func Rollback(ctx workflow.Context, in activities.RollbackInput) (result activities.RolledBack, err error) {
+	leases := listenForLeases(ctx)
+	ctx = detached(ctx)
+	why := "rolled back by " + in.By
+	if in.Why != "" {
+		why += ": " + in.Why
+	}
+	effects, err := effectsOf(ctx, in.Task)
+	if err != nil {
+		return result, failed(fault.Unseal(err))
+	}
+	for i, e := range effects {
+		workflow.SetCurrentDetails(ctx, strconv.Itoa(i)+" of "+strconv.Itoa(len(effects))+" effects are undone")
+		if e.Call.LeaseEnds != nil {
+			_ = leases.revoke(ctx, leaseID(e.Call), why) // the undo below tells what is still there
+		}
+		undo := undoOptions(ctx, e.Queue, 0, "Undo: "+e.Call.StepName)
+		what := activities.Record{Task: in.Task, Attempt: e.Call.Run.Attempt, Kind: activities.StepUndone, Step: e.Call.Step, Name: e.Call.StepName}
+		err := workflow.ExecuteActivity(undo, activities.UndoActivity(e.Action), activities.UndoInvocation{
+			Invocation: e.Call, Output: e.Output, Why: why, Force: in.Force,
+		}).Get(undo, nil)
+		if err == nil {
+			result.Undone++
+			what.Message = "Undid step " + e.Call.StepName + ": " + why
+		} else {
+			problem := "Step " + e.Call.StepName + " could not be undone: " + fault.Unseal(err).Public
+			result.Left = append(result.Left, problem)
+			what.Kind, what.Message = activities.UndoFailed, problem
+		}
+		local := bookkeeping(ctx, string(what.Kind)+" "+what.Step)
+		if err := workflow.ExecuteLocalActivity(local, activities.RecordActivity, what).Get(local, nil); err != nil {
+			workflow.GetLogger(ctx).Error("a record was refused", "kind", what.Kind, "step", what.Step, "error", err)
+		}
+	}
+	return result, nil
+}
+
+func effectsOf(ctx workflow.Context, task string) (list []activities.Effect, err error) {
+	ctx = bookkeepingActivity(ctx, "What the task has done")
+	err = workflow.ExecuteActivity(ctx, activities.EffectsActivity, task).Get(ctx, &list)
+	return list, err
+}
