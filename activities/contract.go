@@ -26,6 +26,7 @@ const (
 	VerifyRenewalActivity = "gildway:verify-renewal" // RenewalClaim -> who renews
 	RenewedActivity       = "gildway:renewed"        // local; LeaseRenewed -> nothing
 	EffectsActivity       = "gildway:effects"        // task -> []Effect, in the order to undo them
+	LeftoverActivity      = "gildway:leftover"       // Leftover -> nothing
 	AttemptActivity       = "gildway:attempt"        // local; Attempt -> bool: nothing is left to do
 )
 
@@ -193,6 +194,13 @@ type Effect struct {
 	Queue  string          `json:"queue"`
 	Call   Invocation      `json:"call"`
 	Output json.RawMessage `json:"output,omitempty"` // nil: nobody knows what it did
+}
+
+// Leftover is an effect that could not be undone: somebody has to look at it.
+type Leftover struct {
+	Call    Invocation `json:"call"`
+	Problem string     `json:"problem"`
+	Of      string     `json:"of"` // execution that tried; the same again is told once
 }
 
 // RollbackWorkflow is the workflow type that undoes what a task has done, RollbackInput its input, RolledBack its result and

@@ -18,6 +18,7 @@ func RunOptions(c config.Config, registry *activities.Registry, logger *slog.Log
 		},
 		Hosts:        c.Hosts(),
 		LegacyTyping: c.Templating.LegacyTyping,
+		Tickets:      c.ITSM.URL != "",
 		Log:          logger,
 	}
 }

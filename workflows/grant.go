@@ -65,6 +65,9 @@ func Lease(ctx workflow.Context, in activities.LeaseInput) error {
 	if err := undoGrant(ctx, g.in); err != nil {
 		f := fault.Unseal(err)
 		g.report(ctx, activities.LeaseReport{ID: in.ID, Problem: f.Public})
+		if in.Granted != nil && len(g.tell) == 0 { // whoever asked for the end tells it
+			tellLeftover(ctx, call, f.Public)
+		}
 		return failed(f)
 	}
 	workflow.SetCurrentDetails(ctx, "Undone because "+why+".")

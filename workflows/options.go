@@ -18,6 +18,7 @@ const (
 	outageLimit       = 24 * time.Hour   // how long a step without a retry policy waits for a provider to come back
 	decisionLimit     = 2 * time.Minute  // how long an approver waits for the verdict on their decision
 	decisionPause     = time.Minute      // before a decision that nobody waits for is checked again
+	leftoverLimit     = time.Hour        // for a ticket about what is left behind
 	forever           = 10 * 365 * 24 * time.Hour
 
 	summaryLimit = 400 // bytes; Temporal's limit.userMetadataSummarySize

@@ -39,6 +39,7 @@ func Rollback(ctx workflow.Context, in activities.RollbackInput) (result activit
 			problem := "Step " + e.Call.StepName + " could not be undone: " + fault.Unseal(err).Public
 			result.Left = append(result.Left, problem)
 			what.Kind, what.Message = activities.UndoFailed, problem
+			tellLeftover(ctx, e.Call, fault.Unseal(err).Public)
 		}
 		local := bookkeeping(ctx, string(what.Kind)+" "+what.Step)
 		if err := workflow.ExecuteLocalActivity(local, activities.RecordActivity, what).Get(local, nil); err != nil {
@@ -52,4 +53,15 @@ func effectsOf(ctx workflow.Context, task string) (list []activities.Effect, err
 	ctx = bookkeepingActivity(ctx, "What the task has done")
 	err = workflow.ExecuteActivity(ctx, activities.EffectsActivity, task).Get(ctx, &list)
 	return list, err
+}
+
+// tellLeftover has somebody look at an effect that could not be undone.
+func tellLeftover(ctx workflow.Context, call activities.Invocation, problem string) {
+	ctx = workflow.WithScheduleToCloseTimeout(bookkeepingActivity(ctx, "Tell what is left of "+call.StepName), leftoverLimit)
+	err := workflow.ExecuteActivity(ctx, activities.LeftoverActivity, activities.Leftover{
+		Call: call, Problem: problem, Of: workflow.GetInfo(ctx).FirstRunID,
+	}).Get(ctx, nil)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("what is left behind was told nobody", "step", call.Step, "error", err)
+	}
 }

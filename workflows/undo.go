@@ -40,7 +40,13 @@ func (r *run) undo(ctx workflow.Context) {
 	for _, e := range slices.Backward(r.effects) {
 		id := e.step.ID
 		if err := e.undo(ctx, why); err != nil {
-			problems[id] = append(problems[id], fault.Unseal(err).Public)
+			problem := fault.Unseal(err).Public
+			problems[id] = append(problems[id], problem)
+			if r.version >= failuresAreUndone {
+				call := e.call
+				call.Run, call.Step, call.StepName = r.info, e.step.ID, e.step.Name // of a part of a loop it has none
+				tellLeftover(ctx, call, problem)
+			}
 		}
 		if left[id]--; left[id] == 0 {
 			at := slices.IndexFunc(r.steps, func(s *step) bool { return s.ID == id })

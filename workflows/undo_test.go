@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -57,7 +58,8 @@ func TestUndo_OneCantBeUndone_TheOthersAre(t *testing.T) {
 
 	require.Equal(t, "the name is taken", failure(t, env).Public, "the first error stays")
 	require.Equal(t, 5, tries)
-	require.Equal(t, "undo a", w.called("undo")[5])
+	require.Equal(t, []string{"b: somebody has pushed to it"}, w.left)
+	require.Equal(t, "undo a", slices.DeleteFunc(w.called("undo"), func(c string) bool { return c == "undo b" || c == "undo c" })[0])
 	require.Equal(t, "Step Step b could not be undone: somebody has pushed to it", w.recordOf(t, activities.UndoFailed, "b").Message)
 	w.recordOf(t, activities.StepUndone, "a")
 	require.Equal(t, workflows.Completed, state(t, env)["b"].State)
@@ -214,4 +216,30 @@ func TestLease_NoLongerOurs_StaysListed(t *testing.T) {
 	require.Empty(t, w.ended)
 	err := env.GetWorkflowErrorByID("lease/" + task + "/a")
 	require.Equal(t, "the person was added by hand", fault.Unseal(err).Public)
+}
+
+// A rollback goes on as far as it can, and says what stays.
+func TestRollback_LastFirst_TellsWhatStays(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.undoes(env, "test:stuck", func(activities.UndoInvocation) error { return fault.New(fault.Conflict, "somebody has pushed to it") })
+	effect := func(step, action, output string) activities.Effect {
+		return activities.Effect{Action: action, Queue: activities.MainQueue, Output: json.RawMessage(output),
+			Call: activities.Invocation{Run: activities.RunInfo{Task: task}, Step: step, StepName: "Step " + step}}
+	}
+	env.RegisterActivityWithOptions(func(_ context.Context, of string) ([]activities.Effect, error) {
+		require.Equal(t, task, of)
+		return []activities.Effect{effect("c", "test:do", "null"), effect("b", "test:stuck", `{"b":1}`), effect("a", "test:do", `{"a":1}`)}, nil
+	}, activity.RegisterOptions{Name: activities.EffectsActivity})
+	env.ExecuteWorkflow(activities.RollbackWorkflow, activities.RollbackInput{Task: task, By: requester, Why: "not needed", Force: true})
+
+	require.NoError(t, env.GetWorkflowError())
+	var result activities.RolledBack
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, activities.RolledBack{Undone: 2, Left: []string{"Step Step b could not be undone: somebody has pushed to it"}}, result)
+	require.Equal(t, []string{"undo c", "undo b", "undo a"}, w.called("undo"))
+	require.True(t, w.undone[0].Force)
+	require.Equal(t, "rolled back by user:default/guest: not needed", w.undone[0].Why)
+	require.Equal(t, []string{"step-undone c", "undo-failed b", "step-undone a"}, w.told())
+	require.Equal(t, []string{"b: somebody has pushed to it"}, w.left)
 }

@@ -42,6 +42,7 @@ type world struct {
 	opened     []activities.LeaseRecord
 	ended      []activities.LeaseEnded
 	reminded   []activities.LeaseReminder
+	left       []string // behind
 	renewed    []activities.LeaseRenewed
 	nonces     map[string]bool
 	opensGate  func()
@@ -145,6 +146,7 @@ func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(w.gateNews("escalate"), name(activities.EscalateGateActivity))
 	r.RegisterActivityWithOptions(w.openLease, name(activities.OpenLeaseActivity))
 	r.RegisterActivityWithOptions(w.closeLease, name(activities.CloseLeaseActivity))
+	r.RegisterActivityWithOptions(w.leftover, name(activities.LeftoverActivity))
 	r.RegisterActivityWithOptions(w.remindLease, name(activities.RemindLeaseActivity))
 	r.RegisterActivityWithOptions(w.verifyRenewal, name(activities.VerifyRenewalActivity))
 	r.RegisterActivityWithOptions(w.noteRenewal, name(activities.RenewedActivity))
@@ -252,6 +254,13 @@ func (w *world) closeLease(_ context.Context, in activities.LeaseEnded) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = append(w.ended, in)
+	return nil
+}
+
+func (w *world) leftover(_ context.Context, in activities.Leftover) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left = append(w.left, in.Call.Step+": "+in.Problem)
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/notice"
 	"github.com/gildway/gildway/internal/plan"
 )
 
@@ -94,6 +95,10 @@ func (j *journal) effect(what string) error {
 		return errors.New("connection refused to 10.0.0.7")
 	}
 	return nil
+}
+
+func (j *journal) Notify(_ context.Context, n notice.Notice) error {
+	return j.effect("notice " + n.Key + ": " + n.Title)
 }
 
 func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/notice"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/secrets"
 	"go.temporal.io/sdk/activity"
@@ -47,6 +48,8 @@ type Journal interface {
 	EffectLeft(ctx context.Context, key, problem string) error
 	// Effects lists what a task has done and not undone, in the order to undo it.
 	Effects(ctx context.Context, task string) ([]activities.Effect, error)
+	// Notify tells people. The same key again is nothing.
+	Notify(ctx context.Context, n notice.Notice) error
 	// Audit appends an entry to the audit log, once per key.
 	Audit(ctx context.Context, task, key, kind, actor string, data map[string]any) error
 }
@@ -73,6 +76,7 @@ type Options struct {
 	Hosts       map[string]string // host, with port if any, to the type of its integration: expr.Env.Hosts
 	// LegacyTyping reads values as Backstage did up to 4.0.2: expr.Env.LegacyTyping.
 	LegacyTyping bool
+	Tickets      bool // what could not be undone becomes a ticket
 	Log          *slog.Logger
 }
 
@@ -85,6 +89,7 @@ type Runner struct {
 	environment  environment
 	hosts        map[string]string
 	legacyTyping bool
+	tickets      bool
 	log          *slog.Logger
 }
 
@@ -92,7 +97,7 @@ type Runner struct {
 func New(o Options) *Runner {
 	return &Runner{
 		registry: o.Registry, journal: o.Journal, blobs: o.Blobs, secrets: o.Secrets, log: o.Log,
-		environment: environmentOf(o.Environment), hosts: o.Hosts, legacyTyping: o.LegacyTyping,
+		environment: environmentOf(o.Environment), hosts: o.Hosts, legacyTyping: o.LegacyTyping, tickets: o.Tickets,
 	}
 }
 
@@ -111,6 +116,7 @@ func (r *Runner) Register(w Registrar, queue string) {
 		register(w, activities.RecordActivity, r.Record)
 		register(w, activities.AttemptActivity, r.IsOver)
 		register(w, activities.EffectsActivity, r.Effects)
+		register(w, activities.LeftoverActivity, r.Leftover)
 		register(w, activities.ItemsActivity, r.Items)
 		register(w, activities.GatherActivity, r.Gather)
 	}

@@ -47,6 +47,15 @@ func TestRollback_CompletedRun_LeavesNothingBehind(t *testing.T) {
 	said = s.role("auditor").types(t, "task", "leftovers")
 	require.Zero(t, said.code, said.err)
 	require.Contains(t, said.out, r.id)
+	ticket := func(what string) (n int64) {
+		for effect, count := range s.effects(t, r.id) {
+			if strings.HasPrefix(effect, "servicenow.sc_task."+what) {
+				n += count
+			}
+		}
+		return n
+	}
+	eventually(t, "a ticket about what stays", func() bool { return ticket("created") == 1 })
 
 	said = p.types(t, "task", "rollback", r.id, "--force", "--wait")
 	require.Zero(t, said.code, said.err+said.out)
@@ -55,6 +64,7 @@ func TestRollback_CompletedRun_LeavesNothingBehind(t *testing.T) {
 	require.EqualValues(t, 1, effects["okta.membership.removed ai-coding-assistants/"+p.login()])
 	require.NotContains(t, s.role("auditor").types(t, "task", "leftovers").out, r.id)
 	require.Equal(t, 2, s.audited(t, r.id, "rollback-asked"))
+	require.EqualValues(t, 1, ticket("updated"), "the ticket is closed when nothing is left")
 	said = p.types(t, "task", "rollback", r.id, "--wait")
 	require.Zero(t, said.code, said.err)
 	require.Contains(t, said.err, "nothing that is not undone")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,6 +71,7 @@ with new commits, stays and is listed, unless --force is given.`,
 func awaitRollback(cmd *cobra.Command, c *client.Client, task string, before []client.Effect) (left client.Answer[client.Page[client.Effect]], err error) {
 	tried := map[string]time.Time{}
 	for _, e := range before {
+		tried[e.Key] = time.Time{}
 		if e.TriedAt != nil {
 			tried[e.Key] = *e.TriedAt
 		}
@@ -79,8 +81,10 @@ func awaitRollback(cmd *cobra.Command, c *client.Client, task string, before []c
 			return left, err
 		}
 		going := 0
+		// A ticket about what stays is an effect, too; nobody has asked for its end.
+		left.Value.Items = slices.DeleteFunc(left.Value.Items, func(e client.Effect) bool { _, asked := tried[e.Key]; return !asked })
 		for _, e := range left.Value.Items {
-			if e.TriedAt == nil || !e.TriedAt.After(tried[e.Key]) {
+			if was, asked := tried[e.Key]; asked && (e.TriedAt == nil || !e.TriedAt.After(was)) {
 				going++
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/notice"
 )
 
 // journal keeps in memory, for as long as a dry run takes, what a run writes to the read model.
@@ -68,6 +69,8 @@ func (j *journal) EffectUndone(context.Context, string) error { return nil }
 func (j *journal) EffectLeft(context.Context, string, string) error { return nil }
 
 func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }
+
+func (j *journal) Notify(context.Context, notice.Notice) error { return nil }
 
 func (j *journal) ForgetCall(context.Context, string, string, string) error { return nil }
 
