@@ -29,6 +29,8 @@ type Call struct {
 	Force     bool            // of an undo: take back even what others have worked on
 	Input     json.RawMessage // the input as it was rendered, keys in the template's order; Define sets it
 
+	Holds Holds // on what several calls can need at once
+
 	// Log adds a line to the run's log, which its requester reads. A repeated attempt writes it once.
 	Log func(format string, args ...any)
 	// LogAt is Log for a line of another level or with details, which are shown as JSON behind the text.
@@ -37,6 +39,24 @@ type Call struct {
 	// as JSON into the value `into` points at. It is how an action remembers what the world looked like before
 	// its effect. An error of fn is not remembered.
 	Once func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error
+}
+
+// Holds remember which calls need something that there is only one of, such as a membership: the last of them removes it,
+// and only if one of them made it.
+type Holds interface {
+	// Hold notes that the call with this key needs a resource, and gives whether it is ours to remove in the end. found
+	// says that it is there at the moment: with no other call that needs it, somebody else has made it.
+	Hold(ctx context.Context, resource, key string, found bool) (ours bool, err error)
+	// LetGo gives a hold up, unless it is the last one on what is ours: that one goes with Gone, after the resource.
+	LetGo(ctx context.Context, resource, key string) (Holding, error)
+	Gone(ctx context.Context, resource, key string) error
+}
+
+// Holding is what a call has to do with a resource.
+type Holding struct {
+	Held bool // it has held it until now
+	Ours bool // it is ours to remove
+	Last bool // no other call needs it
 }
 
 // LogLevel is the level of a line in a run's log.

@@ -58,3 +58,9 @@ func (j Journal) Effects(ctx context.Context, task string) ([]activities.Effect,
 	}
 	return list, nil
 }
+
+// LetGo implements activities.Holds.
+func (j Journal) LetGo(ctx context.Context, resource, key string) (activities.Holding, error) {
+	h, err := j.Store.LetGo(ctx, resource, key)
+	return activities.Holding(h), err
+}

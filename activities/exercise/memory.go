@@ -18,11 +18,60 @@ type Memory struct {
 	task  string
 	once  map[string]json.RawMessage
 	lines []string
+	holds *holds
+}
+
+// holds are those of all calls that share a world.
+type holds struct {
+	mu   sync.Mutex
+	ours map[string]map[string]bool // resource and key
+}
+
+func (h *holds) Hold(_ context.Context, resource, key string, found bool) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ours[resource] == nil {
+		h.ours[resource] = map[string]bool{}
+	}
+	ours := !found
+	for _, is := range h.ours[resource] {
+		ours = ours || is
+	}
+	if was, held := h.ours[resource][key]; held {
+		ours = was || !found
+	}
+	h.ours[resource][key] = ours
+	return ours, nil
+}
+
+func (h *holds) LetGo(_ context.Context, resource, key string) (got activities.Holding, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	got.Ours, got.Held = h.ours[resource][key]
+	got.Last = !got.Held && len(h.ours[resource]) == 0 || got.Held && len(h.ours[resource]) == 1
+	if !got.Ours || !got.Last {
+		delete(h.ours[resource], key)
+	}
+	return got, nil
+}
+
+func (h *holds) Gone(_ context.Context, resource, key string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.ours[resource], key)
+	return nil
 }
 
 // NewMemory is the memory of a call that was never attempted, in a task of its own.
 func NewMemory() *Memory {
-	return &Memory{task: uuid.NewString(), once: map[string]json.RawMessage{}}
+	return &Memory{task: uuid.NewString(), once: map[string]json.RawMessage{}, holds: &holds{ours: map[string]map[string]bool{}}}
+}
+
+// Beside is the memory of a call of another task in the same world.
+func (m *Memory) Beside() *Memory {
+	other := NewMemory()
+	other.holds = m.holds
+	return other
 }
 
 // Requester is who asks in every call; the sandbox knows her.
@@ -38,6 +87,7 @@ func (m *Memory) Call() *activities.Call {
 		Step: "effect", StepName: "Effect", Key: m.task + "/effect", Root: "/workspaces/" + m.task,
 		Log: func(format string, args ...any) { m.say(fmt.Sprintf(format, args...)) },
 	}
+	call.Holds = m.holds
 	call.LogAt = func(_ activities.LogLevel, text string, _ map[string]any) { call.Log("%s", text) }
 	call.Once = func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error {
 		return m.remember(ctx, call.Key+" "+name, into, fn)

@@ -33,7 +33,7 @@ func (c *Client) Actions() []activities.Action {
 `}},
 			Do:      c.add,
 			Preview: preview,
-			Undo:    c.remove,
+			Undo:    c.withdraw,
 		}),
 	}
 }
@@ -54,7 +54,7 @@ func (c *Client) add(ctx context.Context, call *activities.Call, in AddInput) (M
 	return m, c.Add(ctx, call, m)
 }
 
-func (c *Client) remove(ctx context.Context, call *activities.Call, in AddInput, out Membership, why string) error {
+func (c *Client) withdraw(ctx context.Context, call *activities.Call, in AddInput, out Membership, why string) error {
 	if out.GroupID == "" || out.UserID == "" { // the step never said how it ended
 		m, err := c.Find(ctx, in.Group, in.user(call))
 		if errors.Is(err, fault.NotFound) {

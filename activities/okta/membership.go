@@ -23,6 +23,9 @@ type Membership struct {
 // added is ever removed. One call can add several users.
 func wasMember(m Membership) string { return "wasMember/" + m.GroupID + "/" + m.UserID }
 
+// resource names the membership among those that several grants can need at once.
+func resource(m Membership) string { return "okta/" + m.GroupID + "/" + m.UserID }
+
 // Find looks up a group, by name or id, and a user, by ref or login, without changing anything.
 func (c *Client) Find(ctx context.Context, group, user string) (Membership, error) {
 	name := user
@@ -63,7 +66,11 @@ func (c *Client) Add(ctx context.Context, call *activities.Call, m Membership) e
 	if err != nil {
 		return err
 	}
-	if before {
+	ours, err := call.Holds.Hold(ctx, resource(m), call.Key, before)
+	if err != nil {
+		return err
+	}
+	if before && !ours {
 		call.Log("%s is in the Okta group %s already", m.Login, m.Group)
 		return nil
 	}
@@ -79,22 +86,46 @@ func (c *Client) Add(ctx context.Context, call *activities.Call, m Membership) e
 			return fault.New(fault.Unavailable, "Okta does not show %s in the group %s yet", m.Login, m.Group)
 		}
 	}
-	call.Log("Added %s to the Okta group %s", m.Login, m.Group)
+	if before {
+		call.Log("%s is in the Okta group %s by another grant, which may end earlier", m.Login, m.Group)
+	} else {
+		call.Log("Added %s to the Okta group %s", m.Login, m.Group)
+	}
 	return nil
 }
 
-// Remove takes the membership back if Add made it. What is gone already is no error.
+// Remove takes the membership back if a grant of ours made it and no other needs it. What is gone already is no error.
 func (c *Client) Remove(ctx context.Context, call *activities.Call, m Membership, why string) error {
-	var before bool
-	switch done, err := call.Recall(ctx, wasMember(m), &before); {
-	case err != nil:
+	h, err := call.Holds.LetGo(ctx, resource(m), call.Key)
+	if err != nil {
 		return err
-	case !done:
-		return nil
-	case before:
+	}
+	ours := h.Ours
+	if !h.Held { // never done, undone before, or by an older release
+		var before bool
+		done, err := call.Recall(ctx, wasMember(m), &before)
+		if err != nil || !done {
+			return err
+		}
+		ours = !before
+	}
+	switch {
+	case !ours:
 		call.Log("%s stays in the Okta group %s: the run found them there", m.Login, m.Group)
 		return nil
+	case !h.Last:
+		call.Log("%s stays in the Okta group %s: another grant needs it", m.Login, m.Group)
+		return nil
 	}
+	if err := c.remove(ctx, m); err != nil {
+		return err
+	}
+	call.Log("Removed %s from the Okta group %s: %s", m.Login, m.Group, why)
+	return call.Holds.Gone(ctx, resource(m), call.Key)
+}
+
+// remove makes the membership be gone and proves it by reading it back.
+func (c *Client) remove(ctx context.Context, m Membership) error {
 	client, err := c.connect()
 	if err != nil {
 		return err
@@ -117,6 +148,5 @@ func (c *Client) Remove(ctx context.Context, call *activities.Call, m Membership
 	if there {
 		return fault.New(fault.Unavailable, "Okta still shows %s in the group %s", m.Login, m.Group)
 	}
-	call.Log("Removed %s from the Okta group %s: %s", m.Login, m.Group, why)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,16 +34,7 @@ func TestAddMember_Exercise(t *testing.T) {
 		member := func() bool {
 			m, err := c.Find(t.Context(), group, login)
 			require.NoError(t, err)
-			var users []struct {
-				ID string `json:"id"`
-			}
-			p.Call(http.MethodGet, p.Endpoint("okta")+"/api/v1/groups/"+m.GroupID+"/users", "SSWS "+exercise.Tokens.Okta, nil, &users)
-			for _, u := range users {
-				if u.ID == m.UserID {
-					return true
-				}
-			}
-			return false
+			return isMember(p, m)
 		}
 		return exercise.Subject{
 			Action:     c.Actions()[0],
@@ -59,6 +51,18 @@ func TestAddMember_Exercise(t *testing.T) {
 					p.Endpoint("okta")+"/api/v1/groups/"+m.GroupID+"/users/"+m.UserID, "SSWS "+exercise.Tokens.Okta, nil, nil))
 			}},
 		}
+	})
+}
+
+func isMember(p *exercise.Providers, m okta.Membership) bool {
+	var users []struct {
+		ID string `json:"id"`
+	}
+	p.Call(http.MethodGet, p.Endpoint("okta")+"/api/v1/groups/"+m.GroupID+"/users", "SSWS "+exercise.Tokens.Okta, nil, &users)
+	return slices.ContainsFunc(users, func(u struct {
+		ID string `json:"id"`
+	}) bool {
+		return u.ID == m.UserID
 	})
 }
 
@@ -132,4 +136,30 @@ func TestFind_DroppedConnection_ReturnsAtOnce(t *testing.T) {
 	_, err := c.Find(t.Context(), group, login)
 	require.ErrorIs(t, err, fault.Unavailable)
 	require.LessOrEqual(t, len(calls), 2) // net/http itself may repeat a GET on a reused connection
+}
+
+// Two runs grant the same membership. The first grant to end leaves it to the other.
+func TestAddMember_TwoGrants_TheLastOneRemoves(t *testing.T) {
+	t.Parallel()
+	p := exercise.StartProviders(t)
+	c := client(p)
+	action := c.Actions()[0]
+	input := json.RawMessage(`{"group":"` + group + `","user":"` + login + `"}`)
+	first := exercise.NewMemory()
+	second := first.Beside()
+	m, err := c.Find(t.Context(), group, login)
+	require.NoError(t, err)
+	outputs := map[*exercise.Memory]json.RawMessage{}
+	for _, grant := range []*exercise.Memory{first, second} {
+		outputs[grant], err = action.Do(t.Context(), grant.Call(), input)
+		require.NoError(t, err)
+	}
+	require.Contains(t, second.Lines()[0], "by another grant")
+	require.NoError(t, action.Undo(t.Context(), first.Call(), input, outputs[first], "the lease ended"))
+	require.Contains(t, first.Lines()[len(first.Lines())-1], "another grant needs it")
+	require.True(t, isMember(p, m))
+	require.NoError(t, action.Undo(t.Context(), first.Call(), input, outputs[first], "the lease ended"), "again")
+	require.True(t, isMember(p, m))
+	require.NoError(t, action.Undo(t.Context(), second.Call(), input, outputs[second], "the lease ended"))
+	require.False(t, isMember(p, m))
 }

@@ -259,7 +259,7 @@ func (r *Runner) prepare(ctx context.Context, action activities.Action, in activ
 		LogAt: func(level activities.LogLevel, text string, details map[string]any) {
 			c.say(ctx, logLine(level, text, details))
 		},
-		Once: c.once,
+		Once: c.once, Holds: holds{r.journal},
 	}
 	access := action.Info().Workspace
 	if access == plan.NoAccess {
@@ -354,6 +354,23 @@ func (c *calling) once(ctx context.Context, name string, into any, fn func(conte
 		return fault.Wrap(fault.Internal, err, "what %s remembered can't be read", c.in.Step)
 	}
 	return nil
+}
+
+// holds makes the journal's errors faults.
+type holds struct{ of activities.Holds }
+
+func (h holds) Hold(ctx context.Context, resource, key string, found bool) (bool, error) {
+	ours, err := h.of.Hold(ctx, resource, key, found)
+	return ours, answering(err)
+}
+
+func (h holds) LetGo(ctx context.Context, resource, key string) (activities.Holding, error) {
+	holding, err := h.of.LetGo(ctx, resource, key)
+	return holding, answering(err)
+}
+
+func (h holds) Gone(ctx context.Context, resource, key string) error {
+	return answering(h.of.Gone(ctx, resource, key))
 }
 
 func mustJSON(v *activities.InBlob) json.RawMessage {

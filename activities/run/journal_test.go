@@ -101,6 +101,14 @@ func (j *journal) Notify(_ context.Context, n notice.Notice) error {
 	return j.effect("notice " + n.Key + ": " + n.Title)
 }
 
+func (j *journal) Hold(_ context.Context, _, _ string, found bool) (bool, error) { return !found, nil }
+
+func (j *journal) LetGo(context.Context, string, string) (activities.Holding, error) {
+	return activities.Holding{}, nil
+}
+
+func (j *journal) Gone(context.Context, string, string) error { return nil }
+
 func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }
 
 func (j *journal) SetStatus(_ context.Context, _ string, _ int, status string) error {

@@ -24,6 +24,7 @@ import (
 // Journal is where people read what happened to a run. Everything in it is written once, however
 // often it is asked for.
 type Journal interface {
+	activities.Holds
 	// Log appends a log event. key is unique per task. An empty status is a plain line.
 	Log(ctx context.Context, task, key, step, status, message string) error
 	// SetStatus moves the task.

@@ -70,6 +70,14 @@ func (j *journal) EffectLeft(context.Context, string, string) error { return nil
 
 func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }
 
+func (j *journal) Hold(context.Context, string, string, bool) (bool, error) { return false, nil }
+
+func (j *journal) LetGo(context.Context, string, string) (activities.Holding, error) {
+	return activities.Holding{}, nil
+}
+
+func (j *journal) Gone(context.Context, string, string) error { return nil }
+
 func (j *journal) Notify(context.Context, notice.Notice) error { return nil }
 
 func (j *journal) ForgetCall(context.Context, string, string, string) error { return nil }
