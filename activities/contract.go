@@ -247,6 +247,8 @@ const (
 	RunCancelled  RecordKind = "run-cancelled"  // cancel was asked for
 	StepCompleted RecordKind = "step-completed" // for steps that no action activity finishes: gates and empty loops
 	StepBegan     RecordKind = "step-began"
+	RunPaused     RecordKind = "run-paused"
+	RunResumed    RecordKind = "run-resumed"
 )
 
 // Record tells the read model what happened. The same record twice is one.
@@ -264,7 +266,8 @@ type Record struct {
 	Continues  bool            `json:"continues,omitempty"`  // step-failed: the run goes on, because of onError
 	Additional bool            `json:"additional,omitempty"` // step-failed: the run had failed before
 	Output     json.RawMessage `json:"output,omitempty"`
-	Steps      int             `json:"steps,omitempty"` // run-started: how many there are
+	Steps      int             `json:"steps,omitempty"`  // run-started: how many there are
+	Number     int             `json:"number,omitempty"` // run-paused, run-resumed: how often
 }
 
 // GateInvocation opens an approval gate.
@@ -497,11 +500,14 @@ type EachFailed struct {
 
 // Names of the messages a run understands.
 const (
-	DecideMessage = "decide" // update and signal; argument DecideMessageInput
-	CancelMessage = "cancel" // signal; argument: reason
-	RevokeMessage = "revoke" // signal to a lease; argument: reason
-	RenewMessage  = "renew"  // update to a lease; argument RenewLease
-	StateQuery    = "state"
+	DecideMessage        = "decide"          // update and signal; argument DecideMessageInput
+	CancelMessage        = "cancel"          // signal; argument: reason
+	PauseMessage         = "pause"           // signal; argument: why, with who
+	ResumeMessage        = "resume"          // signal; argument: who
+	CancelAndUndoMessage = "cancel-and-undo" // signal; argument: reason
+	RevokeMessage        = "revoke"          // signal to a lease; argument: reason
+	RenewMessage         = "renew"           // update to a lease; argument RenewLease
+	StateQuery           = "state"
 )
 
 // Names of the messages between a run, the parts of its long loops, and their leases.

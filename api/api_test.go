@@ -274,6 +274,7 @@ type fakeEngine struct {
 	cancels   []string
 	renewed   []activities.RenewLease
 	rollbacks []activities.RollbackInput
+	told      []string
 	revoked   []store.Revocation
 	outcome   *activities.Decided
 }
@@ -318,6 +319,13 @@ func (e *fakeEngine) Renew(_ context.Context, _ string, in activities.RenewLease
 	defer e.mu.Unlock()
 	e.renewed = append(e.renewed, in)
 	return activities.RenewedLease{Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, e.err
+}
+
+func (e *fakeEngine) Tell(_ context.Context, task, message, text string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told = append(e.told, message+" "+text)
+	return e.err
 }
 
 func (e *fakeEngine) Rollback(_ context.Context, in activities.RollbackInput) error {

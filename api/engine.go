@@ -29,6 +29,8 @@ type Engine interface {
 	Decide(ctx context.Context, task string, in activities.DecideMessageInput) (*activities.Decided, error)
 	// Cancel asks a run to stop. One that has ended stays as it is, without an error.
 	Cancel(ctx context.Context, task, reason string) error
+	// Tell sends a run a message with a text. One that has ended is a Conflict fault.
+	Tell(ctx context.Context, task, message, text string) error
 	// Renew hands a signed wish to keep a grant for longer to its lease and gives the new end.
 	Renew(ctx context.Context, lease string, in activities.RenewLease) (activities.RenewedLease, error)
 	// Rollback begins to undo what a task has done, unless that is going on.
@@ -214,6 +216,18 @@ func (e *TemporalEngine) Cancel(ctx context.Context, task, reason string) error 
 	var ended *serviceerror.NotFound
 	if errors.As(err, &ended) {
 		return nil
+	}
+	return engineFault(err)
+}
+
+// Tell implements Engine.
+func (e *TemporalEngine) Tell(ctx context.Context, task, message, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	err := e.client.SignalWorkflow(ctx, task, "", message, text)
+	var ended *serviceerror.NotFound
+	if errors.As(err, &ended) {
+		return fault.Wrap(fault.Conflict, err, "the task has ended already")
 	}
 	return engineFault(err)
 }

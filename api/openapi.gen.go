@@ -98,6 +98,11 @@ type ApprovalList struct {
 	Next  string     `json:"next,omitempty"`
 }
 
+// Asked defines model for Asked.
+type Asked struct {
+	Id string `json:"id"`
+}
+
 // Autocomplete defines model for Autocomplete.
 type Autocomplete struct {
 	Context map[string]string `json:"context"`
@@ -367,6 +372,14 @@ type NewAttempt struct {
 	Secrets map[string]string `json:"secrets,omitempty"`
 }
 
+// NewCancellation defines model for NewCancellation.
+type NewCancellation struct {
+	Reason string `json:"reason,omitempty"`
+
+	// Undo Undo what it has done, even if its template keeps that
+	Undo bool `json:"undo,omitempty"`
+}
+
 // NewDecision defines model for NewDecision.
 type NewDecision struct {
 	Comment  string `json:"comment,omitempty"`
@@ -377,6 +390,11 @@ type NewDecision struct {
 
 	// To Of delegate: the user who decides instead
 	To string `json:"to,omitempty"`
+}
+
+// NewRequest defines model for NewRequest.
+type NewRequest struct {
+	Reason string `json:"reason,omitempty"`
 }
 
 // NewRevocation defines model for NewRevocation.
@@ -924,6 +942,12 @@ type SignDecisionJSONRequestBody = NewDecision
 // PreviewRunJSONRequestBody defines body for PreviewRun for application/json ContentType.
 type PreviewRunJSONRequestBody = PreviewRun
 
+// StopTaskJSONRequestBody defines body for StopTask for application/json ContentType.
+type StopTaskJSONRequestBody = NewCancellation
+
+// PauseTaskJSONRequestBody defines body for PauseTask for application/json ContentType.
+type PauseTaskJSONRequestBody = NewRequest
+
 // RollbackTaskJSONRequestBody defines body for RollbackTask for application/json ContentType.
 type RollbackTaskJSONRequestBody = NewRollback
 
@@ -983,6 +1007,9 @@ type ServerInterface interface {
 	// GetTaskDetails What a task is at, what it waits for and what it has granted
 	// (GET /api/gildway/v1/tasks/{taskId})
 	GetTaskDetails(ctx echo.Context, taskId TaskId) error
+	// StopTask Stop a run at its next safe point, and undo what it has done if asked
+	// (POST /api/gildway/v1/tasks/{taskId}/cancel)
+	StopTask(ctx echo.Context, taskId TaskId) error
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx echo.Context, taskId TaskId) error
@@ -992,6 +1019,12 @@ type ServerInterface interface {
 	// GetTaskGraph The steps of a task, what they wait for, and how far they are
 	// (GET /api/gildway/v1/tasks/{taskId}/graph)
 	GetTaskGraph(ctx echo.Context, taskId TaskId, params GetTaskGraphParams) error
+	// PauseTask Begin no more steps until it is resumed
+	// (POST /api/gildway/v1/tasks/{taskId}/pause)
+	PauseTask(ctx echo.Context, taskId TaskId) error
+	// ResumeTask Go on after a pause
+	// (POST /api/gildway/v1/tasks/{taskId}/resume)
+	ResumeTask(ctx echo.Context, taskId TaskId) error
 	// RollbackTask Undo all that a task has done, in all its attempts, the last first
 	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
 	RollbackTask(ctx echo.Context, taskId TaskId) error
@@ -1377,6 +1410,22 @@ func (w *ServerInterfaceWrapper) GetTaskDetails(ctx echo.Context) error {
 	return err
 }
 
+// StopTask converts echo context to params.
+func (w *ServerInterfaceWrapper) StopTask(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StopTask(ctx, taskId)
+	return err
+}
+
 // CollectKeys converts echo context to params.
 func (w *ServerInterfaceWrapper) CollectKeys(ctx echo.Context) error {
 	var err error
@@ -1431,6 +1480,38 @@ func (w *ServerInterfaceWrapper) GetTaskGraph(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetTaskGraph(ctx, taskId, params)
+	return err
+}
+
+// PauseTask converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseTask(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseTask(ctx, taskId)
+	return err
+}
+
+// ResumeTask converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeTask(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeTask(ctx, taskId)
 	return err
 }
 
@@ -1989,6 +2070,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId", wrapper.GetTaskDetails, options.OperationMiddlewares["getTaskDetails"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/graph", wrapper.GetTaskGraph, options.OperationMiddlewares["getTaskGraph"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/collect", wrapper.CollectKeys, options.OperationMiddlewares["collectKeys"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/pause", wrapper.PauseTask, options.OperationMiddlewares["pauseTask"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/resume", wrapper.ResumeTask, options.OperationMiddlewares["resumeTask"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/cancel", wrapper.StopTask, options.OperationMiddlewares["stopTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/rollback", wrapper.RollbackTask, options.OperationMiddlewares["rollbackTask"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/effects", wrapper.ListTaskEffects, options.OperationMiddlewares["listTaskEffects"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/leftovers", wrapper.ListLeftovers, options.OperationMiddlewares["listLeftovers"]...)
@@ -2550,6 +2634,46 @@ func (response GetTaskDetailsdefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type StopTaskRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+	Body   *StopTaskJSONRequestBody
+}
+
+type StopTaskResponseObject interface {
+	VisitStopTaskResponse(w http.ResponseWriter) error
+}
+
+type StopTask202JSONResponse Asked
+
+func (response StopTask202JSONResponse) VisitStopTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StopTaskdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StopTaskdefaultApplicationProblemPlusJSONResponse) VisitStopTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CollectKeysRequestObject struct {
 	TaskId TaskId `json:"taskId"`
 }
@@ -2697,6 +2821,85 @@ type GetTaskGraphdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTaskGraphdefaultApplicationProblemPlusJSONResponse) VisitGetTaskGraphResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseTaskRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+	Body   *PauseTaskJSONRequestBody
+}
+
+type PauseTaskResponseObject interface {
+	VisitPauseTaskResponse(w http.ResponseWriter) error
+}
+
+type PauseTask202JSONResponse Asked
+
+func (response PauseTask202JSONResponse) VisitPauseTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseTaskdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PauseTaskdefaultApplicationProblemPlusJSONResponse) VisitPauseTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeTaskRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+}
+
+type ResumeTaskResponseObject interface {
+	VisitResumeTaskResponse(w http.ResponseWriter) error
+}
+
+type ResumeTask202JSONResponse Asked
+
+func (response ResumeTask202JSONResponse) VisitResumeTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeTaskdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeTaskdefaultApplicationProblemPlusJSONResponse) VisitResumeTaskResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3807,6 +4010,9 @@ type StrictServerInterface interface {
 	// GetTaskDetails What a task is at, what it waits for and what it has granted
 	// (GET /api/gildway/v1/tasks/{taskId})
 	GetTaskDetails(ctx context.Context, request GetTaskDetailsRequestObject) (GetTaskDetailsResponseObject, error)
+	// StopTask Stop a run at its next safe point, and undo what it has done if asked
+	// (POST /api/gildway/v1/tasks/{taskId}/cancel)
+	StopTask(ctx context.Context, request StopTaskRequestObject) (StopTaskResponseObject, error)
 	// CollectKeys Take the keys that a task has minted; works once a key
 	// (POST /api/gildway/v1/tasks/{taskId}/collect)
 	CollectKeys(ctx context.Context, request CollectKeysRequestObject) (CollectKeysResponseObject, error)
@@ -3816,6 +4022,12 @@ type StrictServerInterface interface {
 	// GetTaskGraph The steps of a task, what they wait for, and how far they are
 	// (GET /api/gildway/v1/tasks/{taskId}/graph)
 	GetTaskGraph(ctx context.Context, request GetTaskGraphRequestObject) (GetTaskGraphResponseObject, error)
+	// PauseTask Begin no more steps until it is resumed
+	// (POST /api/gildway/v1/tasks/{taskId}/pause)
+	PauseTask(ctx context.Context, request PauseTaskRequestObject) (PauseTaskResponseObject, error)
+	// ResumeTask Go on after a pause
+	// (POST /api/gildway/v1/tasks/{taskId}/resume)
+	ResumeTask(ctx context.Context, request ResumeTaskRequestObject) (ResumeTaskResponseObject, error)
 	// RollbackTask Undo all that a task has done, in all its attempts, the last first
 	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
 	RollbackTask(ctx context.Context, request RollbackTaskRequestObject) (RollbackTaskResponseObject, error)
@@ -4347,6 +4559,57 @@ func (sh *strictHandler) GetTaskDetails(ctx echo.Context, taskId TaskId) error {
 	return nil
 }
 
+// StopTask operation middleware
+func (sh *strictHandler) StopTask(ctx echo.Context, taskId TaskId) error {
+	var request StopTaskRequestObject
+
+	request.TaskId = taskId
+
+	var body StopTaskJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StopTask(ctx.Request().Context(), request.(StopTaskRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StopTask")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StopTaskResponseObject); ok {
+		return validResponse.VisitStopTaskResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CollectKeys operation middleware
 func (sh *strictHandler) CollectKeys(ctx echo.Context, taskId TaskId) error {
 	var request CollectKeysRequestObject
@@ -4417,6 +4680,82 @@ func (sh *strictHandler) GetTaskGraph(ctx echo.Context, taskId TaskId, params Ge
 		return err
 	} else if validResponse, ok := response.(GetTaskGraphResponseObject); ok {
 		return validResponse.VisitGetTaskGraphResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseTask operation middleware
+func (sh *strictHandler) PauseTask(ctx echo.Context, taskId TaskId) error {
+	var request PauseTaskRequestObject
+
+	request.TaskId = taskId
+
+	var body PauseTaskJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseTask(ctx.Request().Context(), request.(PauseTaskRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseTask")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseTaskResponseObject); ok {
+		return validResponse.VisitPauseTaskResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeTask operation middleware
+func (sh *strictHandler) ResumeTask(ctx echo.Context, taskId TaskId) error {
+	var request ResumeTaskRequestObject
+
+	request.TaskId = taskId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeTask(ctx.Request().Context(), request.(ResumeTaskRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeTask")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeTaskResponseObject); ok {
+		return validResponse.VisitResumeTaskResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5208,140 +5547,143 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1pc9s42uBfQWm3KvvWypZzTM+O/cmdo9vT6SRlO5PdyqQqMPlIQpsEOAAoRW/K/30LDwASpECKsil3",
-	"T9d8SWyTxPXcJ75PEpEXggPXanL6fVJQSXPQIPE3OtcgzQ8pqESyQjPBJ6eT9zzbEFiZb8ia6SWhZCGB",
-	"apCEpZPphJmX/lWC3EymE05zmJy6oaYTlSwhp2bMuZA51ZPTCeP6hxeT6URvCrC/wgLk5O5uOqFFIcWK",
-	"Zhep+QLHLaheBsPWL0wnEv5VMgnp5FTLEsK53NBKS8YXOHJSSiUie7teAvnK4Zv+SsSc6CWQgi6A3MBc",
-	"SOjYmxurf8IMqILOffin+20iYznT1YitVdmH4QApzGmZ6cnp05OT6SSn31he5pPTv+BvjNvfnkYBoam6",
-	"7Vy8e7jf2jXkRUY1vMMxouPif/cfVRU06RvaPt9n/DvzsioEV4D08SNNbpWmC3gtpUWmRHANHGFCiyJj",
-	"CTV4NftNGeT6Hgz9PyXMJ6eT/zGr6W9mn6pZa1ict4ml1RtPFAHzErkR6WZyN518kOImg7xnLYV943/v",
-	"tyY/bmQxl29ekr+9+MtfEQDufTPceWJf+D4ppChAamZPrfF1+5Cnk29HQqaG7Ty7m07gG82LzH7HNORq",
-	"1zrtpK/tZ+ZA3PBUSroJR39+N52wtHcBT+9CZKBZ9n4+Of08ZP4r+9Xdl2C0FxZ9PK59niCvdON/qRYq",
-	"bn6DRJuVN7ey3zHWR7fN4v7f+a9vPd/WojjKYAUZyZjShuUpDYWquXFAW+HawxHrqbp3cVUdY3MTjBel",
-	"3gXTS7o2I4lSD335LrYQJyq2F2GFiJN5FZZtHWgDk4wIyYSC9FxHX05QIHY9TSFhigm+B1671b9yX8YW",
-	"lLIFKB2R106QZZQTylOyolkJiugl1YRKIG7/6TbUDWgLJkF17CNGQHfTSSEylmwGglUCVR0obDAOlNNB",
-	"ok8tPrY3/LNYk5zyDUnZfA4SuCYFiCIDkpdK+/1GVI7pRAHwgQtXS7Hm25O/QigYUvpqBvt6Rijx8LZn",
-	"jsKHME0SURodai4k4UIvGV8QyBRswSFkWydmZk01EjZwI7I/TwrgqX0xgKUEg/r4Y0J5AlkGaUCiwdgL",
-	"cbR1uoYPxMmAqtv4Ayd74w+ZzuJP1stNXJZv8Uqc2a3Mj1hhfYgtwVqmAXUHQ/ozDAk1JMsvPQykIsFt",
-	"RqLiCqVfApEwd2SX5kxrSA1h5jG6o3GCu9nEuY3Icyfqt57NY2rup6UgS5qSFDJYUB2nfdQwouxEwQok",
-	"zQi+oaZkLkVOTqIEpUV0BD/xKVkvBdJHamiCKw00upgVyJQlOsT6mo4tqiME7bBD8byFZjdGRaAGU/x0",
-	"CIk+bHjLLMttyTXP0/di7jGmbmyRAfSB00TXWWphpsxAR5QI1BHtBDRNmYEPzT40XumSg/UUWtwC371G",
-	"+9q0mjO22m2NurleiP85B6Ucrm4tlzsDo39xztbwA8XW5vhLbHa9FHFJWMqsw1DZHt0aFtvDG05Vqpci",
-	"DbcRGmfhPoKXt/fQetceZr2xYBGx/b/0QuTaSYDYMkP63FvqRPcSX4vIMhRuv8AmwofTVIKKMOOPl2+9",
-	"Wf8PNIX31niWYn0t4lzeMGHKU0W0IPhdZPDcSPy4zmTs09iDTkG8lrQoGF9ce/JrMdkCuCKCJ0AY1wKV",
-	"/VtwKkhON0QCTZ2HA03jXcBAqduc1G9o6s1rf/LhMfpD64XjGGy0gRRbrHQwx3wpuOWEF9oa0lss0z5W",
-	"A/XEDiVZghKlTODSDDBQU7ZfXONQg1SmcJLWANNwJ73ncAkK3UZb0OncmHt9iJ0WW7L5fMCK1MMRprnD",
-	"EXBmvDUh9j1gRVavjfPqKOS2gREb9xWqammXFU2zDia2l8VyP3lRrcDPF12/4PB6PockgtA06fSm3MCC",
-	"8i5rXnA4j9jd5zfKmJ7MCpyEZhnhRnEmirKULMXa2IDA07j2fWsl27acYSnkhdDAkw25hY0XaGb82Dh7",
-	"uE2mk6J2H7YNho2zWLPUGKvkBkjJzc7jlsPexqNk3lvSntjLrDU1pnLJUyJKTTKq9E6hZc6wbTc6INcg",
-	"7ceSMQRTgHODNfwA44/ULSuORGG186NCGOVPWnf1cIbwSm4uy5g7lklItJCbl9ZfPHxbH4tM0BTSNyzi",
-	"akVfSiJBqwcaF9teBfewyRN+U4IfX9L1r06DNyYj+rn2/rBtttSuBDfgNHJm3Sf+lvGIUo/++uF2TMtx",
-	"Xevavd5zg/EXu3zcre12W0BtW9nsoHvbXUrD/dHtk2RaA49iW2vjmVgMJ84aSj2jPm1w0mGxAOSpX7ZA",
-	"B0WHm8hj2hNlvfDWSa+XwCRhqULfLfoOJ9NhW3NMvWtPWxEJc2wx5K627pcfA/u+QrUdi9EgqX9z+2yc",
-	"oKMkE6J4oojZf5+f9FmnFGoBdW0k2vacV2D2noAFghE4Fg6qxA2fkn86zyHKXgmFUMycGaFJDjO1FMU/",
-	"JyGY+qMJfUBpiy274CgEVs4HGGc190TaF/3RjODNHypjZ1dsvwUDpoyaegmJWIGkNw1H8Y0QGVDehm0d",
-	"kO7FKu1MJa92Wgx3/jB7nrWXwpw7LmGwBhrM9peoMbO9s2kdLkfAuHnCM47B9o2Q+QcnGu4fTt03mhnl",
-	"YB2u/D6h4n31PdHOnyQtlhHuoQ1X1PEYj5hrVA6BmDNFBVECapJnRLMcFIa39FIo8FqyURuJHzTmr04k",
-	"0yyh2Qfnj9lmRZY3o0qKtF/yJwqnI0yRnKZmrimZM6k00cIrqsPjipAu9gh447m9ThdRDQyNiw6rBb5B",
-	"UnbaOwWVNMsgi7kcUf+Q3dHNLu0klH7D93Zl+F9kb/eMQwlx+2vMM8g1ywg3NtncGDpLqtDM8ebZkGyl",
-	"BsZbmyNQHt2pTCc19tUgCA68hYL+zDxedNIO4kCEO2jK4jb5XIq8w4HTGZG10Zx+owvHxVeroToXfeVE",
-	"9GA73B2e6mMITCtih0CW4BhCpT1Y0nX8wOCho2UhbkkuVD9b2J73Qhu6F5YP+ddaPlUvxHaQZIdD7Zbx",
-	"tBH38qrAPpGuzkCIMUAh3TP3YTcDaIhdUaCzuJAiAaXsIn1QCqmLMiuAjaVb3DdkfTDank7WlGnGF2/i",
-	"sVR0jaQC7LALQRA6w4yaeuCdvr7U568F2iDiRh3NtqCMkdvPQDO97AvbbAcYqOSML1Rsy1QTyokZiGoh",
-	"8Ui1ILdcrPeQdcPjPRe8KDXGBFVPUHCALQTVGPe2oJqhwGF++yq0d6/UpbdAY4HBHjbZL/jvkdJjKLhz",
-	"xL1cjBI4rL2Sv8VKE8rJDVg1yilPJBPcGg09JsGJHxnSHyN+048KJNrPCynKgkiYqykRHNXC9VLkBL81",
-	"ZuVZZfBRvnHGncsrIUJaZbO208Wag0TSv5ex9+zpgCynlbjtcY0qkYMxJAhVt5BiLpGRf8DTXvP4WYxN",
-	"G4TCfAqLItYiwul/p7yh3VlAFSPsyP7xjLHC3xD/v3TR2hhOX0u0B8joeAfr89oqanHzh7tc7+JThllP",
-	"8aHnNFMw3YqWVplJOf32FvjCCKFnJycn0+60yJGTfDpT9b7i379aJuAiDJkw+E6oPiOUJILPM5Zopzgw",
-	"heRWZ+qRmw2xIi/Y3NPo3nbmQRnOUho2FU+ICiZ4HplgKz/XnWQHAl3CSiSVu20PeNa2QXPH0RX1z/x+",
-	"frC5pxNzkh1iQGIsvH2eOePVkLtOFwfvOlmRZTc0ud1zb3Mhk4hEPM+UsLgp9BKkIku6ArIW0uCo4EQx",
-	"nsCUqDJZEqoIDT2R6D3msMbEFKZV1Bx5MDw7koHGDP24DIntlMBR4zs2RcKNGQPuB18b1ZXMPtQT99xm",
-	"ZeavIBGoPqsHeOR+wKgtKOC6puf7DfVsbwdN5ZXs0XH+MtBlOJ2U7NQGOdWD3NVdvsfOyMUHCStmONPv",
-	"GLEay+nXwgzAoMzwgTui1C1w/ie8dtjwWg23Pq+fR9tyXxkeRejt85qzDBS5AcVSaNg9Q8/n0fMDWrLT",
-	"aFJZvewzopdMoRHXYPl7ZhW0pFJ7Tv/YBwiYVeJoliF7Jkuqounto8iyPulVZ/YM9hDjwnlML7l2aaN1",
-	"Zg6an9E8ppb38oKvaIaW3EdOS70ErlniShBeAWf4wzuh34gSbdiXTgefTCc/2XSjS6rhLcuZ/eYjpyvK",
-	"Mhdc+8hVWRRC2mcXXIPkNBtuKbgEqDE9RNsn93+PLu3jo4vUO6IpV+vQydETTgmrKzrLavSgJNFaOLrg",
-	"hMOGAPaVj9FvKYZd5hROv+8inUvroIkVztzG6rg+LQU6hNA5Q9ieYbT7uLm2XCLOp4RlIbf3zkxkoY+2",
-	"3/9wxRYc0p4ao740y33KKRVb8Fg8A0Oc+OyJIs7dHD8nb9g3v38p8oImmvz901XsS+8G2p7UWDXzTKxt",
-	"E4HBqZ7eH2S3Ey4terwaipdYdhc52qwj3GkDBdGdtiIYp7zMsiqMYWRNHcdwz3YEDm0Wp50xuoFysQAV",
-	"r6weUM+8WxN/NjARuF5I5ChlnaA9iIsGu9oVJfBDx9YUN0aHZa8EeS4/bgbmufQedUaV/hmo1DdAtZ3c",
-	"YIB1fdtWA3unfDp9rqGNqwKSB1t9O/MJn8d5mpk7EB9hNWV7/10Ae4UiZw+bz3x0VeY5lYbRb0dFkmjt",
-	"D8asmCYLSbmGdEpEloLSNlFjqEobd+qGgP8haFsSVayFgrr0WhTA77eSzprBcDForDF+u+fhvsVPGljy",
-	"9P+MYaE9/atRsTLaWzbdqFU3v1it9sz6wapy3u0y7ggZNkzCYYsOJERz7S9C9tlnXvau6Fm/fyJEnqnH",
-	"ZQ/EbQr64mjorQdyKzK6ipt351Z5x8Nmipx/uIiJ6oVPybrPx+Y4hOxSMGTJCePk2r30RJGPF1PrZVfE",
-	"FZERptABzxalhN0qgV3t1O+5i9vEQztGiRgurVDMxFKShKbZtR9qQIYQokr9UdeaPbO7T3Yc02FeXG8q",
-	"5g+DMz3/NlhW/nV3XwpDzMYydqQfeBl6PaidIe6Q2p4OE9UYxn0IWRvuWCxdlL45iKHhQkN6SrjAQO2S",
-	"KuLyZwx0NqDPiMsvOcX4rWF9tX5bB2ftOMYSKzm3C3DfdaXT7JtE09YsurN8wgM8aWgQe+f8PGCRL3od",
-	"QBdauWDPXspuI35cdZeoVBwL5jCNr6aEXVm8ATGPEWJuKkKjB5qv3TG8qjxEA1UI9123jnZDFXyUWTSl",
-	"QUKDK6CqxBRKjIxB1HlWZDTmpLKDMZuZZytfo18HLp/mAG86Ej7UlNAyZVpI5ZQUo9Stl4LklNNF/YE6",
-	"IwZHNkjWNoI3VL/zh1g13tphFtkzCHbToSy4YTvSrWtWvZ02NGJa8oNSj/cJUFWo2JVEPDj3JMYTOvJ3",
-	"dyfs+mWNwgS2qO1gjKDTh5yIrMx5HGBz1uGhnLNvHVaaFmQtmYa+fjCZK6vbnrCvGUjRmdWP9OOZRSqS",
-	"MgeupwSOF8fEWLnHCNXPz74co5PtuJTRaltZduwWW+YwvWk6F+elQhnoUi3v2yjDj+3m7+9jUiEMcsRR",
-	"URBHvEI/5/0r12OjbS2wM5l5bwf+TkaLSRLRBLxrX1CC1R/aORhsjfQNYIONLtMIpUNP5zJhTaHqVZ8Y",
-	"KUu+u/jAe22reXrFQnDi+2bj30jKk+V4uezTiVoznSyHx2u62cCo6e52VXFfOT6r64EMnyAY9SOU2AMi",
-	"Yr7TfO3L7u7O6m4z/0i4gP3DalIdjQj7m0gONN0CJS3eUieQ9x7yCv5VAtcMjZyULkYoZKjMuEgW7bzr",
-	"7xLUsrf1gNcdbXqgIfcuwkZ+HnX7VXTt6ZDcAhTYyGBdIY6dpREgDhUfq8D2Rq2akyallMD1aWyKgJ8c",
-	"m2WkFE1UhhnYT/QU9VrK0TUpKzhbEB8TJ7ja72urcCvCRfPD48COdauyWQ+pC/x6SbhXmvFYMdFmpcMO",
-	"3moNSkeoPqRXGRcVBgRj9tFtQJstui31MlZs8t41ELQ5fTEktE+6i3P8+W+X2DbofZvTYi5HJ504P5Mt",
-	"e8QumlECWVVhzXgDLaYrOdocjtDobmuqiHBmi+043pKis8W72Hdkz3oFv8bVavcDoDmmSuUR5ABafSM9",
-	"5zRmov/w4mXdQ3qgLn0JGdVshdUbLdt5jjxh5+m70rnmAmIb+NQoyoqFQqNCCwW0s+zDOPIuVcVXHNSf",
-	"eJsb/WR78C66UbsB5yu7zMvR3QfJhbuhV9W43WwGuFZRXg8rxI/3resrBnfwDSbZDWybLVYaIwezb90u",
-	"gUor8O1Pb/wm//7p2leb49Lte9WoS60L28mc8XkkL/+y5IpUrSiJEnO9xkryShuniqQlFvRXaQvqmHyd",
-	"0YLNVELnFtW/GlkY9mqvH5HzDxdn7oMFy9I13cxWT7+SpchSZQV2vYDM/HSMYaAEXCGZa2R/XtBkCUfP",
-	"jk8mrtsk7k6dzmbr9fqY4uNjIRcz962avb14+frd1Wv8phaXk5/sKmzvU8ukJ0996Rct2OR08vz45Pi5",
-	"a/aHAGgtf1bHXheAaGcLBJngF+nkdGIY47kPaYVXTXyOX2HgUzu274woSxavb4rZyvHBK9ldjT5eGZSZ",
-	"sx00K13twRk6CsNqrY5rJbDKYDoR0laoOYnowtdEiyrZpNrAzhqRuMypITGzl0YMeNHdeXH3pXUlwrOT",
-	"k9HuQahLsSK3DryDdR0zx6fucov4mNUig5sMphPlzSbrd2qeb9VVzZUOAk/VGaFZZt+xfbsbfmCa5oyj",
-	"9k6NLvl54khjgnHkAmTOlKMshWleR4zjOuJ0NLNYh9xdqAg9XeJzS1Hv53WK3o+u48soUGjX7Nw1+Tk2",
-	"IdtCgmePgwRGy3PAQC0PeIr1WA/Hh9cGnFnmMjVIAVK5dgJ1/si8NqwcmuR0Y9ZwhqhRVWYaes+ArmAY",
-	"aljgn1rgH5lR+nDku7s65q6T6/4ENdM9LK32gmgEoJy7kfY6RZr6oEIgbXaxQXcdD4ZMdh38DHNE27cn",
-	"7TPJtJO+OawPDzuflhuB3gXSlCJG60HjekzS7pn3Ooiobar8X3tbBebhPhyZPtieXsgzsDcI4hYR8/nU",
-	"WAdU3Tbiepv9sM5gxN0w5Kl4/OjYU0uHx5ANBo4HlwR9SDoi53fIYGt792TZcbiHKYHdynGQ+/XH1Y9H",
-	"v23k300xbdz9cHjd9DpwVASNx7xqWlkSwiogtnbcaqo2pyo/pKrqFzb7Xl/G16+M1A6Ug0OoSyPxS7U1",
-	"gEwrUt/9MoKe0kjgGsA+3Mv31FaCSxDjCksURLOw28IDJuwSP7ZReAPYBxFA9Y1YQwyT8VDMN0KPYBim",
-	"D1slZUwB2DPjNb0FfhbcKbX2sSvgC8aBLEBjhyY2ih5u2b5hOFVTjj2w3DKoPbjJrFFudABcvWILXuHR",
-	"nw5TWyVlHSyxOuNj4quxQJJkCcmtIsxF+KwunAL+Ye3iPonIYQy2adYZXpbmGzEtKeob2IGFT1GWffXp",
-	"5XXVmC0A+zoaKqZycyRdw/Qo0gT114dBmWCCR8aYZkeECMJ8CrqfEuxITBTdTG3a1pQs2AoQX1LhHWlr",
-	"IbMxzLZruSG0rrL2OII9r2zRvMVURTfWPQM0WdqYj11nKgahiAd/DDUymOvqwshOZf5t9dbe7oc/krLb",
-	"ugrhkVyxkYsm0OOGPjlfObETiDWgYmCsij46QVgnWNvM4xYYu2r/n2DeuRGPLk8garwFTcq6bzTeDq/O",
-	"24USPiu5Yx7/rHeSLgMQM963LcCD5fb37zjs8Ra9iDtIxN/jTN1VOWYKboBmnV3xKbDhUtzmTqmGI81y",
-	"mPw5rd528cLjGL5IpFtGr7+/bAQDFieYfbdd2XsN17BY9cDn7Kfp0NW0K0Abg9NS2zydKUJRp/PJN8xH",
-	"uFDts39d1vGPQSdvRr6nUeu65EcN2ibIZom9921/26Cao8sucDfK/QKbg0K8eQteB8xvYaOmVpvBTm/+",
-	"Jj53rZ8Blb3TcAS6o7e2CMfM6UNgiCUGAXJm4H+Gmre7YJASf9PSIIzwANtNjrOggVWvlH5dNUz6HRWh",
-	"C2tyY+ILYZysl8xAi0jXE9BpoEadGccQ/9QCjVGTbB8roYPruf4gdFrVE/cx2J9cGe8A97eTvKEwrs4T",
-	"288EWafu11RorI6QOWXDdZJDSlW7X+yuCN/0bMXTYzynFfvv5iCRdoz+A7+f3ve7IrNm9lEktW2qhqE0",
-	"A/FpFR3foDQxHMqaZkuxJnMq7SMq/0goKoPunSPLEt8Y9NoGbQ4VjvMbOHAwbgAzxIqAGzAiyrGih+PZ",
-	"R8M6g7yMBuebYs1FltkmAu6iiGl97UuV/DsQ2eqjjOCNM76ObJLxDgHVqGg6rPK4Xdw1WFAhPaL/eBTR",
-	"BI2MyUTkgPfETwONUpG1FEaFcWW/1Jj7meAL9FVz0WgGsBtqfrJTW4bbC7hhEPs399006kwjeHCFjfLI",
-	"zQbr5Ecy2CqQ62bZiW1ePHVZFbaKgfIn2pWhEC3EGOacn37manv60ufwhRDWvzNd/mzvhFUa7xH3/Unz",
-	"ESBzCdQmtHlYiHkAKS7WZ64DYR062thm0zcAfLitvR8Nzr5jw9WCJnBnf+43wGtucHBAuaYHXQa4X8kY",
-	"SW2VMxuzTFcgN7bDvG7wSBep3pdE9laW3GLeecAM4WXhRx16Vg/IBxgGja4FfyzjYNrdyYr6+rcz67uy",
-	"1UR470gdt+hwNPok/D5P5mOIjj+nfeI2F7NRnHqy+TMSmkOqYbrPP/zLfwoVKKzNO7zn+jzLPO23UM4l",
-	"qq9ABo0CbNn0vwu21VVMs+MbX6Q0o6VeGgT8bX2rjj2Mokj2fs0P7VG1V2ltQfmc/P3q/TvyCW7IL7Ah",
-	"V9AsLZucfv7S5hpFeZOxxHpC64x/pogCuWKJ7ZUbRiPr07EQpHxzZHm7a/rZAqqdoNaTwtNdQ5Yd3XKx",
-	"5rP6oOuvMbsl2xwlgtv26apb2T03b76sXzyMByKY4JFTFqqZL11/2Aj433Oos0sMq0dvOl4lvQ/JV4V5",
-	"eCHdtt1rrFkXt8oBXNyqOhjLDurivhqcpBAZSzYPwKUkPP774FMOmqZU007a/VC//Kt/9/HpOFgFimtZ",
-	"ZntmIPXCEOk+NoV3O/VADxsrqALorev6cU9QRqzcAJKrZzPbJGRXsWVN7A+A0LCGtElH++YerwNLxwWa",
-	"OxPneWj0zikV9EBjz6MvtfDpDrPvhRQrloK8m32XYM3rux4+HHzbYcm4AmlnCPjhJ21uOiSlozmUX95e",
-	"Q305jKRonMNjJ0QGrctjWoLGe4CN0rYUpaI8PSO5kFC7q+x9cqOhbrAea4GYf3MyZ5Cl08oNRBIJqe2Y",
-	"U7vW8EXXMmYU3N6Z9mgv9DmQ/uAGf+xUbpz1ntmO9lpRtkJf0IsRVxXeedthHjsQtC8mDfyqQFPyv/DS",
-	"2/+a+tdsP20spnN9dwwvbqWU2VW4b9V/jcindyZwnhFqEzYRy+eUZdgLur4l5Yki9s7fgUi/lcvZRPlh",
-	"eYADa7LiOWjDb0QenIv30CGtld5oH8A4y8t8cnoS7RI95GqCztnEfK5g8HQRrxpVyek/y5OT5wmyRfwR",
-	"KxDMa9tPupIhZdpKhhx8jIdOrRvimZiSkmeglI3cQWp7yq6ZgnH1qMFJd0NlTWeCFVKLC4n3ZteiB4/m",
-	"mJNUi0T8i+eChglbNmHbRmFwmC4o4/ZSZ0I5npf/YEpenPzt2GPKEqjFDYcqFynkhdDAk83RL9Ak5+ZV",
-	"trsuD/1ysGi/bUQ/RFg+Hc/QtgyunrqlPLk25ViMtGZZht6t3080/pFF4WXJA1E4lKx2SbLBuayHTmId",
-	"LXu19xDPiSuDHnR4Y6YR9Z39zGa+HyInFQc+NPxe+sT9TjpXt4bIXQqO67GH985DSpSmG2yShZdmjwhr",
-	"w9DdjIIoLYq94O5gMoh4ZvXdKXFHmMgQCK9X7g7PPcsS59hQ48tjeGZwiUMcM++De4h853o2J0ZqMr4g",
-	"S1rgLfrj6hocvmE8hOsgefDMJaCXhQH08xOiIBE8teZxM6v1j0HudgNaAs07UeYKHz8G0mDkFZd0VK9p",
-	"j9DrFcgVyCMF3IPmzLbYwBU4hzb6bpjg9o1xkaKND4aXuJSUwtYe3dev+mgYIUG7hswj55GacQ+bRHru",
-	"rjaJ5pD+R5OMapLuMuPfWZWMyGJvALkSHlu9rQhNRYFtzNa+851N0jXP8B38bho0HqmaL1kfpXm8Jxs2",
-	"BNElfONpC7eMp1X2QkUlRzVsd2UMtS/tH+JxrxYwgss9uDv3IcO4OtI9vfaHqg5vnWk0+VuRgi5ATR3K",
-	"oza4ti1rxxUV6AFvpFiM5gt3AzK+OIJvGvjg3BnGF6/rDx4/PvqGZRpTOesb7isw8JTAN2qEtzpzideG",
-	"srkgi0zc0IzMS+7CaEI6A3lkiLnVtaJ0LtvUXTcvFPiy34zyRUkX94XrEmiml//dCbef8fkhoeRmiBdJ",
-	"pALU7iwUW2lNMtbsIlntJHIMYWJJDlqypBt3f3XPh2mWRWZ4/57ZfEbNd0mZfbt9V+Y3BjmMjPkgRQ56",
-	"CaU6I9zIJt/OCjl03ZYTQ2YtL8DQk3HdjXdkLLkWyI9PyWbm8w8X5PkOFGGqurToHodgNJpNN4Vcmse/",
-	"D4FcY00K5ffPyes4MncDf3URhjImT7rv2TUnqDuSf/5iJLAbqu3K7u4IHgR8aga3HQv5FGkPXn/q8we3",
-	"v3tje0lj8qEsuXKKK+axBTGSauN3X+7+fwAAAP//",
+	"7H1pc9s42uBfQWm3KvvWykeO6dmxP7lzdHsmnaRsZ7JbmVQFJh9JaJMABwCt6E35v2/hAUCCFEiRNuU+",
+	"ar50yyGJ67lPfJ8lIi8EB67V7OT7rKCS5qBB4l90oUGaHymoRLJCM8FnJ7P3PNsQuDXfkDXTK0LJUgLV",
+	"IAlLZ/MZMy/9uwS5mc1nnOYwO3FDzWcqWUFOzZgLIXOqZyczxvUPL2bzmd4UYP+EJcjZ3d18RotCilua",
+	"nafmCxy3oHoVDFu/MJ9J+HfJJKSzEy1LCOdyQystGV/iyEkplYjs7WoF5CuHb/orEQuiV0AKugRyDQsh",
+	"oWNvbqz+CTOgCjr34Z+O20TGcqarEVursg/DAVJY0DLTs5Onx8fzWU6/sbzMZyd/wb8Yt389jQJCU3XT",
+	"uXj3cNzaNeRFRjW8wzGi4+L/7j+qKmjSN7R9Pmb8O/OyKgRXgPTxI01ulKZLeC2lRaZEcA0cYUKLImMJ",
+	"NXh19KsyyPU9GPp/SljMTmb/46imvyP7VB21hsV5m1havfFEETAvkWuRbmZ389kHKa4zyHvWUtg3/ve4",
+	"NflxI4u5ePOS/O3FX/6KAHDvm+HOEvvC91khRQFSM3tqja/bhzyffTsQMjVs59ndfAbfaF5k9jumIVe7",
+	"1mknfW0/MwfihqdS0k04+vO7+YylvQt4ehciA82y94vZyech81/ar+6+BKO9sOjjce3zDHmlG/9LtVBx",
+	"/Ssk2qy8uZVxx1gf3TaL+39nv7z1fFuL4iCDW8hIxpQ2LE9pKFTNjQPaCtcejlhP1b2Ly+oYm5tgvCj1",
+	"Lphe0LUZSZR66Mt3sYU4UbG9CCtEnMyrsGzrQBuYZERIJhSkZzr6coICsetpCglTTPAReO1W/8p9GVtQ",
+	"ypagdEReO0GWUU4oT8ktzUpQRK+oJlQCcftPt6FuQFswCapjHzECupvPCpGxZDMQrBKo6kBhg3GgnA4S",
+	"fWrxsb3hn8Wa5JRvSMoWC5DANSlAFBmQvFTa7zeicsxnCoAPXLhaiTXfnvwVQsGQ0lcz2NdTQomHtz1z",
+	"FD6EaZKI0uhQCyEJF3rF+JJApmALDiHbOjYza6qRsIEbkf15VgBP7YsBLCUY1MefCeUJZBmkAYkGYy/F",
+	"wdbpGj4QJwOqbuIPnOyNP2Q6iz9ZrzZxWb7FK3FmtzI/YoX1IbYEa5kH1B0M6c8wJNSQLL/0MJCKBLcZ",
+	"iYorlH4JRMLCkV2aM60hNYSZx+iOxgnuehPnNiLPnajferaIqbmfVoKsaEpSyGBJdZz2UcOIshMFtyBp",
+	"RvANNScLKXJyHCUoLaIj+IlPyHolkD5SQxNcaaDRxdyCTFmiQ6yv6diiOkLQDjsUz1todm1UBGowxU+H",
+	"kOjDhrfMstyWXPM8fRRzjzF1Y4sMoA+cJrpOdWNZZGuB6SCii45YamE2kYGOqCWoddol0zRlBuI0+9B4",
+	"pUuy1lNocQN89wLta/Nqzthqt3X05noh/s85KOWwf2u53Jks/Ytz1osfKLY2x7Fis+uViMvWUmYdps/2",
+	"6NZU2R7e8L5SvRRpuI3Q3Av3Eby8vYfWu/Yw640Fi4jt/6UXS1dOpsSWGVL8aDkW3Ut8LSLLUFz+AzYR",
+	"zp6mElSEvX+8eOsdBf9E43q0DrUS6ysRlxuGrVOeKqIFwe8ig+dGh4hrYcbijT3oFO1rSYuC8eWVJ78W",
+	"2y6AKyJ4AoRxLdB8uAGn1OR0QyTQ1PlM0NjeBQyU481J/Ybm3mD3Jx8eoz+0XjhOwZgbSLHFnAfz4JeC",
+	"W054rq1pvsUy7WM1UPPsULslKFHKBC7MAAN1b/vFFQ41SAkLJ2kNMA930nsOF6DQETVIKuEs7vUhll9s",
+	"yebzAStSD0eY5g4nwJnp1oTY94AVWU05zqsfoE+8QuUv7bLLadbBxEbZQPeTF9UK/HzR9QsOrxcLSCII",
+	"TZNO/8w1LCnv8g8IDmcRS/7sWhljllmBk9AsI9yo4kRRlpKVWBurEnga1+dvrGTbljMshbwQGniyITew",
+	"8QLNjB8bZ4QjZj4raodk2wTZOBs4S435S66BlNzsPG6LjDZHJfP+l/bEXmatqTG+S54SUWqSUaV3Ci1z",
+	"hm1L1AG5Bmk/lkwhmAKcG2wzBBh/oG5YcSAKq50fFMIof9I6wIczhFdyc1HGHLxMQqKF3Ly0Hujh2/pY",
+	"ZIKmkL5hEectemcSCVo90LjY9lO4h02e8KsS/PCCrn9xGrwxQtFzNvrDttlSOyfcgPPImXWf+FvGI0o9",
+	"RgCG2zEtV3ita/f64w3Gn+/ymre2220Bta1vs4PubXcpDfdHt0+SaQ08im2tjWdiOZw4ayj1jPq0wUmH",
+	"RReQp37ZAh0UHY4nj2lPlPXrW7e/XgGThKUKvcHojZzNh23NMfWuPW3FOMyxxZC72rpffgzsY4VqO7qj",
+	"QVL/5vbZOEFHSSZE8UQRs/8+z+uzTinUAuraSLTtOS/B7D0BCwQjcCwcVIkbPiH/cr5IlL0SCqGYOTNC",
+	"kxyO1EoU/5qFYOqPT/QBpS227IKjELh1XsU4q7kn0r7oj48Eb/5QGTu7sgVaMGDKqKkXkIhbkPS64Xq+",
+	"FiIDytuwrUPcvVilnank1U6L4c4fZs+z9lKYc8clDNZAg9n+EjVmtnc2rwPwCBg3T3jGMdi+ETL/4ETD",
+	"/QO0Y+OjUQ7WERzoEyre+98TP/1J0mIV4R7acEUdjxqJhUblEIg5U1QQJaAmeUo0y0FhwEyvhAKvJRu1",
+	"kfhBYx7wRDLNEpp9cP6YbVZkeTOqpEj7JX+icDrCFMlpauaakwWTShMtvKI6PFIJ6XJECB3P7XW6jGpg",
+	"aFx0WC3wDZKy094pqKRZBlnM5Yj6h+yOl3ZpJ6H0G763S8P/Inu7Z2RLiJtfYp5BrllGuLHJFsbQWVGF",
+	"Zo43z4bkPzUw3tocgfLoTmU+q7GvBkFw4C0U9Gfm8aKTdhAHItxBUxa3yRdS5B0OnM4Yr40P9RtdOC6+",
+	"Wg3VuehLJ6IH2+Hu8FQfQ2BaETsEsgTHECrtwZKu4wcGDx0tC3FDcqH62cL2vOfa0L2wfMi/1vKpeiG2",
+	"gyQ7HGo3jKeNSJpXBcbEzjoDIcYAhXRkNsVuBtAQu6JAZ3EhRQJK2UX6oBRSF2VWABtLt7hvEHxvtD2f",
+	"rSnTjC/fxKOz6BpJBdhhl4IgdIYZNfXAO319qc+IC7RBxI06Pm5BGSO3n4FmetUXttkOMFDJGV+q2Jap",
+	"JpQTMxDVQuKRakFuuFiPkHXD4z3nvCg1xgRVT1BwgC0E1Rj3tqCaocBhfvsqtHevZKi3QGOBwR422S/4",
+	"75EkZCi4c8RRLkYJHNZeyd9ipQnl5BqsGuWUJ5IJbo2GHpPg2I8M6Y8Rv+lHBRLt56UUZUEkLNScCI5q",
+	"4XolcoLfGrPytDL4KN84485lqhAhrbJZ2+lizUEi6d/L2Hv2dEDe1K246XGNKpGDMSQIVTeQYnaSkX/A",
+	"017z+FmMTRuEwgwNiyLWIsLpf6NMpN15RRUj7Mgn8oyxwt8Q/7900doUTl9LtHvIEXkH67PaKmpx84e7",
+	"XO/iU7rof+WiiQ+/oJmCeWtRtT6Z029vgS+NHHp6fHwciRyUPBUxCZ4KsjZCx4nvVHCYY1WDlemqIkpy",
+	"A948i+hfHZsLk8RGbCxI5Ap29iy+szSYY8KcqM7Mxq/4718th3Phk0wYYiZUnxJKEsEXGUu004qYQl5S",
+	"JzaS6w2x8rwJtnmXWdCTNmbYZml4cDx/LJjgeWSCrXRmd5Id1HFRS+e9YOld17S3Itkvfeyc+f1in7Sp",
+	"YvVFKFol5he0wZgzXg25C6g4eBdARZZd0+Rm5N4WQiYRLeMsU46ZCL0CqciK3gJZC2lIQ3CiGE9gTlSZ",
+	"rAhVhIbeXfTIc1hjsg/TKmriPRieHQlWU4bTXNbJduLmpDEzm3bixowB94OvYOsqORjq3Xxuc2fzV5AI",
+	"NEnUA7ycP2AkHBRwXdPz/YZ6NtrpVXl6e/TGvwx0w85nJTuxgWP1oBBAlz+3Mxr0QcItM5zpN4wCTuVI",
+	"bWEGYKBr+MAdkf8WOP8TstxvyLKGW58n1aNtOVaGRxF6+7wWLANFrkGxFBq25NDzefSci5bsNApcVi/7",
+	"lOgVU2gYN1j+yEyNllRqz1np9i7owqzuSJ05YiyCaBHCJLKsT3rV2VKDve64cB7TS65cKm6d7YQmfTQ3",
+	"rOURPue3NEPr+COnpV4B1yxxhSKvgDP88U7oN6JEv8BLp/rP5rOfbArXBdXwluXMfvOR01vKMhew/MhV",
+	"WRRC2mfnXIPkNBtuoLiksim9btsn938PnNp/cJ565z7lah06jnpCVGENTGfxkx6UeFsLRxfwcdgQwL7y",
+	"2/otxbDLnMLJ912kc2GdXrHypptYtd2nlUAnGzq8CBsZmryP63DLzeT8dFi8c3PvbE8W+r37fTqXbMkh",
+	"7akE60tdHVP0qtiSx2JEGDbGZ08UcS78+Dl5f0Lz+5ciL2iiyd8/Xca+9K617UmNVbPIxNq2ehicPut9",
+	"bHY74dKix6uheInFkZGjzTpCyDb4Et1pKyp0wsssq0JDRtbUsSH3bEcw1mbG2hmjGyiXS1Dx+vcBVee7",
+	"NfFnA5Or64VEjlLWSe+DuGiwq12RFz90bE1xY3RYRlCQO/TjZmDuUO9RZ1Tpn4FKfQ1U28kNBthwgm0I",
+	"MTqN1ulzDW1cFZA82OrbmaP5PM7TzNyB+AhrXtv77wLYKxQ5I2w+89FlmedUGka/HWlKovVUn5xLdikp",
+	"15DOichSUNomvwxVaeOO8hDwPwTNZaKKtVBQF8iLAvj9VtJZ2RkuBo01xm9GHu5b/KSBJU//zxQW2tO/",
+	"GhUro73F7Y2OAuYPq9WeWj9YVXS9XWwfIcOGSThs0YGEaK79Rcg++8zL3hU96/dPhMgz97jsgbhNQV8c",
+	"Db31QG5Fm2/j5t2ZVd7xsJkiZx/OY6J66dPc7vOxOQ4huxQMWXLCOLlyLz1R5OP53IdHXGEeYQr9/mxZ",
+	"StitEtjVzv2eu7hNPFxmlIjh0grFTCzNS2iaXfmhBmRdIarUH3Wt2TO7+2QcMh3mGvamt/4wOHv2b4Nl",
+	"5V93dw8xxGwsY0f6gZeh14PamTYQUtvTYaIaQ+MPIWvDHYuVy3xoDmJouNCQnhAuMPi9ooq4nCQDnQ3o",
+	"U+Jydk4wJm5YX63f1gFvO46xxErO7QLcd5iTVyqbjBTLVRqbodRWMbpTqMKTPG6oEqMTqh6wyBe9nqBz",
+	"rVzUZ5TW2wjOV81AKl3HwjvMkaxJYleKdEDVU8TvmxrR5FH8K3cMrypX0UBdwn3XraxdUwUfZRbNF5HQ",
+	"YA+oMzGFoiNjEPWiFRmNeavsYMymPdqy4ujXge+nOcCbjmwaNSe0TJkWUjltxWh365UgOeV0WX+gTonB",
+	"kQ3Stw3lDVX0/CFWfdJ22Ef2DILddGgNbtiOXPaaZ2/nZE2Y8/2gvO4xkaoKFbsytAcn9sR4Qkdy9O5s",
+	"aL+sSZjAFrXtjRF0OpMTkZU5jwNswTpclQv2rcNc04KsJdPQ174nczWL2xP2dVopOksmkH48s0hFUubA",
+	"9ZzA4fKQGHP3EKH6+dmXQ/S2HZYyWsosy47dYocjpjdNL+PCSW+Xx3rfLiR+bDd/f5OYCmGQI06Kgjji",
+	"JTo8798WIDba1gI7M8VHe/J3MlrMlohmN175ah0srdHO02AL0K8Bu5d02UgoHXoazYlmypjyWaey5Lsr",
+	"O7z7tpqnVywEJz621OFaUp6spisUmM/UmulkNTxw080GJq0lsKuKO83xWV1sZfgEwfAfocQeEBGLnXZs",
+	"X+p8d8p8m/lH4gbsn1aT6ugb2d/zc6ANFyhp8X5Fgbz3kFfw7xK4ZmjtpHQ5QZVIZc9FUpQXXf8uQa16",
+	"+zp43dGmJxpy7yJs5OdR/19F154OMQcUu0SsK8SxszQixaHiYxXY3vBVc9KklBK4PolNEfCTQ7OMlKKt",
+	"yjC9/Ymeo15LOfooZQVnC+JD4gRX+31tFW5FuGh+eBgYtG5VNv0hdRFgLwlH5XBPFRxtlpHs4K3WoHSE",
+	"6mN7lXFRYUAwZh/dBrTZottSr2KVPO9dv0eb3BdDQvuku/LJn/92/XKD3rc5LSZ1dNKJczjZmlJsehol",
+	"kNsqvhnvTsZ0JUebwxEa3W1NFRHObLEdx1tR9Lp4X/uO7F2v4Ne4Wu1+ADSnVKk8guxBq2/k6ZzETPQf",
+	"XrysW34P1KUvIKOa3WJpTMt2XiBP2Hn6ri6xuYDYBj41Kt5iMdGo0EIB7Sz7MKC8S1Xx5Rz1J97mRj/Z",
+	"CN5FN2o34HzZnHk5uvsgy3A39KoCwuvNAB8ryuthXQ7iTQH7Ku0dfINJdgPbpo2VxsjBNFy3S6DSCnz7",
+	"643f5N8/XflSfly6fa8adaV1YRvPM76I1AVclFyRqs8nUWKh11imX2njVJG0xG4JVf6COiRfj2jBjlRC",
+	"FxbVvxpZGLbWrx+Rsw/np+6DJcvSNd0c3T79SlYiS5UV2PUCMvPrEONBCbgqPXfvwFlBkxUcPDs8nrlW",
+	"nrg7dXJ0tF6vDyk+PhRyeeS+VUdvz1++fnf5Gr+pxeXsJ7sK26rWMunZU19XRws2O5k9Pzw+fO46KSIA",
+	"Wss/qoOwS0C0s9WXTPDzdHYyM4zxzMe2wptBPsdvnPA5HttXfJQlixePxWzl+OCV7K5Gn67GzMzZjp6V",
+	"rgjhFB2FYSlcxy0gWG4wnwlpy/+cRHRxbKJFlXVSbWBnjUpc5tSQOLJ3fAx40V1RcveldYPFs+Pjya6t",
+	"qOvcIpdEvIN1HTzHp+4ukviY1SKDiyfmM+XNJut3ap5v1bLO1WUCT9UpoVlm37Ft1ht+YJrmjKP2To0u",
+	"+XnmSGOGAeUCZM6UoyyF+V4HzBZ8xenoyGIdcnehIvR0gc8tRb1f1Ll6P7p2OpNAoV28c9fk59jhbQsJ",
+	"nj0OEhgtzwEDtTzgKdaDPRwfXhtwZplL2SAFSOV6NdSJJIvasHJoktONWcMpokZV9mroPQN6C8NQwwL/",
+	"xAL/wIzShyPf3U0/d51c9yeome5+abUXRBMA5cyNNOoUaeqDCoG02cUG3e1JGDLZdfBHmCzavuxqzCTz",
+	"TvrmsN4/7Hx+bgR650hTihitB43rKUm7Z96rIKK2qRKB7eUimJD7cGT6YBumIc/AxiuIW0QsFnNjHVB1",
+	"04jrbcZhncGIu2HIU/H4ybGnlg6PIRsMHPcuCfqQdELO75DB1haPZNlxuIe5gd3KcZAE9vvVjye/HOaP",
+	"ppg2rurYv256FTgqgq5uXjWtLAlhFRBbu241VZtcle9TVfULO/pe353Yr4zUDpS9Q6hLI/FLtcWATCtS",
+	"X9UzgZ7SyOQawD7cy/fUVoI7K+MKSxRER2G3hwdM2CV+bBf2BrD3IoDqC8yGGCbToZjvMh/BMMwjtkrK",
+	"lAKwZ8YregP8NLgCbO1jV8CXjANZgsb2V2wSPdyyfcNwqqYgI7DcMqgR3OSoUXe0B1y9ZEte4dGfDlNb",
+	"tWUdLLE640Piy7JAkmQFyY0izEX4rC6cAv7D2sV9EpHDFGzTrDO82853uVpR1DewAwyfoyz76vPM6/Ix",
+	"Wwn2dTJUTOXmQLpu9FGkCQqx94MywQSPjDHN1ggRhPkUtJYl2O6ZKLqZ27StOVmyW0B8SYV3pK2FzKYw",
+	"267khtC63NrjCDYUs9XzFlMV3Vj3DNBkZWM+dp2pGIQiHvwx1Mhgoav7PTuV+bfVW6PdD78nZbd1z8Qj",
+	"uWIjt3igxw19cr6EYicQa0DFwFhVf3SCsE6wtpnHLTB2NQF4gnnnRjy6PIGo8RZ0gOu+gHo7vLpoV0z4",
+	"rOSOefyz3km6DEDMeN+2APeW29+/47CBXvTe9CARf8SZunuIzBTcAM06u+JTYOeluM2dUg0HmuUw+3Na",
+	"ve3ihccxfJFIt4xefzncBAYsTnD03ba87zVcw6rVPZ+zn6ZDV9OuEm0KTkttZ3qmCEWdziffMB/hQrWv",
+	"7mvo4h+DTt6MfE+j1l1BEDVomyA7skxmvGlQTdFpFmhRXFkf255MgkbLyj37T+3FrXH/6Zpl2RQavBYF",
+	"oagUUquTcfimiaILIFjMbnWzMtYrk7BF3U1mGGY5wN8NQBF77+IecMTd6PgP2OyVKTRvoexgCzewUXOr",
+	"8GJXQH8TprtW01CzvVN0AtZMb2ydlpnTR0mRkRh45sywiFM0ztwFn5T4m86GgdYBbABsg2ZnvYrc66q5",
+	"1m+oK59brwzmRhHGyXrFDLSIdP0jnZGCFML0xDy+IjXseSZ0cD3e74SVV7XnfTL4J1fyPSBC4pSzUF+r",
+	"zhNbFQWJye7PVGgsoJE5ZcPV1n0qXna/2IkTvumjW54e4jndsv9uDhJp3ek/8Pvpfb8reG9mn0SZsw34",
+	"MNpqID6vEig2qHAYDmUlxEqsyYJK+4jK3xOKYsX1HgTJBzPufrUN33X4j69o/AhLxgkXJBfSo1WJd2jY",
+	"NtESVJnvR5WwQ+8BAS5w4AoD/rjA+UkQwQldaJCEEksv+wBE0HJ5alC4ofdMjn4De6bHAVoJEs01GF3R",
+	"6QQPRwPsiB/k0DVUkDnWx2WZ7fzibkya1/efVYUaA7l+fZQRvHGOsgNbELJDU2xUn+7X0N8uxB2sMaJg",
+	"xFjfJDoiNLLbE5EDWUiRzwPrX5G1FMaWcC0aqCbXkAm+xLgiF40OLruh5ic7sS0TegE3DGJ/cD97oydA",
+	"BA8usbspud5gT5OJnGsVyHWzRNB2nJ+7DDhbcUb5E+1KBokWYgrXm5/+yNVh9qU64wshrH9juvzZXo6u",
+	"NOVp3VQ6nwAyF0Bt8rGHhVgEkOJiferaxtZh/o29IeAagA/3i46jwaPv2CW7oAnc2d/9ztKaG+wdUK5B",
+	"TZez1K9kigTkKvCIFQG3IDf2NhLd4JEuq2gsiYy2Wtxi3nnADOFl4UcdBk8PyAdY6I0OM78vK33e3X6Q",
+	"+lrlUxtnsJWfeAFXHWPuCAr5gqm+qNNjiI4/p6PAbS7mLHDqyebPSGgOqYbpPv/0L/8pVKCwjnr/Ucaz",
+	"LPO030I5V1R0CzJo6mJbXPxRsK2uOD06vPYFpUe01CuDgL+ub9Shh1EUyd6v+b5DG/ZOyS0on5G/X75/",
+	"Rz7BNfkHbMglNMuAZyefv7S5RlFeZyyxIYm6OospokDessQ2OA8zR+rTsRCkfHNgebvr1NwCqp2g1pPC",
+	"011Dlh3ccLHmR/VB119jJmK2OUgEt3deqG5l98y8+bJ+cT8eiGCCR04vq2a+cE29I+B/z6HOBDSsHsNa",
+	"TI/UsKsiaryZddvuNdasyzHIAVyOQXUwlh3Uhdg1OEkhMpZsHoBLSXj898GnHDRNqaadtPuhfvkX/+7j",
+	"03GwChTXssxGZov2whDpPjaFdzv1QA+b4KgC6I3r0HRPUEas3ACSt8+ObEOnXYXxNbE/AELDuognHT33",
+	"e7wOLJ0WaO5MnOeh0ees6TBuQ2Pk0Zda+NS0o++FFLcsBXl39F2CNa/vevhw8G2HJeOaWThDwA8/a3PT",
+	"Iel3zaH88kYN9WU/kqJxDo+dvB7cNxHTEjReiG+UtpUoFeXpqY0JVe4qe/foZKgbrMdaIOa/OVkwyNJ5",
+	"5QYiiYTUdjerXWv4omvvNQlu70xRt7ew7Ul/cIM/dtkNznrPzHR7vza7RV/QiwlXFV7+3mEeOxC0b+gO",
+	"/KpAU/K/8Pb3/5r71+wlCFj47HqkGV7cSv+1q3Dfqv+akE/vTLY/JdQm1yOWLyjLsIF/fbXVE0Xs5fcD",
+	"kX4r776J8sNytgfWz8bzhYe2hRyRN/3QIa2V3mj1wjjLy3x2chxt7T/kPpnO2cRioWDwdBGvGlXJyb/K",
+	"4+PnCbJF/InVYua17SddiesybSWuDz7GfadBD/FMzEnJM1DKRu4gtf2/10zBtHrU4ATpobKmM9MRqcWF",
+	"xHsrIdCDR3NMDqxFIv6L54KGCVs2YVv8YXCYLinjp/YLyvG8/Adz8uL4b4ceU1ZALW44VDlPIS+EBp5s",
+	"Dv4BTXJuXnu+68bnL3uL9tvbQ4YIy6fTGdqWwdVTt5Qnd7cEFo6uWZahd+u3E42/Z1F4UfJAFA4lq12S",
+	"bHDdwb4LDiarNOg9xDPiWlYMOrwp8/n6zn5/BQQ2vX/f8Hvpi6w66VzdGCJ3KTiuH6oieJUOUZpusKEh",
+	"Zs5NCGvD0N2MgigtilFwb+eB9QKwvvAq7ggTGQLh9a27eHlkCfkCmx99eQzPDC5xiGPmfXB5nL9lhC2I",
+	"kZqML8mKFgVwmNhng9Uc9rDrLN5TVyxUFgbQz4+JgkTw1JrHzfTy3we52w1oCTTvRJlLfPwYSIORV1zS",
+	"Qb2mEaHXS5C3IA8UcA+aU9sOySZgWoc2+m6Y4PaNaZGijQ+Gl7iUlMLWid7Xr/poGCFBu+b5U6f0arnZ",
+	"bxLpmbuGKppD+h9NMqpJuhvof2NVMiKLvQHkSuNspw1FaCoKbDm59l1KbZKueYbv4HfzoElU1SjP+ijN",
+	"45Fs2BBEl/CNpy3cMJ5W2QsVlRzUsN2VMfTBf3NpPxnica8WMIHLPbjw/CHDuJr/kV77fXXyaJ1pNPlb",
+	"kYIuQc0dyqM2uLbtxacVFegBb6RYTOYLdwMyvjyAbxr44NwZxpev6w8ePz76hmUaUzmdn4TJGgw8JfCN",
+	"GuGtTl3itaFsLsgyE9c0I4uSuzCakM5AnhhibnWtKJ3LNlUsBZcj7Fo0ZJQvS7q8L1xXQDO9+u9OuP2M",
+	"z/cJJTdDvEgiFaB2Z6HYrhgkY82Ov9VOIscQJpbkoCVLunH3F/d8mGZZZIb3j8zmM2q+S8rs2+27Mr82",
+	"yGFkzAcpctArKNUp4UY2+daDyKHrFsoYMmt5AYaejOtEvyNjybWrf3xKNjOffTgnz3egCFPVBXP3OASj",
+	"0Wy6KeTCPP5tCOQKa1Iov39OXseRubrF6tIiZUyedOzZNSeob4/4/MVIYDdU25XdfXtDEPCpGdx2LORT",
+	"5CqH+lOfP7j93Rvb9x+TD2XJlVNcMY8tiJFUG7/7cvf/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -46,6 +46,8 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 		"PreviewRun":     `{"templateRef":"noop","values":{"name":"one"}}`,
 		"DecideApproval": `{"decision":"reject"}`,
 		"SignDecision":   `{"decision":"approve"}`,
+		"PauseTask":      `{"reason":"test"}`,
+		"StopTask":       `{"undo":true}`,
 		"RollbackTask":   `{"reason":"test"}`,
 		"RevokeAccess":   `{"reason":"test"}`,
 		"RevokeAccessOf": `{"user":"user:default/rosa"}`,

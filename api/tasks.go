@@ -101,6 +101,8 @@ func phaseOf(t store.TaskLine) string {
 	switch {
 	case t.EndedAt != nil:
 		return t.Status
+	case t.Paused:
+		return "paused"
 	case t.Waiting:
 		return "waiting"
 	case t.StartedAt == nil:

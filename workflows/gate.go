@@ -289,6 +289,9 @@ func (r *run) showGates(ctx workflow.Context) {
 	if waiting {
 		phase = phaseWaiting
 	}
+	if r.paused {
+		phase = phasePaused
+	}
 	r.publish(ctx, phase, slices.Compact(approvers))
 }
 

@@ -51,6 +51,7 @@ func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
 			r.cancel(ctx, reason, stop)
 		}
 	})
+	r.listenForPause(ctx, stop)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		ctx.Done().Receive(ctx, nil)
 		r.cancel(ctx, "", stop)

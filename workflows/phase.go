@@ -13,6 +13,7 @@ type phase string
 const (
 	phaseRunning   phase = "running"
 	phaseWaiting   phase = "waiting" // for people
+	phasePaused    phase = "paused"  // begins nothing new
 	phaseUndoing   phase = "undoing"
 	phaseCompleted phase = "completed"
 	phaseFailed    phase = "failed"

@@ -29,6 +29,8 @@ type run struct {
 	failure   *fault.Error // the first one; nothing new begins after it
 	also      []string     // what failed after it, step by step
 	cancelled bool
+	paused    bool
+	pauses    int  // how often it was paused or resumed
 	ending    bool // all steps have ended: it's too late to cancel
 	phase     phase
 	approvers []string // as shown in the search attribute

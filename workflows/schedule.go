@@ -87,7 +87,7 @@ func (r *run) runSteps(ctx workflow.Context) {
 		}
 	}
 	for {
-		for len(r.ready) > 0 && r.places.free() {
+		for r.goesOn() {
 			s := r.ready[0]
 			r.ready = r.ready[1:]
 			r.open++
@@ -98,14 +98,19 @@ func (r *run) runSteps(ctx workflow.Context) {
 				r.places.taken--
 			})
 		}
-		if r.open == 0 {
+		done := func() bool { return r.open == 0 && len(r.ready) == 0 }
+		if done() {
 			return
 		}
 		// On a detached context: a cancelled run still waits for what is under way.
-		_ = workflow.Await(detached(ctx), func() bool {
-			return r.open == 0 || len(r.ready) > 0 && r.places.free()
-		})
+		_ = workflow.Await(detached(ctx), func() bool { return done() || r.goesOn() })
 	}
+}
+
+// goesOn reports whether a step can begin now. A paused run begins none, but goes on to its end when it has failed or was
+// cancelled.
+func (r *run) goesOn() bool {
+	return len(r.ready) > 0 && r.places.free() && (!r.paused || r.failure != nil)
 }
 
 // mayFail tells whether the run goes on when the step fails. A no of people is never passed over.

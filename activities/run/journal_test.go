@@ -107,6 +107,8 @@ func (j *journal) LetGo(context.Context, string, string) (activities.Holding, er
 	return activities.Holding{}, nil
 }
 
+func (j *journal) SetPaused(context.Context, string, int, bool) error { return nil }
+
 func (j *journal) Gone(context.Context, string, string) error { return nil }
 
 func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }

@@ -73,6 +73,11 @@ func (r *Runner) record(ctx context.Context, rec activities.Record) error {
 		return step("undone/"+mark(rec), "", or(rec.Message, "Undid step "+name))
 	case activities.UndoFailed:
 		return step("undo-failed/"+mark(rec), "", or(rec.Message, "Step "+name+" could not be undone"))
+	case activities.RunPaused, activities.RunResumed:
+		if err := answering(r.journal.SetPaused(ctx, rec.Task, rec.Attempt, rec.Kind == activities.RunPaused)); err != nil {
+			return err
+		}
+		return r.line(ctx, run, fmt.Sprintf("%s/%d", rec.Kind, rec.Number), "", "", rec.Message)
 	case activities.RunCancelled:
 		return answering(r.journal.RequestCancel(ctx, rec.Task, rec.Attempt, "temporal")) // unless the API did: then it is known by whom
 	case activities.RunCompleted:

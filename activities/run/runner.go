@@ -29,6 +29,8 @@ type Journal interface {
 	Log(ctx context.Context, task, key, step, status, message string) error
 	// SetStatus moves the task.
 	SetStatus(ctx context.Context, task string, attempt int, status string) error
+	// SetPaused tells whether an attempt at the task begins nothing new.
+	SetPaused(ctx context.Context, task string, attempt int, paused bool) error
 	// Complete ends an attempt at the task. Only the first end counts.
 	Complete(ctx context.Context, task string, attempt int, status, message string, output json.RawMessage, fault *fault.Error) error
 	// RequestCancel notes that somebody asked to cancel an attempt at the task. Only the first counts.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,7 +66,7 @@ func TestTemplates_RegisteredInTheCatalog_RunUnderWayKeepsItsVersion(t *testing.
 	said := admin.types(t, "template", "refresh")
 	require.Zero(t, said.code, said.err)
 	require.Regexp(t, `(?m)^golden +3 `, said.out)
-	require.Regexp(t, `(?m)^catalog +1 `, said.out)
+	require.Regexp(t, `(?m)^catalog +[1-9]`, said.out) // other tests register some, too
 	code, form := p.ask(t, http.MethodGet, "/api/scaffolder/v2/templates/tools/template/kept-version/parameter-schema", "")
 	require.Equal(t, http.StatusOK, code, string(form))
 
@@ -112,13 +113,14 @@ func TestTemplates_GoldenPaths_AreListedByTheCatalog(t *testing.T) {
 	getJSON(t, s.endpoints.Sandbox["catalog"]+"/entities/by-query?filter=kind=template", "Bearer "+s.endpoints.Tokens["requester"], &list)
 	found := map[string]bool{}
 	for _, e := range list.Items {
-		found[e.Metadata.Namespace+"/"+e.Metadata.Name] = true
+		name := e.Metadata.Namespace + "/" + e.Metadata.Name
+		if found[name] = true; !slices.Contains([]string{"default/" + servicePath, "default/" + accessPath, "default/" + pipelinePath}, name) {
+			continue // those that tests register come and go
+		}
 		require.Equal(t, "scaffolder.backstage.io/v1beta3", e.APIVersion)
 		require.Equal(t, "ownedBy", e.Relations[0].Type)
 		code, form := s.role("requester").ask(t, http.MethodGet, "/api/scaffolder/v2/templates/"+e.Metadata.Namespace+"/template/"+e.Metadata.Name+"/parameter-schema", "")
-		if e.Metadata.Namespace == "default" { // those that tests register come and go
-			require.Equal(t, http.StatusOK, code, string(form))
-		}
+		require.Equal(t, http.StatusOK, code, string(form))
 	}
 	for _, name := range []string{servicePath, accessPath, pipelinePath} {
 		require.True(t, found["default/"+name], name)

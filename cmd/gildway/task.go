@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ func taskCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "task", GroupID: "use", Short: "Submit, watch, stop and retry runs of templates"}
 	f.add(cmd)
-	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskGraph(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskRollback(&f), taskEffects(&f), taskLeftovers(&f), taskCollect(&f))
+	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskGraph(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskPause(&f), taskResume(&f), taskRollback(&f), taskEffects(&f), taskLeftovers(&f), taskCollect(&f))
 	return cmd
 }
 
@@ -242,9 +243,38 @@ func taskGraph(f *apiFlags) *cobra.Command {
 }
 
 func taskCancel(f *apiFlags) *cobra.Command {
+	var reason string
+	var undo bool
+	cmd := f.telling("cancel ID", "Stop a run at its next safe point", "to stop at its next safe point",
+		func(ctx context.Context, c *client.Client, id string) error {
+			if reason == "" && !undo {
+				return c.CancelTask(ctx, id)
+			}
+			return c.StopTask(ctx, id, reason, undo)
+		})
+	cmd.Flags().StringVar(&reason, "reason", "", "kept in the log of the task and the audit log")
+	cmd.Flags().BoolVar(&undo, "undo", false, "undo what it has done, even if its template keeps that")
+	return cmd
+}
+
+func taskPause(f *apiFlags) *cobra.Command {
+	var reason string
+	cmd := f.telling("pause ID", "Begin no more steps until the run is resumed", "to begin no more steps",
+		func(ctx context.Context, c *client.Client, id string) error { return c.PauseTask(ctx, id, reason) })
+	cmd.Flags().StringVar(&reason, "reason", "", "kept in the log of the task and the audit log")
+	return cmd
+}
+
+func taskResume(f *apiFlags) *cobra.Command {
+	return f.telling("resume ID", "Go on after a pause", "to go on",
+		func(ctx context.Context, c *client.Client, id string) error { return c.ResumeTask(ctx, id) })
+}
+
+// telling makes a command that asks something of a run.
+func (f *apiFlags) telling(use, short, asked string, tell func(ctx context.Context, c *client.Client, id string) error) *cobra.Command {
 	return &cobra.Command{
-		Use:               "cancel ID",
-		Short:             "Stop a run at its next safe point",
+		Use:               use,
+		Short:             short,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: f.tasks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -252,10 +282,10 @@ func taskCancel(f *apiFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.CancelTask(cmd.Context(), args[0]); err != nil {
+			if err := tell(cmd.Context(), c, args[0]); err != nil {
 				return err
 			}
-			return f.print(cmd, map[string]string{"id": args[0]}, []string{"id", "asked"}, [][]string{{args[0], "to stop at its next safe point"}})
+			return f.print(cmd, map[string]string{"id": args[0]}, []string{"id", "asked"}, [][]string{{args[0], asked}})
 		},
 	}
 }

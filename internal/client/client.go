@@ -262,6 +262,21 @@ func (c *Client) CancelTask(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodPost, taskPath(id)+"/cancel", nil, nil)
 }
 
+// StopTask is CancelTask with a reason, which undoes what the run has done if asked.
+func (c *Client) StopTask(ctx context.Context, id, reason string, undo bool) error {
+	return c.call(ctx, http.MethodPost, v1+"tasks/"+url.PathEscape(id)+"/cancel", map[string]any{"reason": reason, "undo": undo}, nil)
+}
+
+// PauseTask holds a run: no more steps begin.
+func (c *Client) PauseTask(ctx context.Context, id, reason string) error {
+	return c.call(ctx, http.MethodPost, v1+"tasks/"+url.PathEscape(id)+"/pause", map[string]any{"reason": reason}, nil)
+}
+
+// ResumeTask lets a run go on after a pause.
+func (c *Client) ResumeTask(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodPost, v1+"tasks/"+url.PathEscape(id)+"/resume", nil, nil)
+}
+
 // RetryTask runs a task that has ended again, with secrets if it needs any.
 func (c *Client) RetryTask(ctx context.Context, id string, secrets map[string]string) error {
 	body := map[string]any{}

@@ -173,27 +173,26 @@ func (a Approval) outcomes(requester string, all []Decision) []Outcome {
 
 // count gives how many people have approved and rejected in a stage, and through which refs those approved.
 func (a Approval) count(stage int, requester string, all []Decision) (yes, no int, as map[string]bool) {
-	verdicts := map[string]Verdict{}
+	var approved, rejected []string
 	as = map[string]bool{}
 	for _, d := range all {
-		if d.Stage != stage || d.By == requester || d.Verdict == Delegate || a.Distinct && approvedBefore(d.By, stage, all) {
+		if d.Stage != stage || d.By == requester || a.Distinct && approvedBefore(d.By, stage, all) {
 			continue
 		}
-		if d.Verdict == Approve {
+		switch d.Verdict {
+		case Approve:
 			as[d.As] = true
-		}
-		if verdicts[d.By] != Reject {
-			verdicts[d.By] = d.Verdict
+			approved = joinedRefs(approved, []string{d.By})
+		case Reject:
+			rejected = joinedRefs(rejected, []string{d.By})
 		}
 	}
-	for _, v := range verdicts {
-		if v == Approve {
+	for _, by := range approved { // whoever said both has rejected
+		if !slices.Contains(rejected, by) {
 			yes++
-		} else {
-			no++
 		}
 	}
-	return yes, no, as
+	return yes, len(rejected), as
 }
 
 func approvedBefore(who string, stage int, all []Decision) bool {

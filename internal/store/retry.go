@@ -45,7 +45,7 @@ func (s *Store) Retry(ctx context.Context, n NewAttempt, prepare func(context.Co
 
 func reopen(ctx context.Context, tx pgx.Tx, n NewAttempt) error {
 	opened, err := tx.Exec(ctx, `
-		update tasks set attempt = $2, run = $3, status = 'open', output = null, error = null, started_at = null, ended_at = null
+		update tasks set attempt = $2, run = $3, status = 'open', output = null, error = null, started_at = null, ended_at = null, paused_at = null
 		where id = $1 and attempt = $2 - 1 and ended_at is not null`, n.Task, n.Attempt, n.Run)
 	if err != nil {
 		return err

@@ -15,7 +15,8 @@ type TaskLine struct {
 	TemplateDigest string
 	Status         string
 	Waiting        bool // for an approval
-	Attempt        int  // how often it was retried
+	Paused         bool
+	Attempt        int // how often it was retried
 	CreatedBy      string
 	Owner          string
 	CreatedAt      time.Time
@@ -64,7 +65,7 @@ func (s *Store) TaskPage(ctx context.Context, f TaskPageFilter) (lines []TaskLin
 		rows, err := s.pool.Query(ctx, `
 			select id::text, template_ref, template_digest, status,
 				ended_at is null and exists(select from approvals a where a.task = tasks.id and a.state = 'pending'),
-				attempt, created_by, owner, created_at, started_at, ended_at
+				ended_at is null and paused_at is not null, attempt, created_by, owner, created_at, started_at, ended_at
 			from tasks where `+w.text()+` order by created_at desc, id desc limit `+limit, w.args...)
 		if err != nil {
 			return err
@@ -96,4 +97,13 @@ func (s *Store) Stumbles(ctx context.Context, task string, attempt int) (tries m
 		return err
 	})
 	return tries, err
+}
+
+// SetPaused tells whether an attempt at a task begins nothing new. Of an attempt that is over it says nothing.
+func (s *Store) SetPaused(ctx context.Context, task string, attempt int, paused bool) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, `update tasks set paused_at = case when $3 then now() end where id = $1 and attempt = $2 and ended_at is null`,
+			task, attempt, paused)
+		return err
+	})
 }
