@@ -267,16 +267,17 @@ func (f fakeLibrary) View() *templatesource.View {
 
 // fakeEngine remembers what it was asked and answers what it was told to.
 type fakeEngine struct {
-	mu        sync.Mutex
-	err       error // of every call
-	started   []plan.Run
-	decided   []activities.DecideMessageInput
-	cancels   []string
-	renewed   []activities.RenewLease
-	rollbacks []activities.RollbackInput
-	told      []string
-	revoked   []store.Revocation
-	outcome   *activities.Decided
+	mu         sync.Mutex
+	err        error // of every call
+	started    []plan.Run
+	decided    []activities.DecideMessageInput
+	cancels    []string
+	renewed    []activities.RenewLease
+	renewalIDs []string
+	rollbacks  []activities.RollbackInput
+	told       []string
+	revoked    []store.Revocation
+	outcome    *activities.Decided
 }
 
 func (e *fakeEngine) set(f func(*fakeEngine)) {
@@ -314,10 +315,10 @@ func (e *fakeEngine) Cancel(_ context.Context, task, _ string) error {
 	return e.err
 }
 
-func (e *fakeEngine) Renew(_ context.Context, _ string, in activities.RenewLease) (activities.RenewedLease, error) {
+func (e *fakeEngine) Renew(_ context.Context, _, id string, in activities.RenewLease) (activities.RenewedLease, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.renewed = append(e.renewed, in)
+	e.renewed, e.renewalIDs = append(e.renewed, in), append(e.renewalIDs, id)
 	return activities.RenewedLease{Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, e.err
 }
 

@@ -31,8 +31,9 @@ type Engine interface {
 	Cancel(ctx context.Context, task, reason string) error
 	// Tell sends a run a message with a text. One that has ended is a Conflict fault.
 	Tell(ctx context.Context, task, message, text string) error
-	// Renew hands a signed wish to keep a grant for longer to its lease and gives the new end.
-	Renew(ctx context.Context, lease string, in activities.RenewLease) (activities.RenewedLease, error)
+	// Renew hands a signed wish to keep a grant for longer to its lease and gives the new end. The same id, if there is one,
+	// renews once and gives the same end.
+	Renew(ctx context.Context, lease, id string, in activities.RenewLease) (activities.RenewedLease, error)
 	// Rollback begins to undo what a task has done, unless that is going on.
 	Rollback(ctx context.Context, in activities.RollbackInput) error
 	// Revoke asks a lease to end. One that isn't there, or has ended, is a NotFound fault.
@@ -233,11 +234,11 @@ func (e *TemporalEngine) Tell(ctx context.Context, task, message, text string) e
 }
 
 // Renew implements Engine. When no worker answers in time nothing is left behind: the caller can ask again.
-func (e *TemporalEngine) Renew(ctx context.Context, lease string, in activities.RenewLease) (renewed activities.RenewedLease, err error) {
+func (e *TemporalEngine) Renew(ctx context.Context, lease, id string, in activities.RenewLease) (renewed activities.RenewedLease, err error) {
 	ctx, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
 	handle, err := e.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: lease, UpdateName: activities.RenewMessage, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+		WorkflowID: lease, UpdateID: id, UpdateName: activities.RenewMessage, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
 		err = handle.Get(ctx, &renewed)

@@ -424,6 +424,30 @@ type NewTask struct {
 	Values      json.RawMessage   `json:"values"`
 }
 
+// Notification defines model for Notification.
+type Notification struct {
+	At string `json:"at"`
+
+	// Due Until when somebody has to act
+	Due string `json:"due,omitempty"`
+
+	// Kind approval-opened, lease-reminder, run-failed, …
+	Kind  string `json:"kind"`
+	Link  string `json:"link,omitempty"`
+	Task  string `json:"task,omitempty"`
+	Text  string `json:"text,omitempty"`
+	Title string `json:"title"`
+
+	// To User and group refs
+	To []string `json:"to"`
+}
+
+// NotificationList defines model for NotificationList.
+type NotificationList struct {
+	Items []Notification `json:"items"`
+	Next  string         `json:"next,omitempty"`
+}
+
 // ParameterSchema defines model for ParameterSchema.
 type ParameterSchema struct {
 	Title          string     `json:"title"`
@@ -831,6 +855,12 @@ type ListAccessParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// RenewAccessParams defines parameters for RenewAccess.
+type RenewAccessParams struct {
+	// IdempotencyKey The same key renews once, however often it is asked for.
+	IdempotencyKey string `json:"Idempotency-Key,omitempty"`
+}
+
 // ListApprovalsParams defines parameters for ListApprovals.
 type ListApprovalsParams struct {
 	Task  string `form:"task,omitempty" json:"task,omitempty"`
@@ -843,6 +873,14 @@ type ListApprovalsParams struct {
 
 // ListLeftoversParams defines parameters for ListLeftovers.
 type ListLeftoversParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListNotificationsParams defines parameters for ListNotifications.
+type ListNotificationsParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next` of the page before
@@ -979,7 +1017,7 @@ type ServerInterface interface {
 	GetAccess(ctx echo.Context, leaseId LeaseId) error
 	// RenewAccess Put the end of a grant off, or ask those who may
 	// (POST /api/gildway/v1/access/{leaseId}/renew)
-	RenewAccess(ctx echo.Context, leaseId LeaseId) error
+	RenewAccess(ctx echo.Context, leaseId LeaseId, params RenewAccessParams) error
 	// RevokeAccess End a grant now
 	// (POST /api/gildway/v1/access/{leaseId}/revoke)
 	RevokeAccess(ctx echo.Context, leaseId LeaseId) error
@@ -1001,6 +1039,9 @@ type ServerInterface interface {
 	// ListLeftovers What could not be undone, of all tasks
 	// (GET /api/gildway/v1/leftovers)
 	ListLeftovers(ctx echo.Context, params ListLeftoversParams) error
+	// ListNotifications What the caller and their groups were told in the last 90 days
+	// (GET /api/gildway/v1/notifications)
+	ListNotifications(ctx echo.Context, params ListNotificationsParams) error
 	// ListTaskSummaries The tasks that the caller may read
 	// (GET /api/gildway/v1/tasks)
 	ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error
@@ -1192,8 +1233,28 @@ func (w *ServerInterfaceWrapper) RenewAccess(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter leaseId: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RenewAccessParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RenewAccess(ctx, leaseId)
+	err = w.Handler.RenewAccess(ctx, leaseId, params)
 	return err
 }
 
@@ -1331,6 +1392,31 @@ func (w *ServerInterfaceWrapper) ListLeftovers(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListLeftovers(ctx, params)
+	return err
+}
+
+// ListNotifications converts echo context to params.
+func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNotificationsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListNotifications(ctx, params)
 	return err
 }
 
@@ -2075,6 +2161,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/cancel", wrapper.StopTask, options.OperationMiddlewares["stopTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/rollback", wrapper.RollbackTask, options.OperationMiddlewares["rollbackTask"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/effects", wrapper.ListTaskEffects, options.OperationMiddlewares["listTaskEffects"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/notifications", wrapper.ListNotifications, options.OperationMiddlewares["listNotifications"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/leftovers", wrapper.ListLeftovers, options.OperationMiddlewares["listLeftovers"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals/:approvalId", wrapper.GetApproval, options.OperationMiddlewares["getApproval"]...)
@@ -2215,6 +2302,7 @@ func (response GetAccessdefaultApplicationProblemPlusJSONResponse) VisitGetAcces
 
 type RenewAccessRequestObject struct {
 	LeaseId LeaseId `json:"leaseId"`
+	Params  RenewAccessParams
 }
 
 type RenewAccessResponseObject interface {
@@ -2545,6 +2633,45 @@ type ListLeftoversdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListLeftoversdefaultApplicationProblemPlusJSONResponse) VisitListLeftoversResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotificationsRequestObject struct {
+	Params ListNotificationsParams
+}
+
+type ListNotificationsResponseObject interface {
+	VisitListNotificationsResponse(w http.ResponseWriter) error
+}
+
+type ListNotifications200JSONResponse NotificationList
+
+func (response ListNotifications200JSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotificationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListNotificationsdefaultApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4004,6 +4131,9 @@ type StrictServerInterface interface {
 	// ListLeftovers What could not be undone, of all tasks
 	// (GET /api/gildway/v1/leftovers)
 	ListLeftovers(ctx context.Context, request ListLeftoversRequestObject) (ListLeftoversResponseObject, error)
+	// ListNotifications What the caller and their groups were told in the last 90 days
+	// (GET /api/gildway/v1/notifications)
+	ListNotifications(ctx context.Context, request ListNotificationsRequestObject) (ListNotificationsResponseObject, error)
 	// ListTaskSummaries The tasks that the caller may read
 	// (GET /api/gildway/v1/tasks)
 	ListTaskSummaries(ctx context.Context, request ListTaskSummariesRequestObject) (ListTaskSummariesResponseObject, error)
@@ -4217,10 +4347,11 @@ func (sh *strictHandler) GetAccess(ctx echo.Context, leaseId LeaseId) error {
 }
 
 // RenewAccess operation middleware
-func (sh *strictHandler) RenewAccess(ctx echo.Context, leaseId LeaseId) error {
+func (sh *strictHandler) RenewAccess(ctx echo.Context, leaseId LeaseId, params RenewAccessParams) error {
 	var request RenewAccessRequestObject
 
 	request.LeaseId = leaseId
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.RenewAccess(ctx.Request().Context(), request.(RenewAccessRequestObject))
@@ -4503,6 +4634,31 @@ func (sh *strictHandler) ListLeftovers(ctx echo.Context, params ListLeftoversPar
 		return err
 	} else if validResponse, ok := response.(ListLeftoversResponseObject); ok {
 		return validResponse.VisitListLeftoversResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListNotifications operation middleware
+func (sh *strictHandler) ListNotifications(ctx echo.Context, params ListNotificationsParams) error {
+	var request ListNotificationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNotifications(ctx.Request().Context(), request.(ListNotificationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNotifications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListNotificationsResponseObject); ok {
+		return validResponse.VisitListNotificationsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5547,143 +5703,146 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1pc9s42uBfQWm3KvvWykeO6dmxP7lzdHsmnaRsZ7JbmVQFJh9JaJMABwCt6E35v2/hAUCCFEiRNuU+",
-	"ar50yyGJ67lPfJ8lIi8EB67V7OT7rKCS5qBB4l90oUGaHymoRLJCM8FnJ7P3PNsQuDXfkDXTK0LJUgLV",
-	"IAlLZ/MZMy/9uwS5mc1nnOYwO3FDzWcqWUFOzZgLIXOqZyczxvUPL2bzmd4UYP+EJcjZ3d18RotCilua",
-	"nafmCxy3oHoVDFu/MJ9J+HfJJKSzEy1LCOdyQystGV/iyEkplYjs7WoF5CuHb/orEQuiV0AKugRyDQsh",
-	"oWNvbqz+CTOgCjr34Z+O20TGcqarEVursg/DAVJY0DLTs5Onx8fzWU6/sbzMZyd/wb8Yt389jQJCU3XT",
-	"uXj3cNzaNeRFRjW8wzGi4+L/7j+qKmjSN7R9Pmb8O/OyKgRXgPTxI01ulKZLeC2lRaZEcA0cYUKLImMJ",
-	"NXh19KsyyPU9GPp/SljMTmb/46imvyP7VB21hsV5m1havfFEETAvkWuRbmZ389kHKa4zyHvWUtg3/ve4",
-	"NflxI4u5ePOS/O3FX/6KAHDvm+HOEvvC91khRQFSM3tqja/bhzyffTsQMjVs59ndfAbfaF5k9jumIVe7",
-	"1mknfW0/MwfihqdS0k04+vO7+YylvQt4ehciA82y94vZyech81/ar+6+BKO9sOjjce3zDHmlG/9LtVBx",
-	"/Ssk2qy8uZVxx1gf3TaL+39nv7z1fFuL4iCDW8hIxpQ2LE9pKFTNjQPaCtcejlhP1b2Ly+oYm5tgvCj1",
-	"Lphe0LUZSZR66Mt3sYU4UbG9CCtEnMyrsGzrQBuYZERIJhSkZzr6coICsetpCglTTPAReO1W/8p9GVtQ",
-	"ypagdEReO0GWUU4oT8ktzUpQRK+oJlQCcftPt6FuQFswCapjHzECupvPCpGxZDMQrBKo6kBhg3GgnA4S",
-	"fWrxsb3hn8Wa5JRvSMoWC5DANSlAFBmQvFTa7zeicsxnCoAPXLhaiTXfnvwVQsGQ0lcz2NdTQomHtz1z",
-	"FD6EaZKI0uhQCyEJF3rF+JJApmALDiHbOjYza6qRsIEbkf15VgBP7YsBLCUY1MefCeUJZBmkAYkGYy/F",
-	"wdbpGj4QJwOqbuIPnOyNP2Q6iz9ZrzZxWb7FK3FmtzI/YoX1IbYEa5kH1B0M6c8wJNSQLL/0MJCKBLcZ",
-	"iYorlH4JRMLCkV2aM60hNYSZx+iOxgnuehPnNiLPnajferaIqbmfVoKsaEpSyGBJdZz2UcOIshMFtyBp",
-	"RvANNScLKXJyHCUoLaIj+IlPyHolkD5SQxNcaaDRxdyCTFmiQ6yv6diiOkLQDjsUz1todm1UBGowxU+H",
-	"kOjDhrfMstyWXPM8fRRzjzF1Y4sMoA+cJrpOdWNZZGuB6SCii45YamE2kYGOqCWoddol0zRlBuI0+9B4",
-	"pUuy1lNocQN89wLta/Nqzthqt3X05noh/s85KOWwf2u53Jks/Ytz1osfKLY2x7Fis+uViMvWUmYdps/2",
-	"6NZU2R7e8L5SvRRpuI3Q3Av3Eby8vYfWu/Yw640Fi4jt/6UXS1dOpsSWGVL8aDkW3Ut8LSLLUFz+AzYR",
-	"zp6mElSEvX+8eOsdBf9E43q0DrUS6ysRlxuGrVOeKqIFwe8ig+dGh4hrYcbijT3oFO1rSYuC8eWVJ78W",
-	"2y6AKyJ4AoRxLdB8uAGn1OR0QyTQ1PlM0NjeBQyU481J/Ybm3mD3Jx8eoz+0XjhOwZgbSLHFnAfz4JeC",
-	"W054rq1pvsUy7WM1UPPsULslKFHKBC7MAAN1b/vFFQ41SAkLJ2kNMA930nsOF6DQETVIKuEs7vUhll9s",
-	"yebzAStSD0eY5g4nwJnp1oTY94AVWU05zqsfoE+8QuUv7bLLadbBxEbZQPeTF9UK/HzR9QsOrxcLSCII",
-	"TZNO/8w1LCnv8g8IDmcRS/7sWhljllmBk9AsI9yo4kRRlpKVWBurEnga1+dvrGTbljMshbwQGniyITew",
-	"8QLNjB8bZ4QjZj4raodk2wTZOBs4S435S66BlNzsPG6LjDZHJfP+l/bEXmatqTG+S54SUWqSUaV3Ci1z",
-	"hm1L1AG5Bmk/lkwhmAKcG2wzBBh/oG5YcSAKq50fFMIof9I6wIczhFdyc1HGHLxMQqKF3Ly0Hujh2/pY",
-	"ZIKmkL5hEectemcSCVo90LjY9lO4h02e8KsS/PCCrn9xGrwxQtFzNvrDttlSOyfcgPPImXWf+FvGI0o9",
-	"RgCG2zEtV3ita/f64w3Gn+/ymre2220Bta1vs4PubXcpDfdHt0+SaQ08im2tjWdiOZw4ayj1jPq0wUmH",
-	"RReQp37ZAh0UHY4nj2lPlPXrW7e/XgGThKUKvcHojZzNh23NMfWuPW3FOMyxxZC72rpffgzsY4VqO7qj",
-	"QVL/5vbZOEFHSSZE8UQRs/8+z+uzTinUAuraSLTtOS/B7D0BCwQjcCwcVIkbPiH/cr5IlL0SCqGYOTNC",
-	"kxyO1EoU/5qFYOqPT/QBpS227IKjELh1XsU4q7kn0r7oj48Eb/5QGTu7sgVaMGDKqKkXkIhbkPS64Xq+",
-	"FiIDytuwrUPcvVilnank1U6L4c4fZs+z9lKYc8clDNZAg9n+EjVmtnc2rwPwCBg3T3jGMdi+ETL/4ETD",
-	"/QO0Y+OjUQ7WERzoEyre+98TP/1J0mIV4R7acEUdjxqJhUblEIg5U1QQJaAmeUo0y0FhwEyvhAKvJRu1",
-	"kfhBYx7wRDLNEpp9cP6YbVZkeTOqpEj7JX+icDrCFMlpauaakwWTShMtvKI6PFIJ6XJECB3P7XW6jGpg",
-	"aFx0WC3wDZKy094pqKRZBlnM5Yj6h+yOl3ZpJ6H0G763S8P/Inu7Z2RLiJtfYp5BrllGuLHJFsbQWVGF",
-	"Zo43z4bkPzUw3tocgfLoTmU+q7GvBkFw4C0U9Gfm8aKTdhAHItxBUxa3yRdS5B0OnM4Yr40P9RtdOC6+",
-	"Wg3VuehLJ6IH2+Hu8FQfQ2BaETsEsgTHECrtwZKu4wcGDx0tC3FDcqH62cL2vOfa0L2wfMi/1vKpeiG2",
-	"gyQ7HGo3jKeNSJpXBcbEzjoDIcYAhXRkNsVuBtAQu6JAZ3EhRQJK2UX6oBRSF2VWABtLt7hvEHxvtD2f",
-	"rSnTjC/fxKOz6BpJBdhhl4IgdIYZNfXAO319qc+IC7RBxI06Pm5BGSO3n4FmetUXttkOMFDJGV+q2Jap",
-	"JpQTMxDVQuKRakFuuFiPkHXD4z3nvCg1xgRVT1BwgC0E1Rj3tqCaocBhfvsqtHevZKi3QGOBwR422S/4",
-	"75EkZCi4c8RRLkYJHNZeyd9ipQnl5BqsGuWUJ5IJbo2GHpPg2I8M6Y8Rv+lHBRLt56UUZUEkLNScCI5q",
-	"4XolcoLfGrPytDL4KN84485lqhAhrbJZ2+lizUEi6d/L2Hv2dEDe1K246XGNKpGDMSQIVTeQYnaSkX/A",
-	"017z+FmMTRuEwgwNiyLWIsLpf6NMpN15RRUj7Mgn8oyxwt8Q/7900doUTl9LtHvIEXkH67PaKmpx84e7",
-	"XO/iU7rof+WiiQ+/oJmCeWtRtT6Z029vgS+NHHp6fHwciRyUPBUxCZ4KsjZCx4nvVHCYY1WDlemqIkpy",
-	"A948i+hfHZsLk8RGbCxI5Ap29iy+szSYY8KcqM7Mxq/4718th3Phk0wYYiZUnxJKEsEXGUu004qYQl5S",
-	"JzaS6w2x8rwJtnmXWdCTNmbYZml4cDx/LJjgeWSCrXRmd5Id1HFRS+e9YOld17S3Itkvfeyc+f1in7Sp",
-	"YvVFKFol5he0wZgzXg25C6g4eBdARZZd0+Rm5N4WQiYRLeMsU46ZCL0CqciK3gJZC2lIQ3CiGE9gTlSZ",
-	"rAhVhIbeXfTIc1hjsg/TKmriPRieHQlWU4bTXNbJduLmpDEzm3bixowB94OvYOsqORjq3Xxuc2fzV5AI",
-	"NEnUA7ycP2AkHBRwXdPz/YZ6NtrpVXl6e/TGvwx0w85nJTuxgWP1oBBAlz+3Mxr0QcItM5zpN4wCTuVI",
-	"bWEGYKBr+MAdkf8WOP8TstxvyLKGW58n1aNtOVaGRxF6+7wWLANFrkGxFBq25NDzefSci5bsNApcVi/7",
-	"lOgVU2gYN1j+yEyNllRqz1np9i7owqzuSJ05YiyCaBHCJLKsT3rV2VKDve64cB7TS65cKm6d7YQmfTQ3",
-	"rOURPue3NEPr+COnpV4B1yxxhSKvgDP88U7oN6JEv8BLp/rP5rOfbArXBdXwluXMfvOR01vKMhew/MhV",
-	"WRRC2mfnXIPkNBtuoLiksim9btsn938PnNp/cJ565z7lah06jnpCVGENTGfxkx6UeFsLRxfwcdgQwL7y",
-	"2/otxbDLnMLJ912kc2GdXrHypptYtd2nlUAnGzq8CBsZmryP63DLzeT8dFi8c3PvbE8W+r37fTqXbMkh",
-	"7akE60tdHVP0qtiSx2JEGDbGZ08UcS78+Dl5f0Lz+5ciL2iiyd8/Xca+9K617UmNVbPIxNq2ehicPut9",
-	"bHY74dKix6uheInFkZGjzTpCyDb4Et1pKyp0wsssq0JDRtbUsSH3bEcw1mbG2hmjGyiXS1Dx+vcBVee7",
-	"NfFnA5Or64VEjlLWSe+DuGiwq12RFz90bE1xY3RYRlCQO/TjZmDuUO9RZ1Tpn4FKfQ1U28kNBthwgm0I",
-	"MTqN1ulzDW1cFZA82OrbmaP5PM7TzNyB+AhrXtv77wLYKxQ5I2w+89FlmedUGka/HWlKovVUn5xLdikp",
-	"15DOichSUNomvwxVaeOO8hDwPwTNZaKKtVBQF8iLAvj9VtJZ2RkuBo01xm9GHu5b/KSBJU//zxQW2tO/",
-	"GhUro73F7Y2OAuYPq9WeWj9YVXS9XWwfIcOGSThs0YGEaK79Rcg++8zL3hU96/dPhMgz97jsgbhNQV8c",
-	"Db31QG5Fm2/j5t2ZVd7xsJkiZx/OY6J66dPc7vOxOQ4huxQMWXLCOLlyLz1R5OP53IdHXGEeYQr9/mxZ",
-	"StitEtjVzv2eu7hNPFxmlIjh0grFTCzNS2iaXfmhBmRdIarUH3Wt2TO7+2QcMh3mGvamt/4wOHv2b4Nl",
-	"5V93dw8xxGwsY0f6gZeh14PamTYQUtvTYaIaQ+MPIWvDHYuVy3xoDmJouNCQnhAuMPi9ooq4nCQDnQ3o",
-	"U+Jydk4wJm5YX63f1gFvO46xxErO7QLcd5iTVyqbjBTLVRqbodRWMbpTqMKTPG6oEqMTqh6wyBe9nqBz",
-	"rVzUZ5TW2wjOV81AKl3HwjvMkaxJYleKdEDVU8TvmxrR5FH8K3cMrypX0UBdwn3XraxdUwUfZRbNF5HQ",
-	"YA+oMzGFoiNjEPWiFRmNeavsYMymPdqy4ujXge+nOcCbjmwaNSe0TJkWUjltxWh365UgOeV0WX+gTonB",
-	"kQ3Stw3lDVX0/CFWfdJ22Ef2DILddGgNbtiOXPaaZ2/nZE2Y8/2gvO4xkaoKFbsytAcn9sR4Qkdy9O5s",
-	"aL+sSZjAFrXtjRF0OpMTkZU5jwNswTpclQv2rcNc04KsJdPQ174nczWL2xP2dVopOksmkH48s0hFUubA",
-	"9ZzA4fKQGHP3EKH6+dmXQ/S2HZYyWsosy47dYocjpjdNL+PCSW+Xx3rfLiR+bDd/f5OYCmGQI06Kgjji",
-	"JTo8798WIDba1gI7M8VHe/J3MlrMlohmN175ah0srdHO02AL0K8Bu5d02UgoHXoazYlmypjyWaey5Lsr",
-	"O7z7tpqnVywEJz621OFaUp6spisUmM/UmulkNTxw080GJq0lsKuKO83xWV1sZfgEwfAfocQeEBGLnXZs",
-	"X+p8d8p8m/lH4gbsn1aT6ugb2d/zc6ANFyhp8X5Fgbz3kFfw7xK4ZmjtpHQ5QZVIZc9FUpQXXf8uQa16",
-	"+zp43dGmJxpy7yJs5OdR/19F154OMQcUu0SsK8SxszQixaHiYxXY3vBVc9KklBK4PolNEfCTQ7OMlKKt",
-	"yjC9/Ymeo15LOfooZQVnC+JD4gRX+31tFW5FuGh+eBgYtG5VNv0hdRFgLwlH5XBPFRxtlpHs4K3WoHSE",
-	"6mN7lXFRYUAwZh/dBrTZottSr2KVPO9dv0eb3BdDQvuku/LJn/92/XKD3rc5LSZ1dNKJczjZmlJsehol",
-	"kNsqvhnvTsZ0JUebwxEa3W1NFRHObLEdx1tR9Lp4X/uO7F2v4Ne4Wu1+ADSnVKk8guxBq2/k6ZzETPQf",
-	"XrysW34P1KUvIKOa3WJpTMt2XiBP2Hn6ri6xuYDYBj41Kt5iMdGo0EIB7Sz7MKC8S1Xx5Rz1J97mRj/Z",
-	"CN5FN2o34HzZnHk5uvsgy3A39KoCwuvNAB8ryuthXQ7iTQH7Ku0dfINJdgPbpo2VxsjBNFy3S6DSCnz7",
-	"643f5N8/XflSfly6fa8adaV1YRvPM76I1AVclFyRqs8nUWKh11imX2njVJG0xG4JVf6COiRfj2jBjlRC",
-	"FxbVvxpZGLbWrx+Rsw/np+6DJcvSNd0c3T79SlYiS5UV2PUCMvPrEONBCbgqPXfvwFlBkxUcPDs8nrlW",
-	"nrg7dXJ0tF6vDyk+PhRyeeS+VUdvz1++fnf5Gr+pxeXsJ7sK26rWMunZU19XRws2O5k9Pzw+fO46KSIA",
-	"Wss/qoOwS0C0s9WXTPDzdHYyM4zxzMe2wptBPsdvnPA5HttXfJQlixePxWzl+OCV7K5Gn67GzMzZjp6V",
-	"rgjhFB2FYSlcxy0gWG4wnwlpy/+cRHRxbKJFlXVSbWBnjUpc5tSQOLJ3fAx40V1RcveldYPFs+Pjya6t",
-	"qOvcIpdEvIN1HTzHp+4ukviY1SKDiyfmM+XNJut3ap5v1bLO1WUCT9UpoVlm37Ft1ht+YJrmjKP2To0u",
-	"+XnmSGOGAeUCZM6UoyyF+V4HzBZ8xenoyGIdcnehIvR0gc8tRb1f1Ll6P7p2OpNAoV28c9fk59jhbQsJ",
-	"nj0OEhgtzwEDtTzgKdaDPRwfXhtwZplL2SAFSOV6NdSJJIvasHJoktONWcMpokZV9mroPQN6C8NQwwL/",
-	"xAL/wIzShyPf3U0/d51c9yeome5+abUXRBMA5cyNNOoUaeqDCoG02cUG3e1JGDLZdfBHmCzavuxqzCTz",
-	"TvrmsN4/7Hx+bgR650hTihitB43rKUm7Z96rIKK2qRKB7eUimJD7cGT6YBumIc/AxiuIW0QsFnNjHVB1",
-	"04jrbcZhncGIu2HIU/H4ybGnlg6PIRsMHPcuCfqQdELO75DB1haPZNlxuIe5gd3KcZAE9vvVjye/HOaP",
-	"ppg2rurYv256FTgqgq5uXjWtLAlhFRBbu241VZtcle9TVfULO/pe353Yr4zUDpS9Q6hLI/FLtcWATCtS",
-	"X9UzgZ7SyOQawD7cy/fUVoI7K+MKSxRER2G3hwdM2CV+bBf2BrD3IoDqC8yGGCbToZjvMh/BMMwjtkrK",
-	"lAKwZ8YregP8NLgCbO1jV8CXjANZgsb2V2wSPdyyfcNwqqYgI7DcMqgR3OSoUXe0B1y9ZEte4dGfDlNb",
-	"tWUdLLE640Piy7JAkmQFyY0izEX4rC6cAv7D2sV9EpHDFGzTrDO82853uVpR1DewAwyfoyz76vPM6/Ix",
-	"Wwn2dTJUTOXmQLpu9FGkCQqx94MywQSPjDHN1ggRhPkUtJYl2O6ZKLqZ27StOVmyW0B8SYV3pK2FzKYw",
-	"267khtC63NrjCDYUs9XzFlMV3Vj3DNBkZWM+dp2pGIQiHvwx1Mhgoav7PTuV+bfVW6PdD78nZbd1z8Qj",
-	"uWIjt3igxw19cr6EYicQa0DFwFhVf3SCsE6wtpnHLTB2NQF4gnnnRjy6PIGo8RZ0gOu+gHo7vLpoV0z4",
-	"rOSOefyz3km6DEDMeN+2APeW29+/47CBXvTe9CARf8SZunuIzBTcAM06u+JTYOeluM2dUg0HmuUw+3Na",
-	"ve3ihccxfJFIt4xefzncBAYsTnD03ba87zVcw6rVPZ+zn6ZDV9OuEm0KTkttZ3qmCEWdziffMB/hQrWv",
-	"7mvo4h+DTt6MfE+j1l1BEDVomyA7skxmvGlQTdFpFmhRXFkf255MgkbLyj37T+3FrXH/6Zpl2RQavBYF",
-	"oagUUquTcfimiaILIFjMbnWzMtYrk7BF3U1mGGY5wN8NQBF77+IecMTd6PgP2OyVKTRvoexgCzewUXOr",
-	"8GJXQH8TprtW01CzvVN0AtZMb2ydlpnTR0mRkRh45sywiFM0ztwFn5T4m86GgdYBbABsg2ZnvYrc66q5",
-	"1m+oK59brwzmRhHGyXrFDLSIdP0jnZGCFML0xDy+IjXseSZ0cD3e74SVV7XnfTL4J1fyPSBC4pSzUF+r",
-	"zhNbFQWJye7PVGgsoJE5ZcPV1n0qXna/2IkTvumjW54e4jndsv9uDhJp3ek/8Pvpfb8reG9mn0SZsw34",
-	"MNpqID6vEig2qHAYDmUlxEqsyYJK+4jK3xOKYsX1HgTJBzPufrUN33X4j69o/AhLxgkXJBfSo1WJd2jY",
-	"NtESVJnvR5WwQ+8BAS5w4AoD/rjA+UkQwQldaJCEEksv+wBE0HJ5alC4ofdMjn4De6bHAVoJEs01GF3R",
-	"6QQPRwPsiB/k0DVUkDnWx2WZ7fzibkya1/efVYUaA7l+fZQRvHGOsgNbELJDU2xUn+7X0N8uxB2sMaJg",
-	"xFjfJDoiNLLbE5EDWUiRzwPrX5G1FMaWcC0aqCbXkAm+xLgiF40OLruh5ic7sS0TegE3DGJ/cD97oydA",
-	"BA8usbspud5gT5OJnGsVyHWzRNB2nJ+7DDhbcUb5E+1KBokWYgrXm5/+yNVh9qU64wshrH9juvzZXo6u",
-	"NOVp3VQ6nwAyF0Bt8rGHhVgEkOJiferaxtZh/o29IeAagA/3i46jwaPv2CW7oAnc2d/9ztKaG+wdUK5B",
-	"TZez1K9kigTkKvCIFQG3IDf2NhLd4JEuq2gsiYy2Wtxi3nnADOFl4UcdBk8PyAdY6I0OM78vK33e3X6Q",
-	"+lrlUxtnsJWfeAFXHWPuCAr5gqm+qNNjiI4/p6PAbS7mLHDqyebPSGgOqYbpPv/0L/8pVKCwjnr/Ucaz",
-	"LPO030I5V1R0CzJo6mJbXPxRsK2uOD06vPYFpUe01CuDgL+ub9Shh1EUyd6v+b5DG/ZOyS0on5G/X75/",
-	"Rz7BNfkHbMglNMuAZyefv7S5RlFeZyyxIYm6OospokDessQ2OA8zR+rTsRCkfHNgebvr1NwCqp2g1pPC",
-	"011Dlh3ccLHmR/VB119jJmK2OUgEt3deqG5l98y8+bJ+cT8eiGCCR04vq2a+cE29I+B/z6HOBDSsHsNa",
-	"TI/UsKsiaryZddvuNdasyzHIAVyOQXUwlh3Uhdg1OEkhMpZsHoBLSXj898GnHDRNqaadtPuhfvkX/+7j",
-	"03GwChTXssxGZov2whDpPjaFdzv1QA+b4KgC6I3r0HRPUEas3ACSt8+ObEOnXYXxNbE/AELDuognHT33",
-	"e7wOLJ0WaO5MnOeh0ees6TBuQ2Pk0Zda+NS0o++FFLcsBXl39F2CNa/vevhw8G2HJeOaWThDwA8/a3PT",
-	"Iel3zaH88kYN9WU/kqJxDo+dvB7cNxHTEjReiG+UtpUoFeXpqY0JVe4qe/foZKgbrMdaIOa/OVkwyNJ5",
-	"5QYiiYTUdjerXWv4omvvNQlu70xRt7ew7Ul/cIM/dtkNznrPzHR7vza7RV/QiwlXFV7+3mEeOxC0b+gO",
-	"/KpAU/K/8Pb3/5r71+wlCFj47HqkGV7cSv+1q3Dfqv+akE/vTLY/JdQm1yOWLyjLsIF/fbXVE0Xs5fcD",
-	"kX4r776J8sNytgfWz8bzhYe2hRyRN/3QIa2V3mj1wjjLy3x2chxt7T/kPpnO2cRioWDwdBGvGlXJyb/K",
-	"4+PnCbJF/InVYua17SddiesybSWuDz7GfadBD/FMzEnJM1DKRu4gtf2/10zBtHrU4ATpobKmM9MRqcWF",
-	"xHsrIdCDR3NMDqxFIv6L54KGCVs2YVv8YXCYLinjp/YLyvG8/Adz8uL4b4ceU1ZALW44VDlPIS+EBp5s",
-	"Dv4BTXJuXnu+68bnL3uL9tvbQ4YIy6fTGdqWwdVTt5Qnd7cEFo6uWZahd+u3E42/Z1F4UfJAFA4lq12S",
-	"bHDdwb4LDiarNOg9xDPiWlYMOrwp8/n6zn5/BQQ2vX/f8Hvpi6w66VzdGCJ3KTiuH6oieJUOUZpusKEh",
-	"Zs5NCGvD0N2MgigtilFwb+eB9QKwvvAq7ggTGQLh9a27eHlkCfkCmx99eQzPDC5xiGPmfXB5nL9lhC2I",
-	"kZqML8mKFgVwmNhng9Uc9rDrLN5TVyxUFgbQz4+JgkTw1JrHzfTy3we52w1oCTTvRJlLfPwYSIORV1zS",
-	"Qb2mEaHXS5C3IA8UcA+aU9sOySZgWoc2+m6Y4PaNaZGijQ+Gl7iUlMLWid7Xr/poGCFBu+b5U6f0arnZ",
-	"bxLpmbuGKppD+h9NMqpJuhvof2NVMiKLvQHkSuNspw1FaCoKbDm59l1KbZKueYbv4HfzoElU1SjP+ijN",
-	"45Fs2BBEl/CNpy3cMJ5W2QsVlRzUsN2VMfTBf3NpPxnica8WMIHLPbjw/CHDuJr/kV77fXXyaJ1pNPlb",
-	"kYIuQc0dyqM2uLbtxacVFegBb6RYTOYLdwMyvjyAbxr44NwZxpev6w8ePz76hmUaUzmdn4TJGgw8JfCN",
-	"GuGtTl3itaFsLsgyE9c0I4uSuzCakM5AnhhibnWtKJ3LNlUsBZcj7Fo0ZJQvS7q8L1xXQDO9+u9OuP2M",
-	"z/cJJTdDvEgiFaB2Z6HYrhgkY82Ov9VOIscQJpbkoCVLunH3F/d8mGZZZIb3j8zmM2q+S8rs2+27Mr82",
-	"yGFkzAcpctArKNUp4UY2+daDyKHrFsoYMmt5AYaejOtEvyNjybWrf3xKNjOffTgnz3egCFPVBXP3OASj",
-	"0Wy6KeTCPP5tCOQKa1Iov39OXseRubrF6tIiZUyedOzZNSeob4/4/MVIYDdU25XdfXtDEPCpGdx2LORT",
-	"5CqH+lOfP7j93Rvb9x+TD2XJlVNcMY8tiJFUG7/7cvf/AwAA//8=",
+	"7H3rctw2uuCroHq3yntqWxdfktmRfimOnWjGsV2SMt4tj6sMkV93IyIBDgCq3celqn2afbB9klP4AJAg",
+	"G2STEltOUvMnaZkkbt/9iq+zROSF4MC1mp18nRVU0hw0SPyLLjRI8yMFlUhWaCb47GT2jmcbArfmG7Jm",
+	"ekUoWUqgGiRh6Ww+Y+alf5UgN7P5jNMcZiduqPlMJSvIqRlzIWRO9exkxrj+/sVsPtObAuyfsAQ5u7ub",
+	"z2hRSHFLs/PUfIHjFlSvgmHrF+YzCf8qmYR0dqJlCeFcbmilJeNLHDkppRKRvV2tgHzm8EV/JmJB9ApI",
+	"QZdArmEhJHTszY3VP2EGVEHnPvzTcZvIWM50NWJrVfZhOEAKC1pmenby9Ph4PsvpF5aX+ezkO/yLcfvX",
+	"0yggNFU3nYt3D8etXUNeZFTDWxwjOi7+7/6jqoImfUPb52PGvzMvq0JwBUgfP9DkRmm6hFdSWmRKBNfA",
+	"ESa0KDKWUINXR78pg1xfg6H/u4TF7GT2345q+juyT9VRa1ict4ml1RtPFAHzErkW6WZ2N5+9l+I6g7xn",
+	"LYV943+OW5MfN7KYi9cvyV9ffPcXBIB73wx3ltgXvs4KKQqQmtlTa3zdPuT57MuBkKlhO8/u5jP4QvMi",
+	"s98xDbnatU476Sv7mTkQNzyVkm7C0Z/fzWcs7V3A07sQGWiWvVvMTj4Omf/SfnX3KRjthUUfj2sfZ8gr",
+	"3fifqoWK698g0Wblza2MO8b66LZZ3P85++WN59taFAcZ3EJGMqa0YXlKQ6FqbhzQVrj2cMR6qu5dXFbH",
+	"2NwE40Wpd8H0gq7NSKLUQ1++iy3EiYrtRVgh4mRehWVbB9rAJCNCMqEgPdPRlxMUiF1PU0iYYoKPwGu3",
+	"+h/dl7EFpWwJSkfktRNkGeWE8pTc0qwERfSKakIlELf/dBvqBrQFk6A69hEjoLv5rBAZSzYDwSqBqg4U",
+	"NhgHyukg0acWH9sb/lmsSU75hqRssQAJXJMCRJEByUul/X4jKsd8pgD4wIWrlVjz7cl/RCgYUvpsBvt8",
+	"Sijx8LZnjsKHME0SURodaiEk4UKvGF8SyBRswSFkW8dmZk01EjZwI7I/zgrgqX0xgKUEg/r4M6E8gSyD",
+	"NCDRYOylONg6XcMH4mRA1U38gZO98YdMZ/En69UmLsu3eCXO7FbmR6ywPsSWYC3zgLqDIf0ZhoQakuWn",
+	"HgZSkeA2I1FxhdIvgUhYOLJLc6Y1pIYw8xjd0TjBXW/i3EbkuRP1W88WMTX3w0qQFU1JChksqY7TPmoY",
+	"UXai4BYkzQi+oeZkIUVOjqMEpUV0BD/xCVmvBNJHamiCKw00uphbkClLdIj1NR1bVEcI2mGH4nkLza6N",
+	"ikANpvjpEBJ92PCGWZbbkmuep49i7jGmbmyRAfSB00TXqW4si2wtMB1EdNERSy3MJjLQEbUEtU67ZJqm",
+	"zECcZu8br3RJ1noKLW6A716gfW1ezRlb7baO3lwvxP85B6Uc9m8tlzuTpX9xznrxA8XW5jhWbHa9EnHZ",
+	"Wsqsw/TZHt2aKtvDG95XqpciDbcRmnvhPoKXt/fQetceZr2xYBGx/b/0YunKyZTYMkOKHy3HonuJr0Vk",
+	"GYrLv8MmwtnTVIKKsPdfL954R8E/0LgerUOtxPpKxOWGYeuUp4poQfC7yOC50SHiWpixeGMPOkX7WtKi",
+	"YHx55cmvxbYL4IoIngBhXAs0H27AKTU53RAJNHU+EzS2dwED5XhzUr+huTfY/cmHx+gPrReOUzDmBlJs",
+	"MefBPPil4JYTnmtrmm+xTPtYDdQ8O9RuCUqUMoELM8BA3dt+cYVDDVLCwklaA8zDnfSewwUodEQNkko4",
+	"i3t9iOUXW7L5fMCK1MMRprnDCXBmujUh9j1gRVZTjvPqB+gTP6Lyl3bZ5TTrYGKjbKD7yYtqBX6+6PoF",
+	"h1eLBSQRhKZJp3/mGpaUd/kHBIeziCV/dq2MMcuswElolhFuVHGiKEvJSqyNVQk8jevzN1aybcsZlkJe",
+	"CA082ZAb2HiBZsaPjTPCETOfFbVDsm2CbJwNnKXG/CXXQEpudh63RUabo5J5/0t7Yi+z1tQY3yVPiSg1",
+	"yajSO4WWOcO2JeqAXIO0H0umEEwBzg22GQKMP1A3rDgQhdXODwphlD9pHeDDGcKPcnNRxhy8TEKihdy8",
+	"tB7o4dv6tcgETSF9zSLOW/TOJBK0eqBxse2ncA+bPOE3JfjhBV3/4jR4Y4Si52z0h22zpXZOuAHnkTPr",
+	"PvE3jEeUeowADLdjWq7wWtfu9ccbjD/f5TVvbbfbAmpb32YH3dvuUhruj24fJNMaeBTbWhvPxHI4cdZQ",
+	"6hn1aYOTDosuIE/9tAU6KDocTx7Tnijr17duf70CJglLFXqD0Rs5mw/bmmPqXXvainGYY4shd7V1v/wY",
+	"2McK1XZ0R4Ok/s3ts3GCjpJMiOKJImb/fZ7XZ51SqAXUtZFo23Negtl7AhYIRuBYOKgSN3xC/ul8kSh7",
+	"JRRCMXNmhCY5HKmVKP45C8HUH5/oA0pbbNkFRyFw67yKcVZzT6R90R8fCd78vjJ2dmULtGDAlFFTLyAR",
+	"tyDpdcP1fC1EBpS3YVuHuHuxSjtTyaudFsOdP8yeZ+2lMOeOSxisgQazfRc1ZrZ3Nq8D8AgYN094xjHY",
+	"vhYyf+9Ew/0DtGPjo1EO1hEc6BMq3vvfEz/9SdJiFeEe2nBFHY8aiYVG5RCIOVNUECWgJnlKNMtBYcBM",
+	"r4QCryUbtZH4QWMe8EQyzRKavXf+mG1WZHkzqqRI+yV/onA6whTJaWrmmpMFk0oTLbyiOjxSCelyRAgd",
+	"z+1VuoxqYGhcdFgt8AWSstPeKaikWQZZzOWI+ofsjpd2aSeh9Bu+t0vD/yJ7u2dkS4ibX2KeQa5ZRrix",
+	"yRbG0FlRhWaON8+G5D81MN7aHIHy6E5lPquxrwZBcOAtFPRn5vGik3YQByLcQVMWt8kXUuQdDpzOGK+N",
+	"D/UbXTguvloN1bnoSyeiB9vh7vBUH0NgWhE7BLIExxAq7cGSruMHBg8dLQtxQ3Kh+tnC9rzn2tC9sHzI",
+	"v9byqXohtoMkOxxqN4ynjUiaVwXGxM46AyHGAIV0ZDbFbgbQELuiQGdxIUUCStlF+qAUUhdlVgAbS7e4",
+	"bxB8b7Q9n60p04wvX8ejs+gaSQXYYZeCIHSGGTX1wDt9fanPiAu0QcSNOj5uQRkjt5+BZnrVF7bZDjBQ",
+	"yRlfqtiWqSaUEzMQ1ULikWpBbrhYj5B1w+M957woNcYEVU9QcIAtBNUY97agmqHAYX77KrR3r2SoN0Bj",
+	"gcEeNtkv+O+RJGQouHPEUS5GCRzWXsnfYqUJ5eQarBrllCeSCW6Nhh6T4NiPDOkPEb/prwok2s9LKcqC",
+	"SFioOREc1cL1SuQEvzVm5Wll8FG+ccady1QhQlpls7bTxZqDRNK/l7H37OmAvKlbcdPjGlUiB2NIEKpu",
+	"IMXsJCP/gKe95vGzGJs2CIUZGhZFrEWE03+jTKTdeUUVI+zIJ/KMscLfEP8/ddHaFE5fS7R7yBF5C+uz",
+	"2ipqcfOHu1zv4lO66H/lookPv6CZgnlrUbU+mdMvb4AvjRx6enx8HIkclDwVMQmeCrI2QseJ71RwmGNV",
+	"g5XpqiJKcgPePIvoXx2bC5PERmwsSOQKdvYsvrM0mGPCnKjOzMbP+O+fLYdz4ZNMGGImVJ8SShLBFxlL",
+	"tNOKmEJeUic2kusNsfK8CbZ5l1nQkzZm2GZpeHA8fyyY4Hlkgq10ZneSHdRxUUvnvWDpXde0tyLZL33s",
+	"nPndYp+0qWL1RShaJeYXtMGYM14NuQuoOHgXQEWWXdPkZuTeFkImES3jLFOOmQi9AqnIit4CWQtpSENw",
+	"ohhPYE5UmawIVYSG3l30yHNYY7IP0ypq4j0Ynh0JVlOG01zWyXbi5qQxM5t24saMAldotmA11bSdf/F4",
+	"ewldRt66oRI5q4Qm0UQvb1Y3x/FJBAdWY5gTLPY6kJAznoKcE1nyA2uvzsn//7//LzZyxvjNWB3oix6Z",
+	"iR3juRE19/7mmDMt0Y/jHbgd6bUhGKfQnRpo8e1C5u99fWVXQcxQ3/tzm9md/wiJQINZPcAH/z3maYAC",
+	"rmtpc7+hno12yVZxiB6r5ruBQYL5rGQnFkbqQQGqrmhDZ6zyvYRbZuTmN4xRT+Xmb2EGYBh2+MAdeSkt",
+	"cP47oL7fgHoNtz4/v0fbcqyGGUXo7fNasAwUuQbFUmh4Ooaez6NnBLU0O2NeZPWyT4leMYVum4ZCMjKP",
+	"qKUzteesLE8XEmTWsqHOWDZaSLREZhJNq0e3CoqLB8eEcOE8pjVfuUTxOhcPHU59ipW3cs/5Lc3Qd/Mr",
+	"p6VeAddGtuPHPwJn+OOt0K9FiRrHS2eYzuazn2yC4QXV8IblzH7zK6e3lGUunP4rV2VRCGmfnRs5z2k2",
+	"3Hx2KY9T+oS3T+5/Hzij9OA89aEnytU6dGv2BFDDCq1uhXBQWngtHF040mFDAPsqquC3FMMucwonX3eR",
+	"zoV1ycaK725itaAfVgJdwOiOJWxk4Pw+ju0tJ6jzImNp2c29c5FZGJXp9zhesiWHtKdOsS+xekxJtmJL",
+	"HotgYlIDPnuiiAswxc/Je7ua378UeUETTf724TL2pTd6tic1NvciE2vbiGRwcrf3ANvthEuLHq+G4iWW",
+	"7kaONutIcLChwehOWzHLE15mWRW4NLKmjly6ZztSBWzetp0xuoFyuQQVt5AH9ETYrYk/G5j6Xy8kcpSy",
+	"LskYxEWDXe0yRP3QsTXFXSXD8tWCzLYfNgMz23qPOqNK/wxU6mug2k5uMMAGu2y7ktEWq9PnGtq4KiB5",
+	"sNW3M4P4eZynmbkD8RFWZLf33wWwH1HkjLD5zEeXZZ5TaRj9dhw0iVb7fXABg6WkXEM6JyJLQWmbmjVU",
+	"pY2HcULAfx+0Pooq1kJB3b5BFMDvt5LOuuNwMd8599PIw32DnzSw5On/msJCe/oXo2JltLf1QqPfhfnD",
+	"arWn1ktbtQTYbgURIcOGSThs0YGEaK79Rcg++8zL3hU96/dPhMgz97jsgbhNQZ8cDb3xQG7lQtzGzbsz",
+	"q7zjYTNFzt6fx0T10idh3udjcxxCdikYsuSEcXLlXnqiyK/ncx+8c2WjhCmMSrFlKWG3SmBXO/d77uI2",
+	"cYekUSKGSysUM7EkRKFpduWHGpATiKhSf9S1Zs/s7pMPy3SYCdubfP394Nzuvw6WlX/Z3dvGELOxjB3p",
+	"B16GXg9qZ1JLSG1Ph4lqTNx4CFkb7lisXF5OK4SQJFBoSE8IF1UcwmXMGehsQJ8Sl1F2ghkbhvXV+m2d",
+	"jmHHMZZYybldgPsOM0ZLZVPlYpl0Y/Pn2ipGd4JfeJLHDVVidLrfAxb5otcTdK6Vi0mO0nobqSNVq5pK",
+	"17HwDjN4a5LYlcAfUPUUEZKmRjR5jsmVO4YfK1fRQF3CfdetrF1TBb/KLJrNJKHBHlBnYgpFR8Yg6kUr",
+	"MhrzVtnBmE3KtUXv0a8D309zgNcduV5qTmiZMi2kctqK0e7WK0Fyyumy/kCdEoMjG6RvG2gequj5Q6y6",
+	"+O2wj+wZBLvp0BrcsB2VFjXP3s4YnLAi4UFVB2MiVRUqdtUPDE47i/GEjtT93bn6flmTMIEtatsbI+h0",
+	"JiciK3MeB9iCdbgqF+xLh7mmBVlLpqGvuVTmKmq3J+zrA1R0FvQg/XhmkYqkzIHrOYHD5SEx5u4hQvXj",
+	"s0+H6G07LGW00F6WHbvF/ltMb5pexoWT3i7L+r49cvzYbv7+FkYVwiBHnBQFccRLdHjev2lFbLStBXbW",
+	"MYz25O9ktJjLE829vfK1ZFj4pZ2nwbZHuAbsrdNlI6F06GmDKJoJjcrnRMuS76478u7bap5esRCc+NhC",
+	"nGtJebKaroxlPlNrppPV8MBNNxuYtNLFriruNMdndSmg4RMEw3+EEntARCx22rF9hR3dBR1t5h+JG7B/",
+	"WE2qo6tpf0fagTZcoKTFu2kF8t5DXsG/SuCaobWT0uUENUyVPRdJoF90/bsEtertOuJ1R5s8a8i9i7CR",
+	"n0f9fxVdezrEDGXsYbKuEMfO0ogUh4qPVWB7w1fNSZNSSuD6JDZFwE8OzTJSirYqw+KLJ3qOei3l6KOU",
+	"FZwtiA+JE1zt97VVuBXhovnhYWDQulXZ9IfURYC9JBxVYTBVcLRZ5LSDt1qD0hGqj+1VxkWFAcGYfXQb",
+	"0GaLbku9itWZvXPdSG3qaQwJ7ZPuujx//tvV9Q163+a0mNTRSSfO4WQrnrElb5RAbqv4Zrx3HtOVHG0O",
+	"R2h0tzVVRDizxXYcb0XR6+J97Ttyy72CX+NqtfsB0JxSpfIIsgetvpGncxIz0b9/8bJuSD9Ql76AjGp2",
+	"i4VbLdt5gTxh5+m7qtnmAmIb+NCox4zFRKNCCwW0s+zDgPIuVcUXG9WfeJsb/WQjeBfdqN2A80Wd5uXo",
+	"7oMsw93Qq8pbrzcDfKwor4f14Ii3rOzrA+HgG0yyG9g2baw0Rg6m4bpdApVW4Ntfr/0m//bhyjeawKXb",
+	"96pRV1oX9loExheRDOqLkitSdaElSiz0GptIVNo4VSQtsZdHlb+gDsnnI1qwI5XQhUX1z0YWhhc/1I/I",
+	"2fvzU/fBkmXpmm6Obp9+JiuRpcoK7HoBmfl1iPGgBFwNqbsV46ygyQoOnh0ez1yjWdydOjk6Wq/XhxQf",
+	"Hwq5PHLfqqM35y9fvb18hd/U4nL2k12FbaRsmfTsqa/6pAWbncyeHx4fPnd9PhEAreUf1UHYJSDa2dpg",
+	"Jvh5OjuZGcZ45mNb4b01H+P3ofgcj+0LaMqSxUsbY7ZyfPBKdlejT1cBaeZsR89KVyJzio7CsFCz444a",
+	"LIaZz4S0xalOIro4NtGiyjqpNrCzgiouc2pIHNkbaAa86C7QufvUul/l2fHxZJeq1FWYkStM3sK6Dp7j",
+	"U3dTTnzMapHBtSjzmfJmk/U7Nc+3aqjoyimAp+qU0Cyz79hLABp+YJrmjKP2To0u+XHmSGOGAeUCZM6U",
+	"oyyF+V4HzJYjxunoyGIdcnehIvR0gc8tRb1b1Ll6P7hmT5NAoV1adtfk51hMsYUEzx4HCYyW54CBWh7w",
+	"FKsVH44Prww4s8ylbJACpHKdROpEkkVtWDk0yenGrOEUUaOqQDL0ngG9hWGoYYF/YoF/YEbpw5Gv7h6q",
+	"u06u+xPUTHe/tNoLogmAcuZGGnWKNPVBhUDa7GKD7m4vDJnsOvgjTBZtX8U2ZpJ5J31zWHcJzIi9Q3Pb",
+	"I8/1MRBYwrgSa+w3W+UFMFVLn0Mve1ZArW7uhM953V/24O/YQDUqZp7trvDcp4TwmcURvDtHbqCI0dfQ",
+	"LTAlU+qZ9yqIBW6qFGZ7aQ+mEj+cDN7bRoTI7bChEVIFEYvF3Ng1VN00IpKbcfRicPluGNpX0mlyvK/l",
+	"2mNINQPHvcuwPiSdUGY5ZLA1+yOFTRzuYVZjt1ofpK/9fjX7yS9d+qOp1I0rcPavVV8FLpagW6JXqisb",
+	"SFjVyfaEsDq2TQvL96lk+4Udfa3vJO1Xo2rXz94h1KVL+aXaMkamFamvwJpAw2rkoA1gH+7le+pZwV2w",
+	"cVUrCqKjsIvKAybsEj/2doMGsPcigOqLAYeYVNOhmL+9IYJhmAFtlZQpBWDPjFf0BvhpcLXe2kfdgC8Z",
+	"B7IEjQ0c2CQWhGX7huFUzXZGYLllUCO4yVGjYmoPuHrJlrzCoz8dpraq4jpYYnXGh8QXlIEkyQqSG0WY",
+	"i01aXTgF/Ie1i1glIocp2KZZZ3hnpO8et6Kob6DVxecoyz77DPm68M3WsH2eDBVTuTmQ7paHKNIEJeT7",
+	"QZlggkfGmGZThwjCfAhaNhNso04U3cxtwtmcLNktIL6kwrsA10JmU5htV3JDaF0o7nEEG/XZun+LqYpu",
+	"rGMJaLKy0Sq7zlQMQhEP/hhqZLDQ1b25ncr8m+qt0Y6T35Oy27q/5ZGcyJHbcdBXiN5EX/yxE4g1oGJg",
+	"5EFrnH5Qvm28+YcG51Z/oUcCaCsMYDuHYG8lRdaYri6y1GeOYn7QX49JSjdT2ChVgVIngOsaAJsc3+sl",
+	"PAvD8RIWRg9yqSxRKz1oodl9g/92BsCiXdTjE+c75vHPeifpsvSxKGPb1N9b+Un/jsMOpLEVh7UiI87U",
+	"XeRmpuAGaNarGZ8CW9fFnSsp1XCgWQ6zP6d7o11f8zgeDiTSLe+Gv11zKi5w9NXeGdLroQgLq/d8zn6a",
+	"DqVcu2LJKTgwtVd7MEUoKu8+P4z5ICzq93VjWBeiG3TyZuR7ei/cHS5Rz0UTZEeWyYy3AaspOu0/LYor",
+	"60zdk+3X6Pm7Z0e5vfk67ihfsyybwlTToiAUtX9qlW8OXzRRdAEE+y1YJbyMNRsmbFE3PBqGWQ7wdwNQ",
+	"xF5cuwcccVfi/h02e2UKzWt8O9jCDWzU3Fo22FbVXyXs7iU21GwvZZ6ANdMbW0po5vSBfGQkBp45Myzi",
+	"FK1wd0MyJf6qyGGgdQAbANugH1+vIveq6v/2DY2ic6vJYvqeUWvXK2agRaRrwOusUaQQpifm8RWpYVs+",
+	"oYP7RX8nrLxqj9Ang39yXQkGhMKcchbqa9V5YjetIHfe/ZkKjTVeMqdsuNq6T8XL7vfONbE9uuXpIZ7T",
+	"LfvP5iCR3sf+A7+f3ve78kvM7JMoc7ZHJIbVDcTnVY7PBhUOw6GshFiJNVlQaR9R+XtCUWwKsAdB8t6M",
+	"u19tw7dt/+MrGj/AknHCBcmF9GhVYn9qm4MjQZX5flQJO/QeEOACB64w4I8LnJ8EEZzQhQZJKLH0sg9A",
+	"BD3rpwaFG3rP5Og3sGd6HKCVINFcg9EVnU7wcDTAK0WCNM+GCjLHEs4ss82J3JVz89rLV9USDeT69VFG",
+	"8MY5yg5szdIOTbFRIL1fQ3+7VnywxoiCEYO6k+iI0CjASEQOZCFFPg+sf0XWUhhbwnURoZpcQyb4EgPI",
+	"XDSaDO2Gmp/sxHb16AXcMIj9wT3wjbYVETy4xAa85HqDbXcmcq5VINfNKlZ7ZcfcpTraokjKn2hX1Uq0",
+	"EFO43vz0R65UuC8bH18IYf2N6fJngbmnSlOe1n3P8wkgcwHU5sd7WIhFACku1qeus3Gdz7GxV6xcA/Dh",
+	"ftFxNHj0FRu5FzSBO/u731lac4O9A8r1UOpylvqVTJEjX0WYsWjlFuTGXuekGzzSpY+NJZHRVotbzFsP",
+	"mCG8LPyow+DpAfkAC73RBOn3ZaXPuztkUl9Of2rjDLY4GW8wrJMJOoJCvqavL+r0GKLjz+kocJuLOQuc",
+	"erL5MxKaQ6phus8//Mt/ChUoLPXff5TxLMs87bdQztW93YIM+g7ZLix/FGyri6KPDq99zfMRLfXKIOBv",
+	"6xt16GEURbJ3a77v0Ia9lHcLymfkb5fv3pIPcE3+DhtyCc1K9dnJx09trlGU1xlLbEiiLiBkiiiQtyyx",
+	"PfjDzJH6dCwEKd8cWN7umom3gGonqPWk8HTXkGUHN1ys+VF90PXXmHKabQ4Swe21LKpb2T0zb76sX9yP",
+	"ByKY4JHzCKuZL1zf+Qj433GoUz4Nq8ewFtMjNeyqzh+vtt62e40163IMcgCXY1AdjGUHda+AGpykEBlL",
+	"Ng/ApSQ8/vvgUw6aplTTTtp9X7/8i3/38ek4WAWKa1lmI9OCe2GIdB+bwrudeqCHfZpUAfTGNRG7Jygj",
+	"Vm4AydtnR7bn2K7eDTWxPwBCwxrdJx3XQvR4HVg6LdDcmTjPQ6MVX9Nh3IbGyKMvtfCpaUdfCyluWQry",
+	"7uirBGte3/Xw4eDbDkvG9VtxhoAfftbmpkPS75pD+eWNGurTfiRF4xweu0ohuBIlpiVokguF7uWVKBXl",
+	"6amNCVXuKnt582SoG6zHWiDmvzlZMMjSeeUGIomE1Dbgq11r+KLrQDcJbu+sRbAXBe5Jf3CDP3Z9Fc56",
+	"zxIEe3Mru0Vf0IsJV3XOi1IjunTm7DkQkFbb68CvCjQl/wPMIP8x96/Zezqwwt218TO8uJX+a1fhvlX/",
+	"MSGf3llVcUqoraJALF9QluEdE/Xta08UwWUNRfqtAosmyg/L2R5YKB3PFx5+me/gvOmHDmmt9EabCMZZ",
+	"Xuazk+Po7RNDrjzqnE0sFgoGTxfxqlGVnPyzPD5+niBbxJ9YFmhe237Slbgu01bi+uBj3Hca9BDPxJyU",
+	"PAOlbOQOUtuifs0UTKtHDU6QHiprOjMdkVpcSHx4v5RKJOK/eC5omLBlE7YLJQaH6ZIyfmq/oBzPy38w",
+	"Jy+O//pYDVX2Eu23F9wMEZZPpzO0LYOrp24pT+76E6wQXrMsQ+/WtxONv2dReFHyQBQOJatdkmxw3cG+",
+	"Cw4mqzToPcQz4nqTDDq8KfP5+s5+fwUENr1/3/B76YusOulc3Rgidyk4rmWvInjbE1GabrDnJmbOTQhr",
+	"w9DdjIIoLYpRcG/ngfUCsL6TLe4IExkC4dWtuxt8ZK+ABXa5+vQYnhlc4hDHzLvgfkN/EQ5bECM1GV+S",
+	"FS0K4DCxzwarOexh11m8p65YqCwMoJ8fEwWJ4Kk1j5vp5b8Pcrcb0BJo3okyl/j4MZAGI6+4pIN6TSNC",
+	"r5cgb0EeKOAeNKe275VNwLQObfTdMMHtG9MiRRsfDC9xKSmFrRO9r1/10TBCgnb3O0yd0qvlZr9JpGfu",
+	"prRoDum/NcmoJqkgkaC/tSoZkcXeAHKlcbaliiI0FQV2RV37Rro2Sdc8w3fwu3nQDazqiGh9lObxSDZs",
+	"CKJL+MbTFm4YT6vshYpKDmrY7soYeu+/ubSfDPG4VwuYwOUe3Mn/kGFczf9Ir/2+Wra0zjSa/K1IQZeg",
+	"5g7lURtc2w7404oK9IA3Uiwm84W7ARlfHsAXDXxw7gzjy1f1B48fH33NMo2pnM5PwmQNBp4S+EKN8Fan",
+	"LvHaUDYXZJmJa5qRRcldGE1IZyBPDDG3ulaUzmWbKpaCyxF2LRoyypclXd4XriugmV79Zyfcfsbn+4SS",
+	"myFeJJEKULuzUGxXDJKxZlPqaieRYwgTS3LQkiXduPuLez5Msywyw/tHZvMZNd8lZfbt9m2ZXxvkMDLm",
+	"vRQ56BWU6pRwI5t8j0nk0HWXbwyZtbwAQ0/GXZawI2PJ3ajw+JRsZj57f06e70ARpqo7EO9xCEaj2XRT",
+	"yIV5/G0I5AprUii/f05ex5G5usXqXi1lTJ507Nk1J6gvOPn4yUhgN1Tbld19wUgQ8KkZ3HYs5EPktpH6",
+	"U58/uP3da3s1BSYfypIrp7hiHlsQI6k2fvfp7r8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -19,7 +21,7 @@ func (h handlers) GetAccess(ctx context.Context, _ GetAccessRequestObject) (GetA
 
 // RenewAccess hands the caller's signed wish to the lease, which checks it again. A requester who may not renew
 // themselves asks those who may.
-func (h handlers) RenewAccess(ctx context.Context, _ RenewAccessRequestObject) (RenewAccessResponseObject, error) {
+func (h handlers) RenewAccess(ctx context.Context, r RenewAccessRequestObject) (RenewAccessResponseObject, error) {
 	a := askedIn(ctx)
 	l := a.lease
 	switch {
@@ -37,11 +39,20 @@ func (h handlers) RenewAccess(ctx context.Context, _ RenewAccessRequestObject) (
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "the renewal could not be signed")
 	}
-	renewed, err := h.Engine.Renew(ctx, l.ID, activities.RenewLease{Statement: statement})
+	renewed, err := h.Engine.Renew(ctx, l.ID, renewalID(a.caller.Ref, r.Params.IdempotencyKey), activities.RenewLease{Statement: statement})
 	if err != nil {
 		return nil, err
 	}
 	return RenewAccess200JSONResponse{Id: l.ID, State: "renewed", ExpiresAt: moment(renewed.Expires)}, nil
+}
+
+// renewalID names a wish of a caller; none is as good as any.
+func renewalID(caller, key string) string {
+	if key == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(caller + "\x00" + key))
+	return "renew/" + hex.EncodeToString(sum[:])
 }
 
 func (h handlers) askToRenew(ctx context.Context, caller identity.Principal, l store.Lease) (RenewAccessResponseObject, error) {

@@ -55,6 +55,15 @@ func TestRenewAccess_WhoMay_IsHandedOnSigned(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [4]string{rosa, task, lease, "renew"}, [4]string{said.Approver, said.Task, said.Gate, said.Verdict})
 
+	w.engine.renewalIDs = nil
+	for _, header := range [][]string{{"Idempotency-Key", "k"}, {"Idempotency-Key", "k"}, {"Idempotency-Key", "l"}, nil} {
+		require.Equal(t, http.StatusOK, w.as(rosa, http.MethodPost, access(lease, "/renew"), nil, header...).status)
+	}
+	ids := w.engine.renewalIDs
+	require.Equal(t, ids[0], ids[1], "the same wish is one update")
+	require.NotEqual(t, ids[0], ids[2])
+	require.Empty(t, ids[3])
+
 	fixed := w.lease(task, "c:d", plan.Lease{TTL: plan.Duration(time.Hour)})
 	require.Equal(t, http.StatusConflict, w.as(rosa, http.MethodPost, access(fixed, "/renew"), nil).status)
 }

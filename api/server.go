@@ -51,6 +51,7 @@ type Store interface {
 	approvalStore
 	leaseStore
 	effectStore
+	noticeStore
 	claimStore
 	startStore
 	versionStore

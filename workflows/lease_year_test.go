@@ -118,9 +118,10 @@ func TestLeases_AYear_EachRemindedRenewedAndEndedOnItsDay(t *testing.T) {
 				b := time.Date(2027, 1, 4, 0, 0, 0, 0, time.UTC)
 				return int(a.Sub(b) / day)
 			}
-			for _, r := range w.reminded {
+			for i, r := range w.reminded {
 				name := r.ID[len("lease/"+task+"/"):]
-				reminded[name] = append(reminded[name], after(r.Expires)-year[name].remind)
+				reminded[name] = append(reminded[name], after(w.remindedAt[i]))
+				require.WithinDuration(t, r.Expires.Add(-time.Duration(year[name].remind)*day), w.remindedAt[i], time.Minute, name)
 			}
 			for _, e := range w.ended {
 				name := e.ID[len("lease/"+task+"/"):]

@@ -42,7 +42,9 @@ type world struct {
 	opened     []activities.LeaseRecord
 	ended      []activities.LeaseEnded
 	reminded   []activities.LeaseReminder
-	left       []string // behind
+	remindedAt []time.Time
+	now        func() time.Time // of the environment
+	left       []string         // behind
 	renewed    []activities.LeaseRenewed
 	nonces     map[string]bool
 	opensGate  func()
@@ -268,6 +270,7 @@ func (w *world) remindLease(_ context.Context, in activities.LeaseReminder) erro
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reminded = append(w.reminded, in)
+	w.remindedAt = append(w.remindedAt, w.now())
 	return nil
 }
 
@@ -295,6 +298,7 @@ func environment(t interface{ Helper() }) (*testsuite.TestWorkflowEnvironment, *
 	env.SetTestTimeout(time.Minute) // of real time; the machine may be busy
 	workflows.Register(env)
 	w := newWorld()
+	w.now = env.Now
 	w.register(env)
 	return env, w
 }

@@ -4,6 +4,9 @@ package main_test
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +63,23 @@ func TestAccess_RenewedThenRevokedForALeaver(t *testing.T) {
 		_, err := s.vault(t, token).KVv2(keyMount).Get(t.Context(), r.keyPath())
 		require.NoError(t, err)
 	}
+
+	// A lost answer is asked for again, and renews nothing more.
+	var ends []string
+	for range 2 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.endpoints.API+"/api/gildway/v1/access/"+url.PathEscape(r.grants(t, 2)[0].ID)+"/renew", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+p.token)
+		req.Header.Set("Idempotency-Key", "once")
+		answer, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		var said struct{ ExpiresAt string }
+		require.NoError(t, json.NewDecoder(answer.Body).Decode(&said))
+		require.NoError(t, answer.Body.Close())
+		ends = append(ends, said.ExpiresAt)
+	}
+	require.Equal(t, ends[0], ends[1])
+	require.Equal(t, 3, s.audited(t, r.id, "lease-renewed"))
 
 	// Who can write to Temporal can't keep access alive.
 	lease := r.grants(t, 2)[0]

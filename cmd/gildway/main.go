@@ -41,7 +41,7 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 		&cobra.Group{ID: "run", Title: "Run a Gildway:"},
 	)
 	root.AddCommand(
-		taskCommand(), approvalCommand(), accessCommand(),
+		taskCommand(), approvalCommand(), accessCommand(), notificationCommand(),
 		templateCommand(),
 		devCommand(), demoCommand(), tokenCommand(), serverCommand(), workerCommand(), sandboxCommand(),
 	)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/notice"
 )
 
 // Lease is something that was granted and ends.
@@ -139,7 +140,15 @@ func (s *Store) CloseLease(ctx context.Context, id, state string, at time.Time) 
 			if err != nil || len(ended) == 0 {
 				return err
 			}
-			return appendAudit(ctx, tx, ended[0].Task, leaseKey(id, "ended", ended[0].Expires), "lease-"+state, "gildway", map[string]any{"lease": id})
+			key := leaseKey(id, "ended", ended[0].Expires)
+			_, err = tx.Exec(ctx, `
+				insert into notices (key, kind, recipients, task, title, body, link)
+				select $2, $3, array[requester], task, 'Access has ended: ' || step || ' (' || action || ')', revoke_why, '' from leases where id = $1
+				on conflict (key) do nothing`, id, key, string(notice.LeaseEnded))
+			if err != nil {
+				return err
+			}
+			return appendAudit(ctx, tx, ended[0].Task, key, "lease-"+state, "gildway", map[string]any{"lease": id})
 		})
 	})
 }

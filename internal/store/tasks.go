@@ -328,6 +328,9 @@ func (s *Store) Complete(ctx context.Context, task string, attempt int, status, 
 			if err := appendEvent(ctx, tx, task, attemptKey("completion", attempt), "completion", body); err != nil {
 				return err
 			}
+			if err := tellEnd(ctx, tx, task, attemptKey(task+"/ended", attempt), status, failure); err != nil {
+				return err
+			}
 			return appendAudit(ctx, tx, task, attemptKey(task+"/ended", attempt), "run-"+status, "gildway", data)
 		})
 	})
