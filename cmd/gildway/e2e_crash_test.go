@@ -37,6 +37,7 @@ func TestCrash(t *testing.T) {
 		{"WorkerAndAPI_InTheMiddleOfEverything", crashWorkerAndAPI},
 		{"Worker_InTheMiddleOfAKey", crashKey},
 		{"Temporal_AwayWhileATaskIsAccepted", crashTemporal},
+		{"Worker_AwayWhenAccessEnds", crashLease},
 		{"TheWholeStack_StartedAgain", crashStack},
 	} {
 		if !t.Run(crash.name, func(t *testing.T) { crash.test(t, s) }) {
@@ -134,12 +135,41 @@ func crashTemporal(t *testing.T, s *localStack) {
 	requireService(t, r, "patient-service")
 }
 
+const shortLease = `apiVersion: scaffolder.backstage.io/v3
+kind: Template
+metadata: {name: short-lease, title: For a Moment}
+spec:
+  owner: group:default/platform-team
+  type: service
+  steps:
+    - {id: group, name: Join, action: "okta:group:add-member", input: {group: ai-coding-assistants}, lease: {ttl: 5s}}
+`
+
+// Access ends although nobody was there to end it, as soon as somebody is.
+func crashLease(t *testing.T, s *localStack) {
+	s.registerTemplate(t, "short-lease", shortLease)
+	p := s.newcomer(t, "mona")
+	r := p.submit(t, "short-lease", map[string]any{})
+	r.completes(t)
+	granted := r.grants(t, 1)[0]
+	s.signal(t, "worker", syscall.SIGSTOP)
+	eventually(t, "the end of the lease", func() bool { return time.Now().After(granted.ExpiresAt.Add(time.Second)) })
+	require.Contains(t, s.oktaMembers(t, "ai-coding-assistants"), p.login(), "nobody is there to end it")
+	s.signal(t, "worker", syscall.SIGCONT)
+	eventually(t, "the access to end", func() bool { return r.grants(t, 1)[0].State == "expired" })
+	require.NotContains(t, s.oktaMembers(t, "ai-coding-assistants"), p.login())
+	require.EqualValues(t, 1, s.effects(t, p.login())["okta.membership.removed ai-coding-assistants/"+p.login()])
+}
+
 func crashStack(t *testing.T, s *localStack) {
 	ines, jan := s.newcomer(t, "ines"), s.newcomer(t, "jan")
 	atGate := s.newcomer(t, "karl").submitAccess(t, manyTokens)
 	atGate.gate(t)
 	atHandover := s.newcomer(t, "lena").submitAccess(t, manyTokens)
 	atHandover.gate(t)
+	for _, r := range []run{atGate, atHandover} { // the gate doesn't wait for the ticket, which must not be the one that is held
+		eventually(t, "the ticket of "+r.by.name, func() bool { return r.states(t)["ticket"] == "completed" })
+	}
 	beforeTicket := s.hold(t, "servicenow", "POST", "/api/now/table/sc_task")
 	access := ines.submitAccess(t, fewTokens)
 	beforeTicket.arrives(t)
