@@ -44,10 +44,13 @@ func (h handlers) ListAccess(ctx context.Context, r ListAccessRequestObject) (Li
 	}
 	filter := store.LeaseFilter{Task: r.Params.Task, State: r.Params.State, Person: canonicalUser(r.Params.User), Before: page.before, Limit: page.limit + 1}
 	caller := callerOf(ctx)
+	if err := h.learnGroups(ctx, &caller); err != nil {
+		return nil, err
+	}
 	if all, err := h.readsAll(ctx, &caller); err != nil {
 		return nil, err
 	} else if !all {
-		filter.Requester = caller.Ref
+		filter.Requester, filter.Owners = caller.Ref, append([]string{caller.Ref}, caller.Groups...)
 	}
 	found, err := h.Store.Leases(ctx, filter)
 	if err != nil {

@@ -57,6 +57,18 @@ func TestListAccess_OwnOnly(t *testing.T) {
 	require.Equal(t, 1, count(rosa))
 	require.Equal(t, 1, count(olga))
 	require.Equal(t, 0, count(eve))
+	require.Equal(t, 0, count(ben))
+
+	// Whoever owns the template sees what it has granted.
+	var err error
+	task, err = w.store.CreateTask(t.Context(), store.NewTask{
+		ID: newID(), TemplateRef: "template:default/lead", CreatedBy: eve, Owner: leads, Spec: []byte(`{}`), Run: []byte(`{}`),
+	})
+	require.NoError(t, err)
+	require.NoError(t, w.store.OpenLease(t.Context(), store.Lease{ID: "lease/2", Task: task, Step: "grant", Action: "okta:group:add-member", Requester: eve, Template: "template:default/lead", ExpiresAt: time.Now().Add(time.Hour)}))
+	require.Equal(t, 1, count(ben))
+	require.Equal(t, 1, count(eve))
+	require.Equal(t, 1, count(adam))
 }
 
 func TestTaskGraph_StatesAndTimesFromEvents(t *testing.T) {

@@ -277,6 +277,7 @@ type fakeEngine struct {
 	rollbacks  []activities.RollbackInput
 	told       []string
 	revoked    []store.Revocation
+	gone       bool // leases
 	outcome    *activities.Decided
 }
 
@@ -339,6 +340,9 @@ func (e *fakeEngine) Rollback(_ context.Context, in activities.RollbackInput) er
 func (e *fakeEngine) Revoke(_ context.Context, lease, why string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.gone {
+		return fault.New(fault.NotFound, "the lease has ended")
+	}
 	if e.err == nil {
 		e.revoked = append(e.revoked, store.Revocation{ID: lease, Why: why})
 	}

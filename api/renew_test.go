@@ -133,3 +133,16 @@ func TestRevokeAccessOf_Leaver_AllAtOnce(t *testing.T) {
 	require.Equal(t, 3, w.audits("lease-revoke-asked"))
 	require.Equal(t, http.StatusBadRequest, w.as(adam, http.MethodPost, all, map[string]any{"user": "group:default/x"}).status)
 }
+
+// Somebody has terminated the lease's workflow: its grant would stay for ever, so people are told.
+func TestRevokeAccess_LeaseIsGone_OwnerIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lease := w.lease(w.submit(), "a:b", plan.Lease{})
+	w.engine.set(func(e *fakeEngine) { e.gone = true })
+	require.Equal(t, http.StatusAccepted, w.as(rosa, http.MethodPost, access(lease, "/revoke"), nil).status)
+	require.Eventually(t, func() bool {
+		told, err := w.store.Notices(t.Context(), []string{"group:default/platform", rosa}, 0, 10)
+		return err == nil && len(told) == 1 && told[0].Title == "Access of user:default/rosa can't end by itself: grant"
+	}, 30*time.Second, 10*time.Millisecond)
+}

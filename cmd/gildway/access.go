@@ -52,22 +52,13 @@ func accessList(f *apiFlags) *cobra.Command {
 }
 
 func accessRenew(f *apiFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "renew ID",
-		Short: "Keep a grant for longer, or ask those who may renew it",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			renewed, err := c.Renew(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return f.print(cmd, renewed, []string{"grant", "it is", "ends"}, [][]string{{args[0], renewed.Value.State, clock(renewed.Value.ExpiresAt)}})
+	return onOne(f, "renew ID", "Keep a grant for longer, or ask those who may renew it",
+		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.Renewed], error) {
+			return c.Renew(ctx, id)
 		},
-	}
+		[]string{"grant", "it is", "ends"}, func(id string, said client.Renewed) [][]string {
+			return [][]string{{id, said.State, clock(said.ExpiresAt)}}
+		})
 }
 
 func accessRevoke(f *apiFlags) *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -41,46 +42,26 @@ func approvalList(f *apiFlags) *cobra.Command {
 
 func decide(f *apiFlags, decision string) *cobra.Command {
 	var comment string
-	cmd := &cobra.Command{
-		Use:               decision + " ID",
-		Short:             strings.ToUpper(decision[:1]) + decision[1:] + " a request",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.approvals(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			decided, err := c.Decision(cmd.Context(), args[0], decision, comment)
-			if err != nil {
-				return err
-			}
-			return f.print(cmd, decided, []string{"approval", "you said", "it is"}, [][]string{{args[0], decision, decided.Value.State}})
-		},
-	}
+	cmd := onOne(f, decision+" ID", strings.ToUpper(decision[:1])+decision[1:]+" a request",
+		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.Decided], error) {
+			return c.Decision(ctx, id, decision, comment)
+		}, []string{"approval", "you said", "it is"}, func(id string, said client.Decided) [][]string {
+			return [][]string{{id, decision, said.State}}
+		})
+	cmd.ValidArgsFunction = f.approvals()
 	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")
 	return cmd
 }
 
 func delegate(f *apiFlags) *cobra.Command {
 	var to, comment string
-	cmd := &cobra.Command{
-		Use:               "delegate ID",
-		Short:             "Let somebody else decide in your place",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.approvals(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			decided, err := c.Delegate(cmd.Context(), args[0], to, comment)
-			if err != nil {
-				return err
-			}
-			return f.print(cmd, decided, []string{"approval", "decides now", "it is"}, [][]string{{args[0], to, decided.Value.State}})
-		},
-	}
+	cmd := onOne(f, "delegate ID", "Let somebody else decide in your place",
+		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.Decided], error) {
+			return c.Delegate(ctx, id, to, comment)
+		}, []string{"approval", "decides now", "it is"}, func(id string, said client.Decided) [][]string {
+			return [][]string{{id, to, said.State}}
+		})
+	cmd.ValidArgsFunction = f.approvals()
 	cmd.Flags().StringVar(&to, "to", "", "who decides, e.g. user:default/rosa")
 	_ = cmd.MarkFlagRequired("to") // it is there
 	cmd.Flags().StringVar(&comment, "comment", "", "kept with the decision")
@@ -89,26 +70,13 @@ func delegate(f *apiFlags) *cobra.Command {
 
 func sign(f *apiFlags) *cobra.Command {
 	var decision, comment string
-	cmd := &cobra.Command{
-		Use:               "sign ID",
-		Short:             "Sign a decision without handing it in, for temporal workflow signal",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.approvals(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			signed, err := c.Sign(cmd.Context(), args[0], decision, comment)
-			if err != nil {
-				return err
-			}
-			v := signed.Value
-			return f.print(cmd, signed, []string{"hand it in with"}, [][]string{{
-				"temporal workflow signal --workflow-id " + v.Task + " --name " + v.Signal + " --input '" + string(v.Input) + "'",
-			}})
-		},
-	}
+	cmd := onOne(f, "sign ID", "Sign a decision without handing it in, for temporal workflow signal",
+		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.Signed], error) {
+			return c.Sign(ctx, id, decision, comment)
+		}, []string{"hand it in with"}, func(_ string, said client.Signed) [][]string {
+			return [][]string{{"temporal workflow signal --workflow-id " + said.Task + " --name " + said.Signal + " --input '" + string(said.Input) + "'"}}
+		})
+	cmd.ValidArgsFunction = f.approvals()
 	cmd.Flags().StringVar(&decision, "decision", "approve", "approve or reject")
 	_ = cmd.RegisterFlagCompletionFunc("decision", oneOf("approve", "reject")) // the flag is there
 	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")

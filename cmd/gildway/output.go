@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,4 +117,25 @@ func printJSON(out io.Writer, v any) error {
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// onOne makes a command that asks the API something about one thing and prints what it says.
+func onOne[T any](f *apiFlags, use, short string, ask func(ctx context.Context, c *client.Client, id string) (client.Answer[T], error),
+	head []string, rows func(id string, said T) [][]string) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			said, err := ask(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			return f.print(cmd, said, head, rows(args[0], said.Value))
+		},
+	}
 }

@@ -104,23 +104,12 @@ func awaitRollback(cmd *cobra.Command, c *client.Client, task string, before []c
 }
 
 func taskEffects(f *apiFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:               "effects ID",
-		Short:             "What a task has done, in the order in which a rollback would undo it",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.tasks(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			list, err := c.Effects(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return f.print(cmd, list, effectHead, effectRows(list.Value.Items))
-		},
-	}
+	cmd := onOne(f, "effects ID", "What a task has done, in the order in which a rollback would undo it",
+		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.Page[client.Effect]], error) {
+			return c.Effects(ctx, id)
+		}, effectHead, func(_ string, said client.Page[client.Effect]) [][]string { return effectRows(said.Items) })
+	cmd.ValidArgsFunction = f.tasks()
+	return cmd
 }
 
 func taskLeftovers(f *apiFlags) *cobra.Command {

@@ -177,8 +177,9 @@ type LeaseFilter struct {
 	Task      string
 	State     string
 	Requester string
-	Person    string // who asked for it, or whom it was granted to
-	Before    int64  // Seq of the last one seen; 0 = from the newest
+	Owners    []string // with Requester: or the template's owner is one of them
+	Person    string   // who asked for it, or whom it was granted to
+	Before    int64    // Seq of the last one seen; 0 = from the newest
 	Limit     int
 }
 
@@ -189,10 +190,10 @@ func (s *Store) Leases(ctx context.Context, f LeaseFilter) (list []Lease, err er
 			select l.id, l.seq, l.task::text, l.step, l.action, l.requester, l.template, l.output, l.state, l.opened_at, l.expires_at, l.ended_at,
 				l.lease, l.revoke_asked_at, t.owner, t.tags
 			from leases l join tasks t on t.id = l.task
-			where ($1 = '' or l.task = nullif($1, '')::uuid) and ($2 = '' or l.state = $2) and ($3 = '' or l.requester = $3)
+			where ($1 = '' or l.task = nullif($1, '')::uuid) and ($2 = '' or l.state = $2) and ($3 = '' or l.requester = $3 or t.owner = any($8))
 				and ($4 = 0 or l.seq < $4) and ($5 = '' or l.id = $5)
 				and ($6 = '' or l.requester = $6 or l.output->>'user' = $6)
-			order by l.seq desc limit $7`, f.Task, f.State, f.Requester, f.Before, f.ID, f.Person, f.Limit)
+			order by l.seq desc limit $7`, f.Task, f.State, f.Requester, f.Before, f.ID, f.Person, f.Limit, append([]string{}, f.Owners...))
 		if err != nil {
 			return err
 		}
