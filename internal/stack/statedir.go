@@ -53,8 +53,9 @@ func openStateDir(path string) (*stateDir, error) {
 	return d, nil
 }
 
-// close lets the next stack in.
-func (d *stateDir) close() error { return d.lock.Close() }
+// close lets the next stack in. The lock is given up by name: closing the file is not enough while a
+// child that this process has just forked still holds a copy of it.
+func (d *stateDir) close() error { return errors.Join(unlock(d.lock), d.lock.Close()) }
 
 func (d *stateDir) file(parts ...string) string {
 	return filepath.Join(append([]string{d.path}, parts...)...)
