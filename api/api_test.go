@@ -42,6 +42,7 @@ const (
 	eve     = "user:default/eve"    // has nothing to do with it
 	olga    = "user:default/olga"   // is an auditor
 	adam    = "user:default/adam"   // is an admin
+	tess    = "user:default/tess"   // owns the template
 	leads   = "group:default/leads" // approve
 	pattern = "^[a-z0-9-]+$"
 )
@@ -293,6 +294,13 @@ func (e *fakeEngine) runs() []plan.Run {
 	return slices.Clone(e.started)
 }
 
+// calls counts what runs and leases were told.
+func (e *fakeEngine) calls() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.decided) + len(e.cancels) + len(e.renewed) + len(e.rollbacks) + len(e.told) + len(e.revoked)
+}
+
 func (e *fakeEngine) Start(_ context.Context, run plan.Run) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -357,6 +365,8 @@ func (fakeDirectory) Groups(_ context.Context, user string) ([]string, error) {
 		return []string{"group:default/everybody", leads}, nil
 	case adam:
 		return []string{"group:default/admins"}, nil
+	case tess:
+		return []string{"group:default/platform"}, nil
 	case rosa: // in the approving group, which must not help her
 		return []string{leads}, nil
 	default:
