@@ -109,6 +109,9 @@ func (in graphing) waitingFor(s plan.Step, state string) (reasons []WaitingFor) 
 			reasons = append(reasons, WaitingFor{Kind: "step", Id: need, Says: "step " + need})
 		}
 	}
+	if reasons == nil && in.task.Paused {
+		return []WaitingFor{{Kind: "pause", Says: "the run to be resumed"}}
+	}
 	if reasons == nil {
 		reasons = append(reasons, WaitingFor{Kind: "place", Says: fmt.Sprintf("its turn; at most %d steps run at once", max(in.plan.Parallel, 1))})
 	}

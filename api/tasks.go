@@ -134,7 +134,7 @@ func (h handlers) GetTaskDetails(ctx context.Context, _ GetTaskDetailsRequestObj
 		return nil, err
 	}
 	line := summary(store.TaskLine{
-		ID: task.ID, TemplateRef: task.TemplateRef, TemplateDigest: task.TemplateDigest, Status: task.Status, Waiting: len(open) > 0, Attempt: task.Attempt,
+		ID: task.ID, TemplateRef: task.TemplateRef, TemplateDigest: task.TemplateDigest, Status: task.Status, Waiting: len(open) > 0, Paused: task.Paused, Attempt: task.Attempt,
 		CreatedBy: task.CreatedBy, Owner: task.Owner, CreatedAt: task.CreatedAt, StartedAt: task.StartedAt, EndedAt: task.EndedAt,
 	})
 	shown := GetTaskDetails200JSONResponse{

@@ -77,6 +77,9 @@ func TestTaskDetails_SayWhatItWaitsForAndWhatItGranted(t *testing.T) {
 	requireProblem(t, w.as(eve, http.MethodGet, path, nil), http.StatusForbidden, "Denied", path)
 
 	require.NoError(t, w.store.CloseApproval(t.Context(), gate, "approved", ""))
+	require.NoError(t, w.store.SetPaused(t.Context(), id, 0, true))
+	require.Equal(t, "paused", w.as(rosa, http.MethodGet, path, nil).json(t)["phase"])
+	require.Contains(t, w.as(rosa, http.MethodGet, path+"/graph", nil).text, `"kind":"pause","says":"the run to be resumed"`)
 	require.NoError(t, w.store.Complete(t.Context(), id, 0, "completed", "", []byte(`{"text":[]}`), nil))
 	body = w.as(rosa, http.MethodGet, path, nil).json(t)
 	require.Equal(t, "completed", body["phase"])

@@ -32,6 +32,7 @@ type Task struct {
 	Run            json.RawMessage // plan.Run: the input of the workflow
 	Digest         string          // plan.Run.Digest
 	Status         string
+	Paused         bool
 	Attempt        int      // how often it was retried
 	CreatedBy      string   // user ref
 	Owner          string   // entity ref of the template's owner; may be empty
@@ -133,15 +134,15 @@ func taskOfKey(ctx context.Context, tx pgx.Tx, n NewTask) (id string, err error)
 // keyLocks keeps the locks of idempotency keys apart from others.
 const keyLocks = 0x6b657973 // "keys"
 
-const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, attempt, created_by, owner, tags, output,
-	created_at, last_heartbeat_at, started_at, ended_at`
+const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, ended_at is null and paused_at is not null,
+	attempt, created_by, owner, tags, output, created_at, last_heartbeat_at, started_at, ended_at`
 
 // listColumns leave out the workflow's input, which is large and which no list shows.
 var listColumns = strings.Replace(taskColumns, " run,", " null::json as run,", 1)
 
 func scanTask(row pgx.CollectableRow) (t Task, err error) {
-	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.Attempt, &t.CreatedBy, &t.Owner,
-		&t.Tags, &t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt)
+	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.Paused, &t.Attempt,
+		&t.CreatedBy, &t.Owner, &t.Tags, &t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt)
 	return t, err
 }
 
