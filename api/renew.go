@@ -138,6 +138,6 @@ func (h handlers) revoke(ctx context.Context, caller identity.Principal, why str
 	if err := h.Store.AskToRevoke(ctx, ids, caller.Ref, text); err != nil {
 		return err
 	}
-	h.revoker.hurry()
+	h.revoker.Hurry()
 	return nil
 }

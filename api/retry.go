@@ -50,7 +50,7 @@ func (h handlers) RetryTask(ctx context.Context, r RetryTaskRequestObject) (Retr
 	if err != nil {
 		return nil, err
 	}
-	h.starter.hurry()
+	h.starter.Hurry()
 	return RetryTask201JSONResponse{Id: a.task.ID}, nil
 }
 

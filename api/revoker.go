@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/loop"
 	"github.com/gildway/gildway/internal/notice"
 	"github.com/gildway/gildway/internal/store"
 )
@@ -22,7 +23,7 @@ const revocationsAtOnce = 100
 
 // revoker tells the leases what was promised: that they end. Telling one twice is telling it once.
 type revoker struct {
-	loop
+	*loop.Loop
 	store  revokeStore
 	engine Engine
 	log    *slog.Logger
@@ -30,7 +31,7 @@ type revoker struct {
 
 func newRevoker(s revokeStore, e Engine, log *slog.Logger) *revoker {
 	r := &revoker{store: s, engine: e, log: log}
-	r.loop = newLoop(r.pass, func(err error, again any) { log.Warn("grants can't be revoked yet", "error", err, "again", again) })
+	r.Loop = loop.New(reconcileEvery, r.pass, func(err error, again any) { log.Warn("grants can't be revoked yet", "error", err, "again", again) })
 	return r
 }
 

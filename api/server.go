@@ -144,8 +144,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var starting sync.WaitGroup
-	starting.Go(func() { s.starter.run(working) })
-	starting.Go(func() { s.revoker.run(working) })
+	starting.Go(func() { s.starter.Run(working) })
+	starting.Go(func() { s.revoker.Run(working) })
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/loop"
 	"github.com/gildway/gildway/internal/store"
 )
 
@@ -16,7 +17,6 @@ const (
 	startsAtOnce = 20
 	// reconcileEvery finds what another replica accepted and did not live to start.
 	reconcileEvery = 15 * time.Second
-	firstRetry     = 500 * time.Millisecond
 )
 
 type startStore interface {
@@ -29,7 +29,7 @@ type startStore interface {
 // starter keeps the promise of a 201: what was accepted is started, however long the engine is away.
 // Several may run side by side, as starting a run twice starts it once.
 type starter struct {
-	loop
+	*loop.Loop
 	store  startStore
 	engine Engine
 	log    *slog.Logger
@@ -37,7 +37,7 @@ type starter struct {
 
 func newStarter(s startStore, e Engine, log *slog.Logger) *starter {
 	r := &starter{store: s, engine: e, log: log}
-	r.loop = newLoop(r.pass, func(err error, again any) {
+	r.Loop = loop.New(reconcileEvery, r.pass, func(err error, again any) {
 		log.Warn("accepted tasks can't be started yet", "error", err, "again", again)
 	})
 	return r

@@ -94,7 +94,7 @@ func (h handlers) CreateTask(ctx context.Context, r CreateTaskRequestObject) (Cr
 	if err != nil {
 		return nil, err
 	}
-	h.starter.hurry()
+	h.starter.Hurry()
 	return CreateTask201JSONResponse{Id: id}, nil
 }
 
