@@ -140,7 +140,7 @@ func (h handlers) GetTaskDetails(ctx context.Context, _ GetTaskDetailsRequestObj
 	shown := GetTaskDetails200JSONResponse{
 		Id: line.Id, Template: line.Template, Digest: line.Digest, Status: line.Status, Phase: line.Phase, Attempt: line.Attempt,
 		CreatedBy: line.CreatedBy, Owner: line.Owner, CreatedAt: line.CreatedAt, StartedAt: line.StartedAt, EndedAt: line.EndedAt,
-		Title: titleOf(run.Plan.Template), Plan: task.Digest, Output: task.Output, Approvals: []Approval{}, Access: []Lease{},
+		Title: titleOf(run.Plan.Template), Plan: task.Digest, Output: task.Output, Values: run.Values, Approvals: []Approval{}, Access: []Lease{},
 		Steps: StepCounts{All: len(run.Plan.Steps)}, Links: h.linksOf(task),
 	}
 	for _, s := range run.Plan.Steps {

@@ -66,6 +66,7 @@ func TestTaskDetails_SayWhatItWaitsForAndWhatItGranted(t *testing.T) {
 	body := w.as(rosa, http.MethodGet, path, nil).json(t)
 	require.Equal(t, "waiting", body["phase"])
 	require.Equal(t, "Two steps", body["title"])
+	require.Equal(t, map[string]any{"name": "one"}, body["values"])
 	require.Equal(t, map[string]any{"all": 2., "ended": 1.}, body["steps"])
 	require.Equal(t, gate, body["approvals"].([]any)[0].(map[string]any)["id"])
 	lease := body["access"].([]any)[0].(map[string]any)

@@ -52,13 +52,15 @@ func accessList(f *apiFlags) *cobra.Command {
 }
 
 func accessRenew(f *apiFlags) *cobra.Command {
-	return onOne(f, "renew ID", "Keep a grant for longer, or ask those who may renew it",
+	cmd := onOne(f, "renew ID", "Keep a grant for longer, or ask those who may renew it",
 		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.Renewed], error) {
 			return c.Renew(ctx, id)
 		},
 		[]string{"grant", "it is", "ends"}, func(id string, said client.Renewed) [][]string {
 			return [][]string{{id, said.State, clock(said.ExpiresAt)}}
 		})
+	cmd.ValidArgsFunction = f.grants()
+	return cmd
 }
 
 func accessRevoke(f *apiFlags) *cobra.Command {
@@ -73,6 +75,7 @@ func accessRevoke(f *apiFlags) *cobra.Command {
 			}
 			return nil
 		},
+		ValidArgsFunction: f.grants(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := f.client()
 			if err != nil {

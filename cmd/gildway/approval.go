@@ -2,19 +2,21 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gildway/gildway/internal/client"
+	"github.com/gildway/gildway/internal/view"
 )
 
 func approvalCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "approval", GroupID: "use", Short: "List and decide what waits for approval"}
 	f.add(cmd)
-	cmd.AddCommand(approvalList(&f), decide(&f, "approve"), decide(&f, "reject"), delegate(&f), sign(&f))
+	cmd.AddCommand(approvalList(&f), approvalShow(&f), decide(&f, "approve"), decide(&f, "reject"), delegate(&f), sign(&f))
 	return cmd
 }
 
@@ -28,7 +30,7 @@ func approvalList(f *apiFlags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			query := page.query(map[string]string{"task": task, "state": state})
 			return list(f, cmd, "approvals", query, []string{"id", "state", "requester", "needs", "since", "reason"}, func(a client.Approval) []string {
-				return []string{a.ID, a.State, a.Requester, strconv.Itoa(a.Required) + " of " + strings.Join(a.Approvers, ", "), clock(a.CreatedAt), a.Reason}
+				return []string{a.ID, a.State, a.Requester, needs(a), clock(a.CreatedAt), a.Reason}
 			})
 		},
 	}
@@ -40,16 +42,79 @@ func approvalList(f *apiFlags) *cobra.Command {
 	return cmd
 }
 
+func approvalShow(f *apiFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:               "show ID",
+		Short:             "What is asked for, and what an approval lets happen",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.approvals(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.client()
+			if err != nil {
+				return err
+			}
+			a, err := c.Approval(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if f.output == "json" {
+				return printJSON(cmd.OutOrStdout(), a)
+			}
+			return f.printApproval(cmd, a.Value)
+		},
+	}
+}
+
+func (f *apiFlags) printApproval(cmd *cobra.Command, a client.Approval) error {
+	out := cmd.OutOrStdout()
+	say := func(format string, args ...any) { fmt.Fprintln(out, view.Plain(fmt.Sprintf(format, args...))) }
+	say("%s  %s  %s", a.ID, a.State, a.Title)
+	say("%s asks for it with %s, %s", a.Requester, a.Template, clock(a.CreatedAt))
+	say("because: %s", a.Reason)
+	say("needs %s", needs(a))
+	for _, d := range a.Decisions {
+		text := d.Verdict
+		if d.To != "" {
+			text += " to " + d.To
+		}
+		if d.Comment != "" {
+			text += ": " + d.Comment
+		}
+		say("%s  %s: %s", clock(d.At), d.By, text)
+	}
+	if a.Seen == nil {
+		return nil
+	}
+	if len(a.Seen.Behind) > 0 {
+		rows := make([][]string, 0, len(a.Seen.Behind))
+		for _, s := range a.Seen.Behind {
+			rows = append(rows, []string{s.ID, s.Action, s.Name})
+		}
+		say("\nan approval lets these steps begin:")
+		if err := f.print(cmd, nil, []string{"step", "action", "name"}, rows); err != nil {
+			return err
+		}
+	}
+	say("\nto decide about exactly this: gildway approval approve %s --shown %s", a.ID, a.Shown)
+	say("what the run was submitted with: gildway task show %s", a.Task)
+	return nil
+}
+
+func needs(a client.Approval) string {
+	return strconv.Itoa(a.Required) + " of " + strings.Join(a.Approvers, ", ")
+}
+
 func decide(f *apiFlags, decision string) *cobra.Command {
-	var comment string
+	var comment, shown string
 	cmd := onOne(f, decision+" ID", strings.ToUpper(decision[:1])+decision[1:]+" a request",
 		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.Decided], error) {
-			return c.Decision(ctx, id, decision, comment)
+			return c.Decision(ctx, id, decision, comment, shown)
 		}, []string{"approval", "you said", "it is"}, func(id string, said client.Decided) [][]string {
 			return [][]string{{id, decision, said.State}}
 		})
 	cmd.ValidArgsFunction = f.approvals()
 	cmd.Flags().StringVar(&comment, "comment", "", "said to the requester and kept with the decision")
+	cmd.Flags().StringVar(&shown, "shown", "", "the digest that approval show printed; refused if something else is asked for by now")
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -49,11 +50,12 @@ func (api *fakeAPI) gildway(t *testing.T, args ...string) (status int, out, errO
 }
 
 const taskJSON = `{"id":"t1","template":"template:default/x","digest":"sha256:1","status":"processing","phase":"waiting","attempt":1,
-	"createdBy":"user:default/rosa","createdAt":"2026-01-31T12:00:00.000Z","unknownToUs":true}`
+	"createdBy":"user:default/rosa","createdAt":"2026-01-31T12:00:00.000Z","values":{"team":"a"},"unknownToUs":true}`
 
 func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 	t.Parallel()
 	approvals := `{"items":[{"id":"t1.ask","state":"pending","requester":"user:default/rosa","createdAt":"2026-01-31T12:00:00Z","decisions":[]}],"next":"7"}`
+	approval := `{"id":"t1.ask","task":"t1","state":"pending","shown":"sha256:2","seen":{"task":"t1","input":{"reason":"r"},"behind":[{"id":"grant","name":"Grant","action":"okta:group:add-member"}]}}`
 	access := `{"items":[{"id":"lease/1","state":"active","expiresAt":"2026-01-31T12:00:00Z","output":{"a":1}}]}`
 	lease := `{"id":"lease/1","state":"revoked","expiresAt":"2026-01-31T12:00:00Z"}`
 	renewed := `{"id":"lease/1","state":"asked","expiresAt":"2026-01-31T12:00:00Z","asked":["group:default/x"]}`
@@ -64,6 +66,7 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"GET /api/gildway/v1/tasks/t1":                    taskJSON,
 		"GET /api/gildway/v1/tasks/t1/graph":              graph,
 		"GET /api/gildway/v1/approvals":                   approvals,
+		"GET /api/gildway/v1/approvals/t1.ask":            approval,
 		"GET /api/gildway/v1/access":                      access,
 		"POST /api/gildway/v1/access/lease/1/renew":       renewed,
 		"POST /api/gildway/v1/access/lease/1/revoke":      lease,
@@ -99,6 +102,7 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"notification list":       `{"items":[{"kind":"run-failed","to":["user:default/rosa"],"title":"X has failed","at":"2026-01-31T12:00:00Z"}]}`,
 		"task collect t1":         `{"items":[{"step":"key","expiresAt":"2026-01-31T12:00:00Z","howTo":"so"}]}`,
 		"approval list":           approvals,
+		"approval show t1.ask":    approval,
 		"approval approve t1.ask": `{"approval":"t1.ask","state":"approved"}`,
 		"approval delegate t1.ask --to user:default/rosa": `{"approval":"t1.ask","state":"approved"}`,
 		"approval sign t1.ask":                            `{"task":"t1","signal":"decide","statement":"s","input":{"gate":"t1.ask"}}`,
@@ -126,6 +130,36 @@ func TestCLI_TaskList_AsksForWhatItsFlagsSay(t *testing.T) {
 	require.Equal(t, []string{"GET /api/gildway/v1/tasks?createdBy=user%3Adefault%2Frosa&cursor=c&limit=5&since=2026-01-31T12%3A00%3A00Z&status=failed&template=x"}, api.asked)
 	require.Contains(t, out, "t1  template:default/x  waiting  user:default/rosa")
 	require.Equal(t, "there are more: --cursor n\n", errOut)
+}
+
+func TestCLI_ApprovalShow_SaysWhatIsDecidedAbout_AndApproveNamesIt(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, map[string]string{
+		"GET /api/gildway/v1/approvals/t1.ask": `{"id":"t1.ask","task":"t1","state":"pending","title":"May they?","requester":"user:default/rosa","template":"template:default/x",
+			"reason":"a key \u001b[2Jfor the team","approvers":["group:default/leads"],"required":2,"createdAt":"2026-01-31T12:00:00Z","shown":"sha256:2",
+			"decisions":[{"by":"user:default/ben","verdict":"delegate","to":"user:default/kim","comment":"away","at":"2026-01-31T12:00:00Z"}],
+			"seen":{"input":{},"behind":[{"id":"grant","name":"Grant","action":"okta:group:add-member"}]}}`,
+		"POST /api/gildway/v1/approvals/t1.ask/decision": `{"approval":"t1.ask","state":"approved"}`,
+	})
+	at := clock(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC))
+	status, out, errOut := api.gildway(t, "approval", "show", "t1.ask")
+	require.Zero(t, status, errOut)
+	require.Equal(t, `t1.ask  pending  May they?
+user:default/rosa asks for it with template:default/x, `+at+`
+because: a key for the team
+needs 2 of group:default/leads
+`+at+`  user:default/ben: delegate to user:default/kim: away
+
+an approval lets these steps begin:
+STEP   ACTION                 NAME
+grant  okta:group:add-member  Grant
+
+to decide about exactly this: gildway approval approve t1.ask --shown sha256:2
+what the run was submitted with: gildway task show t1
+`, out)
+	status, _, errOut = api.gildway(t, "approval", "approve", "t1.ask", "--shown", "sha256:2")
+	require.Zero(t, status, errOut)
+	require.Contains(t, api.asked[1], `"shown":"sha256:2"`)
 }
 
 func TestCLI_NotThere_SaysWhereToLook(t *testing.T) {
@@ -205,6 +239,7 @@ func TestCLI_Completion_SuggestsWhatTheAPIHas(t *testing.T) {
 	api := newFakeAPI(t, map[string]string{
 		"GET /api/gildway/v1/tasks":     `{"items":[` + taskJSON + `]}`,
 		"GET /api/gildway/v1/templates": `{"items":[{"ref":"template:default/nodejs","title":"A service"},{"ref":"template:other/x"},{"ref":"template:default/python"}]}`,
+		"GET /api/gildway/v1/access":    `{"items":[{"id":"lease/t1/grant","requester":"user:default/rosa","action":"okta:group:add-member","expiresAt":"2026-01-31T12:00:00Z"}]}`,
 		"GET /api/gildway/v1/approvals": `{"items":[{"id":"t1.ask","title":"May\nthey?","requester":"user:default/rosa","createdAt":"2026-01-31T12:00:00Z"}]}`,
 	})
 	for _, c := range []struct {
@@ -213,6 +248,8 @@ func TestCLI_Completion_SuggestsWhatTheAPIHas(t *testing.T) {
 		{"task submit", "n", "nodejs\tA service\n:4\n"},
 		{"task submit", "template:", "template:other/x\n:4\n"},
 		{"approval approve", "", "t1.ask\tuser:default/rosa: May they?\n:4\n"},
+		{"access renew", "", "lease/t1/grant\tuser:default/rosa, okta:group:add-member, until " + clock(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)) + "\n:4\n"},
+		{"access revoke", "x", ":4\n"},
 		{"task list --status", "", "open\nprocessing\ncompleted\nfailed\ncancelled\n:4\n"},
 		{"task list --output", "", "table\njson\n:4\n"},
 		{"task show t1", "", ":4\n"},

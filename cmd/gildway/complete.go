@@ -81,3 +81,11 @@ func (f *apiFlags) approvals() cobra.CompletionFunc {
 		})
 	})
 }
+
+func (f *apiFlags) grants() cobra.CompletionFunc {
+	return f.suggesting(func(ctx context.Context, c *client.Client) ([]choice, error) {
+		return suggested(ctx, c, "access", url.Values{"state": {"active"}, "limit": {mostSuggested}}, func(l client.Lease) choice {
+			return choice{l.ID, l.Requester + ", " + l.Action + ", until " + clock(l.ExpiresAt)}
+		})
+	})
+}

@@ -51,7 +51,7 @@ its graph, ` + "`template show`" + ` the template and its versions, ` + "`task w
 
 ` + "```text\n" + exitCodes + "\n```" + `
 
-Completion, also of templates, runs and approvals, for bash, zsh, fish and PowerShell:
+Completion, also of templates, runs, approvals and grants, for bash, zsh, fish and PowerShell:
 
 ` + "```sh" + `
 source <(gildway completion bash)                                 # or zsh

@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/gildway/gildway/internal/client"
+	"github.com/gildway/gildway/internal/view"
 )
 
 func taskCommand() *cobra.Command {
@@ -178,6 +179,9 @@ func (f *apiFlags) printTask(cmd *cobra.Command, t client.TaskDetails, g client.
 	if t.Links.Temporal != "" {
 		fmt.Fprintln(out, t.Links.Temporal)
 	}
+	if values := shortened(t.Values); values != "" {
+		fmt.Fprintln(out, "with", values)
+	}
 	fmt.Fprintln(out)
 	rows := make([][]string, 0, len(g.Steps))
 	for _, s := range g.Steps {
@@ -208,6 +212,22 @@ func (f *apiFlags) printTask(cmd *cobra.Command, t client.TaskDetails, g client.
 		fmt.Fprintf(out, "granted %s by step %s: %s, until %s\n", l.Action, l.Step, l.State, clock(l.ExpiresAt))
 	}
 	return nil
+}
+
+// mostValues is how much of a run's values is shown where they are not what was asked for.
+const mostValues = 400
+
+// shortened gives values on one line; nothing of a run that has none.
+func shortened(values json.RawMessage) string {
+	var plain bytes.Buffer
+	if json.Compact(&plain, values) != nil || plain.String() == "{}" {
+		return ""
+	}
+	text := []rune(view.Plain(plain.String()))
+	if len(text) > mostValues {
+		return string(text[:mostValues]) + "… (all of it: --output json)"
+	}
+	return string(text)
 }
 
 func taskGraph(f *apiFlags) *cobra.Command {

@@ -47,7 +47,7 @@ func List[T any](ctx context.Context, c *Client, what string, query url.Values) 
 type TaskLine struct {
 	ID        string
 	Template  string
-	Phase     string // accepted, running, waiting, completed, failed or cancelled
+	Phase     string // accepted, running, waiting, paused, completed, failed or cancelled
 	CreatedBy string
 	CreatedAt time.Time
 }
@@ -56,6 +56,7 @@ type TaskLine struct {
 type TaskDetails struct {
 	TaskLine
 	Title     string
+	Values    json.RawMessage // that it was submitted with
 	Attempt   int
 	Approvals []Approval // those that are open
 	Access    []Lease

@@ -20,6 +20,31 @@ type Approval struct {
 	Required  int       `json:"required"`
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"createdAt"`
+	Template  string    `json:"template"`
+	Shown     string    `json:"shown"` // digest of Seen
+	Seen      *Seen     `json:"seen"`  // nil at gates of older releases
+	Decisions []struct {
+		By      string    `json:"by"`
+		Verdict string    `json:"verdict"`
+		Comment string    `json:"comment"`
+		At      time.Time `json:"at"`
+		To      string    `json:"to"` // of delegate
+	} `json:"decisions"`
+}
+
+// Seen is what is decided about.
+type Seen struct {
+	Input  json.RawMessage `json:"input"`
+	Behind []struct {
+		ID     string `json:"id"`
+		Name   string `json:"name"`
+		Action string `json:"action"`
+	} `json:"behind"` // the steps that an approval lets begin
+}
+
+// Approval gives one gate.
+func (c *Client) Approval(ctx context.Context, id string) (a Answer[Approval], err error) {
+	return a, c.call(ctx, http.MethodGet, v1+"approvals/"+url.PathEscape(id), nil, &a)
 }
 
 // Approvals lists gates; task and state may be empty.
@@ -30,18 +55,18 @@ func (c *Client) Approvals(ctx context.Context, task, state string) ([]Approval,
 
 // Decide approves or rejects; decision is "approve" or "reject".
 func (c *Client) Decide(ctx context.Context, approval, decision, comment string) error {
-	_, err := c.Decision(ctx, approval, decision, comment)
+	_, err := c.Decision(ctx, approval, decision, comment, "")
 	return err
 }
 
 // Decided is what an approval has come to: pending, approved or rejected.
 type Decided struct{ State string }
 
-// Decision is Decide, with what the API says to it.
-func (c *Client) Decision(ctx context.Context, approval, decision, comment string) (Answer[Decided], error) {
+// Decision is Decide, with what the API says to it. It is about what has the digest shown, unless that is "".
+func (c *Client) Decision(ctx context.Context, approval, decision, comment, shown string) (Answer[Decided], error) {
 	var a Answer[Decided]
-	return a, c.call(ctx, http.MethodPost, "/api/gildway/v1/approvals/"+url.PathEscape(approval)+"/decision",
-		map[string]string{"decision": decision, "comment": comment}, &a)
+	return a, c.call(ctx, http.MethodPost, v1+"approvals/"+url.PathEscape(approval)+"/decision",
+		map[string]string{"decision": decision, "comment": comment, "shown": shown}, &a)
 }
 
 // Delegate lets somebody else decide in the caller's place.
@@ -116,7 +141,7 @@ type GraphStep struct {
 
 // WaitsFor is a reason why a step doesn't go on.
 type WaitsFor struct {
-	Kind string `json:"kind"` // step, approval, place or start
+	Kind string `json:"kind"` // step, approval, place, start or pause
 	ID   string `json:"id"`
 	Says string `json:"says"`
 }
