@@ -276,6 +276,7 @@ type GateInvocation struct {
 	Digest  string          `json:"digest"`            // of the plan that is approved
 	Behind  []Behind        `json:"behind,omitempty"`  // the steps that wait for it; none in plans of version 1
 	Written json.RawMessage `json:"written,omitempty"` // the step's input before its expressions were evaluated
+	Said    []plan.Said     `json:"said,omitempty"`    // what approved it in an earlier attempt
 }
 
 // Behind is a step that waits for an approval.
@@ -324,6 +325,7 @@ type OpenedGate struct {
 	Approval  plan.Approval `json:"approval"`
 	Shown     string        `json:"shown,omitempty"`     // digest of what approvers see; decisions are about that
 	Automatic string        `json:"automatic,omitempty"` // why it is approved already
+	Again     bool          `json:"again,omitempty"`     // it is approved already, by GateInvocation.Said
 }
 
 // GateNews is that people are reminded of a gate, or that more of them may decide.
@@ -508,6 +510,7 @@ const (
 	RevokeMessage        = "revoke"          // signal to a lease; argument: reason
 	RenewMessage         = "renew"           // update to a lease; argument RenewLease
 	StateQuery           = "state"
+	ResultsQuery         = "results" // []plan.Kept: what a later attempt could take over
 )
 
 // Names of the messages between a run, the parts of its long loops, and their leases.

@@ -280,6 +280,7 @@ type fakeEngine struct {
 	revoked    []store.Revocation
 	gone       bool // leases
 	outcome    *activities.Decided
+	results    []plan.Kept
 }
 
 func (e *fakeEngine) set(f func(*fakeEngine)) {
@@ -329,6 +330,12 @@ func (e *fakeEngine) Renew(_ context.Context, _, id string, in activities.RenewL
 	defer e.mu.Unlock()
 	e.renewed, e.renewalIDs = append(e.renewed, in), append(e.renewalIDs, id)
 	return activities.RenewedLease{Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, e.err
+}
+
+func (e *fakeEngine) Results(context.Context, string) ([]plan.Kept, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.results, e.err
 }
 
 func (e *fakeEngine) Tell(_ context.Context, task, message, text string) error {

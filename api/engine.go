@@ -31,6 +31,9 @@ type Engine interface {
 	Cancel(ctx context.Context, task, reason string) error
 	// Tell sends a run a message with a text. One that has ended is a Conflict fault.
 	Tell(ctx context.Context, task, message, text string) error
+	// Results gives what the last run of a task came to, for another attempt to take over. A Conflict fault means that
+	// nobody knows any more.
+	Results(ctx context.Context, task string) ([]plan.Kept, error)
 	// Renew hands a signed wish to keep a grant for longer to its lease and gives the new end. The same id, if there is one,
 	// renews once and gives the same end.
 	Renew(ctx context.Context, lease, id string, in activities.RenewLease) (activities.RenewedLease, error)

@@ -397,6 +397,18 @@ type NewRequest struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// NewRetry defines model for NewRetry.
+type NewRetry struct {
+	// From failed, the default: what completed and was not undone is kept, with its outputs. start: all steps run again
+	From string `json:"from,omitempty"`
+
+	// Secrets Those of the run before are gone
+	Secrets map[string]string `json:"secrets,omitempty"`
+
+	// Values The parameters to correct; the others stay as they were
+	Values json.RawMessage `json:"values,omitempty"`
+}
+
 // NewRevocation defines model for NewRevocation.
 type NewRevocation struct {
 	Reason string `json:"reason,omitempty"`
@@ -510,6 +522,16 @@ type Renewed struct {
 	ExpiresAt string   `json:"expiresAt"`
 	Id        string   `json:"id"`
 	State     string   `json:"state"`
+}
+
+// Retried defines model for Retried.
+type Retried struct {
+	// Attempt How often the task was retried
+	Attempt int    `json:"attempt"`
+	Id      string `json:"id"`
+
+	// Kept The steps that are not run again
+	Kept []string `json:"kept"`
 }
 
 // SignedDecision defines model for SignedDecision.
@@ -989,6 +1011,9 @@ type StopTaskJSONRequestBody = NewCancellation
 // PauseTaskJSONRequestBody defines body for PauseTask for application/json ContentType.
 type PauseTaskJSONRequestBody = NewRequest
 
+// ResumeFailedTaskJSONRequestBody defines body for ResumeFailedTask for application/json ContentType.
+type ResumeFailedTaskJSONRequestBody = NewRetry
+
 // RollbackTaskJSONRequestBody defines body for RollbackTask for application/json ContentType.
 type RollbackTaskJSONRequestBody = NewRollback
 
@@ -1069,6 +1094,9 @@ type ServerInterface interface {
 	// ResumeTask Go on after a pause
 	// (POST /api/gildway/v1/tasks/{taskId}/resume)
 	ResumeTask(ctx echo.Context, taskId TaskId) error
+	// ResumeFailedTask Run a task that has ended again, from the step that failed or from the start, with corrected values where nothing kept has used the old ones
+	// (POST /api/gildway/v1/tasks/{taskId}/retry)
+	ResumeFailedTask(ctx echo.Context, taskId TaskId) error
 	// RollbackTask Undo all that a task has done, in all its attempts, the last first
 	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
 	RollbackTask(ctx echo.Context, taskId TaskId) error
@@ -1601,6 +1629,22 @@ func (w *ServerInterfaceWrapper) ResumeTask(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ResumeTask(ctx, taskId)
+	return err
+}
+
+// ResumeFailedTask converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeFailedTask(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeFailedTask(ctx, taskId)
 	return err
 }
 
@@ -2162,6 +2206,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/pause", wrapper.PauseTask, options.OperationMiddlewares["pauseTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/resume", wrapper.ResumeTask, options.OperationMiddlewares["resumeTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/cancel", wrapper.StopTask, options.OperationMiddlewares["stopTask"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/retry", wrapper.ResumeFailedTask, options.OperationMiddlewares["resumeFailedTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/rollback", wrapper.RollbackTask, options.OperationMiddlewares["rollbackTask"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/effects", wrapper.ListTaskEffects, options.OperationMiddlewares["listTaskEffects"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/notifications", wrapper.ListNotifications, options.OperationMiddlewares["listNotifications"]...)
@@ -3030,6 +3075,46 @@ type ResumeTaskdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResumeTaskdefaultApplicationProblemPlusJSONResponse) VisitResumeTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeFailedTaskRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+	Body   *ResumeFailedTaskJSONRequestBody
+}
+
+type ResumeFailedTaskResponseObject interface {
+	VisitResumeFailedTaskResponse(w http.ResponseWriter) error
+}
+
+type ResumeFailedTask202JSONResponse Retried
+
+func (response ResumeFailedTask202JSONResponse) VisitResumeFailedTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeFailedTaskdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeFailedTaskdefaultApplicationProblemPlusJSONResponse) VisitResumeFailedTaskResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4161,6 +4246,9 @@ type StrictServerInterface interface {
 	// ResumeTask Go on after a pause
 	// (POST /api/gildway/v1/tasks/{taskId}/resume)
 	ResumeTask(ctx context.Context, request ResumeTaskRequestObject) (ResumeTaskResponseObject, error)
+	// ResumeFailedTask Run a task that has ended again, from the step that failed or from the start, with corrected values where nothing kept has used the old ones
+	// (POST /api/gildway/v1/tasks/{taskId}/retry)
+	ResumeFailedTask(ctx context.Context, request ResumeFailedTaskRequestObject) (ResumeFailedTaskResponseObject, error)
 	// RollbackTask Undo all that a task has done, in all its attempts, the last first
 	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
 	RollbackTask(ctx context.Context, request RollbackTaskRequestObject) (RollbackTaskResponseObject, error)
@@ -4915,6 +5003,57 @@ func (sh *strictHandler) ResumeTask(ctx echo.Context, taskId TaskId) error {
 		return err
 	} else if validResponse, ok := response.(ResumeTaskResponseObject); ok {
 		return validResponse.VisitResumeTaskResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeFailedTask operation middleware
+func (sh *strictHandler) ResumeFailedTask(ctx echo.Context, taskId TaskId) error {
+	var request ResumeFailedTaskRequestObject
+
+	request.TaskId = taskId
+
+	var body ResumeFailedTaskJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeFailedTask(ctx.Request().Context(), request.(ResumeFailedTaskRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeFailedTask")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeFailedTaskResponseObject); ok {
+		return validResponse.VisitResumeFailedTaskResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5706,147 +5845,151 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rctw2uuCroHq3yntqWxdfkjmRfimOnWjGsV2SMt4tj6sMkV93Y0QCHABUu49LVfs0+2D7JFv4AJAg",
-	"G2STEltOUvMnaZkkbt/9iq+zROSF4MC1mp18nRVU0hw0SPyLLjRI8yMFlUhWaCb47GT2jmcbArfmG7Jm",
-	"ekUoWUqgGiRh6Ww+Y+alf5UgN7P5jNMcZiduqPlMJSvIqRlzIWRO9exkxrj+/sVsPtObAuyfsAQ5u7ub",
-	"z2hRSHFLs/PUfIHjFlSvgmHrF+YzCf8qmYR0dqJlCeFcbmilJeNLHDkppRKRvV2tgHzm8EV/JmJB9ApI",
-	"QZdArmEhJHTszY3VP2EGVEHnPvzTcZvIWM50NWJrVfZhOEAKC1pmenby9Ph4PsvpF5aX+ezkO/yLcfvX",
-	"0yggNFU3nYt3D8etXUNeZFTDWxwjOi7+7/6jqoImfUPb52PGvzMvq0JwBUgfP9LkRmm6hFdSWmRKBNfA",
-	"ESa0KDKWUINXR/9UBrm+BkP/dwmL2cnsvx3V9Hdkn6qj1rA4bxNLqzeeKALmJXIt0s3sbj57L8V1BnnP",
-	"Wgr7xv8ctyY/bmQxF69fkh9efPcXBIB73wx3ltgXvs4KKQqQmtlTa3zdPuT57MuBkKlhO8/u5jP4QvMi",
-	"s98xDbnatU476Sv7mTkQNzyVkm7C0Z/fzWcs7V3A07sQGWiWvVvMTj4Omf/SfnX3KRjthUUfj2sfZ8gr",
-	"3fifqoWK639Cos3Km1sZd4z10W2zuP999usbz7e1KA4yuIWMZExpw/KUhkLV3DigrXDt4Yj1VN27uKyO",
-	"sbkJxotS74LpBV2bkUSph758F1uIExXbi7BCxMm8Csu2DrSBSUaEZEJBeqajLycoELueppAwxQQfgddu",
-	"9T+5L2MLStkSlI7IayfIMsoJ5Sm5pVkJiugV1YRKIG7/6TbUDWgLJkF17CNGQHfzWSEylmwGglUCVR0o",
-	"bDAOlNNBok8tPrY3/ItYk5zyDUnZYgESuCYFiCIDkpdK+/1GVI75TAHwgQtXK7Hm25P/hFAwpPTZDPb5",
-	"lFDi4W3PHIUPYZokojQ61EJIwoVeMb4kkCnYgkPIto7NzJpqJGzgRmR/nBXAU/tiAEsJBvXxZ0J5AlkG",
-	"aUCiwdhLcbB1uoYPxMmAqpv4Ayd74w+ZzuJP1qtNXJZv8Uqc2a3Mj1hhfYgtwVrmAXUHQ/ozDAk1JMtP",
-	"PQykIsFtRqLiCqVfApGwcGSX5kxrSA1h5jG6o3GCu97EuY3Icyfqt54tYmruh5UgK5qSFDJYUh2nfdQw",
-	"ouxEwS1ImhF8Q83JQoqcHEcJSovoCH7iE7JeCaSP1NAEVxpodDG3IFOW6BDrazq2qI4QtMMOxfMWml0b",
-	"FYEaTPHTIST6sOENsyy3Jdc8Tx/F3GNM3dgiA+gDp4muU91YFtlaYDqI6KIjllqYTWSgI2oJap12yTRN",
-	"mYE4zd43XumSrPUUWtwA371A+9q8mjO22m0dvbleiP9zDko57N9aLncmS//inPXiB4qtzXGs2Ox6JeKy",
-	"tZRZh+mzPbo1VbaHN7yvVC9FGm4jNPfCfQQvb++h9a49zHpjwSJi+3/pxdKVkymxZYYUP1qORfcSX4vI",
-	"MhSXf4NNhLOnqQQVYe+/XbzxjoK/o3E9WodaifWViMsNw9YpTxXRguB3kcFzo0PEtTBj8cYedIr2taRF",
-	"wfjyypNfi20XwBURPAHCuBZoPtyAU2pyuiESaOp8Jmhs7wIGyvHmpH5Dc2+w+5MPj9EfWi8cp2DMDaTY",
-	"Ys6DefBLwS0nPNfWNN9imfaxGqh5dqjdEpQoZQIXZoCBurf94gqHGqSEhZO0BpiHO+k9hwtQ6IgaJJVw",
-	"Fvf6EMsvtmTz+YAVqYcjTHOHE+DMdGtC7HvAiqymHOfVD9AnfkLlL+2yy2nWwcRG2UD3kxfVCvx80fUL",
-	"Dq8WC0giCE2TTv/MNSwp7/IPCA5nEUv+7FoZY5ZZgZPQLCPcqOJEUZaSlVgbqxJ4Gtfnb6xk25YzLIW8",
-	"EBp4siE3sPECzYwfG2eEI2Y+K2qHZNsE2TgbOEuN+UuugZTc7Dxui4w2RyXz/pf2xF5mrakxvkueElFq",
-	"klGldwotc4ZtS9QBuQZpP5ZMIZgCnBtsMwQYf6BuWHEgCqudHxTCKH/SOsCHM4Sf5OaijDl4mYREC7l5",
-	"aT3Qw7f1W5EJmkL6mkWct+idSSRo9UDjYttP4R42ecI/leCHF3T9q9PgjRGKnrPRH7bNlto54QacR86s",
-	"+8TfMB5R6jECMNyOabnCa1271x9vMP58l9e8td1uC6htfZsddG+7S2m4P7p9kExr4FFsa208E8vhxFlD",
-	"qWfUpw1OOiy6gDz10xbooOhwPHlMe6KsX9+6/fUKmCQsVegNRm/kbD5sa46pd+1pK8Zhji2G3NXW/fJj",
-	"YB8rVNvRHQ2S+je3z8YJOkoyIYonipj993len3VKoRZQ10aibc95CWbvCVggGIFj4aBK3PAJ+YfzRaLs",
-	"lVAIxcyZEZrkcKRWovjHLARTf3yiDyhtsWUXHIXArfMqxlnNPZH2RX98JHjz+8rY2ZUt0IIBU0ZNvYBE",
-	"3IKk1w3X87UQGVDehm0d4u7FKu1MJa92Wgx3/jB7nrWXwpw7LmGwBhrM9l3UmNne2bwOwCNg3DzhGcdg",
-	"+1rI/L0TDfcP0I6Nj0Y5WEdwoE+oeO9/T/z0Z0mLVYR7aMMVdTxqJBYalUMg5kxRQZSAmuQp0SwHhQEz",
-	"vRIKvJZs1EbiB415wBPJNEto9t75Y7ZZkeXNqJIi7Zf8icLpCFMkp6mZa04WTCpNtPCK6vBIJaTLESF0",
-	"PLdX6TKqgaFx0WG1wBdIyk57p6CSZhlkMZcj6h+yO17apZ2E0m/43i4N/4vs7Z6RLSFufo15BrlmGeHG",
-	"JlsYQ2dFFZo53jwbkv/UwHhrcwTKozuV+azGvhoEwYG3UNCfmceLTtpBHIhwB01Z3CZfSJF3OHA6Y7w2",
-	"PtRvdOG4+Go1VOeiL52IHmyHu8NTfQyBaUXsEMgSHEOotAdLuo4fGDx0tCzEDcmF6mcL2/Oea0P3wvIh",
-	"/1rLp+qF2A6S7HCo3TCeNiJpXhUYEzvrDIQYAxTSkdkUuxlAQ+yKAp3FhRQJKGUX6YNSSF2UWQFsLN3i",
-	"vkHwvdH2fLamTDO+fB2PzqJrJBVgh10KgtAZZtTUA+/09aU+Iy7QBhE36vi4BWWM3H4BmulVX9hmO8BA",
-	"JWd8qWJbpppQTsxAVAuJR6oFueFiPULWDY/3nPOi1BgTVD1BwQG2EFRj3NuCaoYCh/ntq9DevZKh3gCN",
-	"BQZ72GS/4L9HkpCh4M4RR7kYJXBYeyV/i5UmlJNrsGqUU55IJrg1GnpMgmM/MqQ/RvymvymQaD8vpSgL",
-	"ImGh5kRwVAvXK5ET/NaYlaeVwUf5xhl3LlOFCGmVzdpOF2sOEkn/Xsbes6cD8qZuxU2Pa1SJHIwhQai6",
-	"gRSzk4z8A572msfPYmzaIBRmaFgUsRYRTv+NMpF25xVVjLAjn8gzxgp/Q/z/1EVrUzh9LdHuIUfkLazP",
-	"aquoxc0f7nK9i0/pov+ViyY+/IJmCuatRdX6ZE6/vAG+NHLo6fHxcSRyUPJUxCR4KsjaCB0nvlPBYY5V",
-	"DVamq4ooyQ148yyif3VsLkwSG7GxIJEr2Nmz+M7SYI4Jc6I6Mxs/479/thzOhU8yYYiZUH1KKEkEX2Qs",
-	"0U4rYgp5SZ3YSK43xMrzJtjmXWZBT9qYYZul4cHx/LFggueRCbbSmd1JdlDHRS2d94Kld13T3opkv/Sx",
-	"c+Z3i33SporVF6FolZhf0AZjzng15C6g4uBdABVZdk2Tm5F7WwiZRLSMs0w5ZiL0CqQiK3oLZC2kIQ3B",
-	"iWI8gTlRZbIiVBEaenfRI89hjck+TKuoifdgeHYkWE0ZTnNZJ9uJm5PGzGzaiRszClyh2YLVVNN2/sXj",
-	"7SV0GXnrhkrkrBKaRBO9vFndHMcnERxYjWFOsNjrQELOeApyTmTJD6y9Oif/7//839jIGeM3Y3WgL3pk",
-	"JnaM50bU3PubY860RD+Od+B2pNeGYJxCd2qgxbcLmb/39ZVdBTFDfe/PbWZ3/hMkAg1m9QAf/PeYpwEK",
-	"uK6lzf2GejbaJVvFIXqsmu8GBgnms5KdWBipBwWouqINnbHK9xJumZGb3zBGPZWbv4UZgGHY4QN35KW0",
-	"wPnvgPp+A+o13Pr8/B5ty7EaZhSht89rwTJQ5BoUS6Hh6Rh6Po+eEdTS7Ix5kdXLPiV6xRS6bRoKycg8",
-	"opbO1J6zsjxdSJBZy4Y6Y9loIdESmUk0rR7dKiguHhwTwoXzmNZ85RLF61w8dDj1KVbeyj3ntzRD381v",
-	"nJZ6BVwb2Y4f/wSc4Y+3Qr8WJWocL51hOpvPfrYJhhdUwxuWM/vNb5zeUpa5cPpvXJVFIaR9dm7kPKfZ",
-	"cPPZpTxO6RPePrn/deCM0oPz1IeeKFfr0K3ZE0ANK7S6FcJBaeG1cHThSIcNAeyrqILfUgy7zCmcfN1F",
-	"OhfWJRsrvruJ1YJ+WAl0AaM7lrCRgfP7OLa3nKDOi4ylZTf3zkVmYVSm3+N4yZYc0p46xb7E6jEl2Yot",
-	"eSyCiUkN+OyJIi7AFD8n7+1qfv9S5AVNNPnrh8vYl97o2Z7U2NyLTKxtI5LByd3eA2y3Ey4terwaipdY",
-	"uhs52qwjwcGGBqM7bcUsT3iZZVXg0siaOnLpnu1IFbB523bG6AbK5RJU3EIe0BNhtyb+bGDqf72QyFHK",
-	"uiRjEBcNdrXLEPVDx9YUd5UMy1cLMtt+3AzMbOs96owq/QtQqa+Baju5wQAb7LLtSkZbrE6fa2jjqoDk",
-	"wVbfzgzi53GeZuYOxEdYkd3efxfAfkKRM8LmMx9dlnlOpWH023HQJFrt98EFDJaScg3pnIgsBaVtatZQ",
-	"lTYexgkB/33Q+iiqWAsFdfsGUQC/30o6647DxXzn3E8jD/cNftLAkqc/TGGhPf2LUbEy2tt6odHvwvxh",
-	"tdpT66WtWgJst4KIkGHDJBy26EBCNNf+ImSffeZl74qeNZT9cecY08F9zy+LU8wq46q8dj0KjI3bmP8/",
-	"+/0jIfLOPS15JNqm4E+Oht94JGvlYtzGzcszazwgsJkiZ+/PY6rC0ieB3udjAw4huxQcWXLCOLlyLz1R",
-	"5LfzuQ8eurJVwhRGxdiylLBbJbGrnfs9d3G7uEPUKDHDpSWKuVgSpNA0u/JDDchJRFStP+pas2e298nH",
-	"dRjpMnF7k7+/H5xb/sNgWf2X3b11DDMxlrljPYGXo9eD25lUE1Lb02GqAiaOPISt/KfhqyuXF9QKYSQJ",
-	"FBrSE8JFFQdxGXsGOhvQp8RltJ1gxohhvbV+XaeD2HGMJVhybhfgvsOM1VLZVL1YJt/Y/L22itOdYBie",
-	"5HFDlRmdbviARb7o9USda+VioqO07kbqStUqp9K1LLzDDOKaJHYVEARUPUWEpqmRTZ7jcuWO4afKVTVQ",
-	"l3HfdSuL11TBbzKLZlNJaLAHK18Vio6MQdSLV2Q05i2zgzGbFGyL7qNfB76n5gCvO3LN1JzQMmVaSOW0",
-	"JaNdrleC5JTTZf2BOiUGRzZI3zbQPVTR9IdYdRHcYZ/ZMwh206E1uGE7Kj1qnr2dsThhRcSDqh7GRMoq",
-	"VOyqXxic9hbjCR2lA7trBfyyJmECW9S2N0bQ6cxORFbmPA6wBetwlS7Ylw5zUQuylkxDX3OrzFX0bk/Y",
-	"14eo6CwoQvrxzCIVSZkD13MCh8tDYsztQ4Tqx2efDtHbd1jKaKG/LDt2i/2/mN40vZwLJ71dlvd9e/T4",
-	"sd38/S2UKoRBjjgpCuKIl+hwvX/TjNhoWwvsrKMYHUnYyWgxlyia+3vla9mw8MxbgrY9wzVgb58uGwml",
-	"Q08bRtFMqFQ+J1uWfHfdk3cfV/P0ioXgxMcWAl1LypPVdGU085laM52shgeOutnApJU2dlVxpz0+q0sR",
-	"DZ8gGH4klNgDImKx047tKyzpLihpM/9I3IL93WpSHV1V+zviDrThAiUt3s0rkPce8gr+VQLXDK2dlC4n",
-	"qKGq7LlIAv+i698lqFVv1xOvO9rkXUPuXYSN/Dzqf6zo2tMhZkhjD5V1hTh2lkakOlR8rALbGz5rTpqU",
-	"UgLXJ7EpAn5yaJaRUrRVGRZ/PNFz1GspRx+prOBsQXxInOBqv6+twq0IF80PDwOD1q3Kpl+kLgLtJeGo",
-	"CoepgrPNIqsdvNUalI5QfWyxMi4qDAjG7KPbgDZbdFvqVazO7Z3rhmpTX2NIaJ901wX689+u7m/Q+zan",
-	"xaSSTjpxDidbcY0tgaMEclvFV+O9+5hueFTr4QiN7ramighnttiO460oel28r39HbrtX8GtcrXY/AJpT",
-	"qlQeQfag1TfyhE5iJvr3L17WDfEH6tIXkFHNbrFwrGU7L5An7Dx9V7XbXEBsAx8a9aCxmGxUaKGAdpZ9",
-	"GNDepar4Yqf6E29zo5/MO+NG8DC6UbsB6ItLzcvRUwiyHXdDsSqzvd4M8LWi3B7WCyTeOrOvH4WDczDJ",
-	"bqDb9LXSGDuYDux2CVRawW9/vfab/OuHK9/wApdu36tGXWld2OsZGF9EMrkvSq5I1Q2XKLHQa2xmUWnl",
-	"VJG0xJ4iVR6FOiSfj2jBjlRCFxblPxuZGF5AUT8iZ+/PT90HS5ala7o5un36maxElioruOsFZObXIcaF",
-	"EnC1rO52jrOCJis4eHZ4PHMNb3F36uToaL1eH1J8fCjk8sh9q47enL989fbyFX5Ti83Zz3YVtqGzZdaz",
-	"p776lBZsdjJ7fnh8+Nz1G0UAtJZ/VAeDl4BoZ2uUmeDn6exkZhjkmY9xhffnfIzfy+JzTbYvwilLFi+x",
-	"jNnM8cErGV6NPl0lppmzHUUrXanOKToMw4LRjrtysChnPhPSFsk6yeji6USLKvul2sDOSq647KkhcWRv",
-	"whnworvI5+5T656XZ8fHk13uUleDRq5SeQvrOoiPT92NPfExq0UG17PMZ8qbT9b/1DzfqrEjyLmRG9eb",
-	"gAHY6BVDlzBPCfBUnRKaZfZ7e1FBw1dM05xx1PCp0Tc/zhzZzDDoXYDMmXJUpzAn7YDZksk4jR1ZjETO",
-	"L1SE1i7wuaW2d4s6n/BH15BqEgi1y9/umrweCz62EOTZ4yCI0QQdMFATBJ5iReXDceWVAWeWubQSUoBU",
-	"rttJneyyqI0vi0LY9Rl4eoqoUVVJGV6QAb2FYahhgX9igX9gRunDka/urqy7To78M9QMeb903AuiCYBy",
-	"5kYadYo09YGHQBLtYpHu/jEMq+w6+CNMaG1fFzdmknknfXNYdwnTiE1Ec9vHz/VaEFhmuRJr7Ilb5Q4w",
-	"VUumQy+XVkCt/u4E03ndA/fgb9jkNSqCnu2uQt2n9PDZzxG8O0duoIhh5eg6mJIp9cx7FcQLN1Watb1Y",
-	"CNOdH04G722zROR22HQJqYKIxQJlGFU3jajlZhy9GFy+G4b2lXSaHO9rufYYUs3Ace8yrA9JJ5RZDhls",
-	"X4GRwiYO9zDzslvlD1Lcfr9a/+QXQ/3R1O3GNT3717ivAjdM0NHRaUu1fSSs6mT7Vlgd2yrf+T6VbL+w",
-	"o6/1van9alTtHto7hLp0Kb9UW2rJtCL1NV0TaFiNPLUB7MO9fE89K7ivNq5qRUF0FHZ6ecCEXeLH3sDQ",
-	"APZeBFB9eeEQk2o6FPM3TEQwDLO0rZIypQDsmfGK3gA/Da7/W/vIHPAl40CWoLHJBJvEgrBs3zCcqiHQ",
-	"CCy3DGoENzlqVHXtAVcv2ZJXePSnw9RW5V4HS6zO+JD4ojeQJFlBcqMIc/FLqwungP+wdlGtROQwBds0",
-	"6wzvtfQd7lYU9Q20uvgcZdlnn0VfF+fZOrvPk6FiKjcH0t1EEUWaoMx9PygTTPDIGNNsPBFBmA9BW2mC",
-	"rd6Jopu5TUqbkyW7BcSXVHj34FrIbAqz7UpuCK2L2T2OYDNB25vAYqqiG+tYApqsbETLrjMVg1DEgz+G",
-	"GhksdHW3b6cy/6Z6a7Tj5Pek7LbumHkkB3PkBh/0FaI30ReI7ARiDagYGHnQvqcflG8bb/6hwbnVA+mR",
-	"ABpaLDYRhknb/0mRNaa0iyz12aWYQ/TDMUnpZgobpSpi6gRwXSdgE+h7vYRnYchewsLoQS7dJWqlB20+",
-	"KxDtDINdmHEX0eT6jnn8s95Juix9LNzYNvX3VqLSv+OwS2psxWE9yYgzdZfNmSm4AZr1asanwPZ6cedK",
-	"SjUcaJbD7M/p3mjX4DyOhwOJdMu74W8AnYoLHH2195r0eijC4u89n7OfpkMp166gcgoOTO31I0wRisq7",
-	"zyFjPgiL+n3dvNaF6AadvBn5nt4Ld89M1HPRBNmRZTLjbcBqik77T4viyjpT92T7NfoS79lRbm/njjvK",
-	"1yzLpjDVtCgIRe2fWuWbwxdNFF0AwZ4QVgkvYw2RCVvUTZmGYZYD/N0AFLGX6+4BR9y1vX+DzV6ZQvOq",
-	"4Q62cAMbNbeWDbZ+9dcdu7uTDTXbi6MnYM30xpYbmjl9IB8ZiYFnzgyLOEUr3N3iTIm/znIYaB3ABsA2",
-	"6BnYq8i9qnrUfUOj6NxqspjaZ9Ta9YoZaBHpmgQ7axQphOmJeXxFatg6UOjgDtTfCSuvWij0yeCfXeeC",
-	"AaEwp5yF+lp1ntjxK8ivd3+mQmMdmMwpG6627lPxsvu9c412j255eojndMv+qzlIpD+z/8Dvp/f9rvwS",
-	"M/skypztY4lhdQPxeZXjs0GFw3AoKyFWYk0WVNpHVP6eUNTmKk8vSN6bcferbfjW8n98ReNHWDJOuCC5",
-	"kB6tSuyhbXNwJKgy348qYYfeAwJc4MAVBvxxgfOzIIITutAgCSWWXvYBiKCv/tSgcEPvmRz9BvZMjwO0",
-	"EiSaazC6otMJHo4GeO1JkObZUEHmWOaZZbaBkbsWb157+ap6o4Fcvz7KCN44R9mBrWvaoSk2iqj3a+hv",
-	"15MP1hhRMGJQdxIdERrFGYnIgSykyOeB9a/IWgpjS7hOI1STa8gEX2IAmYtGI6LdUPOTndjOH72AGwax",
-	"P7gHvtHaIoIHl9gkmFxvsDXPRM61CuS6WelqrxWZu1RHWzhJ+RPtKl+JFmIK15uf/siVE/dl4+MLIay/",
-	"MV3+IjD3VGnK07o3ez4BZC6A2vx4DwuxCCDFxfrUdV+u8zk29hqYawA+3C86jgaPvmKz+YImcGd/9ztL",
-	"a26wd0C5PktdzlK/kily5KsIMxat3ILc2CundINHuvSxsSQy2mpxi3nrATOEl4UfdRg8PSAfYKE3GiX9",
-	"vqz0eXcXT+pL7k9tnMEWMOMti3UyQUdQyNf79UWdHkN0/DkdBW5zMWeBU082f0ZCc0g1TPf5u3/5T6EC",
-	"he0A9h9lPMsyT/stlHN1b7cgg95EtlPLHwXb6oLpo8NrXw99REu9Mgj4z/WNOvQwiiLZuzXfd2jDXhy8",
-	"BeUz8tfLd2/JB7gmf4MNuYRmFfvs5OOnNtcoyuuMJTYkURcQMkUUyFuW2HsCwsyR+nQsBCnfHFje7hqe",
-	"t4BqJ6j1pPB015BlBzdcrPlRfdD115hymm0OEsHt1TGqW9k9M2++rF/cjwcimOCR8wirmS9cb/wI+N9x",
-	"qFM+DavHsBbTIzXsqgcAXr+9bfcaa9blGOQALsegOhjLDuo+AjU4SSEylmwegEtJePz3waccNE2ppp20",
-	"+75++Vf/7uPTcbAKFNeyzEamBffCEOk+NoV3O/VAD3s5qQLojWs0dk9QRqzcAJK3z45sX7JdfR1qYn8A",
-	"hIY14086rq7o8TqwdFqguTNxnodGu76mw7gNjZFHX2rhU9OOvhZS3LIU5N3RVwnWvL7r4cPBtx2WjOvF",
-	"4gwBP/yszU2HpN81h/LLGzXUp/1IisY5PHaVQnBtS0xL0CQXCt3LK1EqytNTGxOq3FX2gunJUDdYj7VA",
-	"zH9zsmCQpfPKDUQSCalt0le71vBF16VuEtzeWYtgLzPck/7gBn/s+iqc9Z4lCPZ2WXaLvqAXE67qnBel",
-	"RnTpzNlzICCt1tiBXxVoSv4HmEH+Y+5fs1dvYIW7a/WHbVRa10PiKty36j8m5NM7qypOCbVVFIjlC8oy",
-	"vIeiviHuiSK4rKFIv1Vg0UT5YTnbAwul4/nCwy8cHpw3/dAhrZXeaBPBOMvLfHZyHL2hYsi1TJ2zicVC",
-	"weDpIl41qpKTf5THx88TZIv4E8sCzWvbT7oS12XaSlwffIz7ToMe4pmYk5JnoJSN3EFq29ivmYJp9ajB",
-	"CdJDZU1npiNSiwuJD++XUolE/BfPBQ0TtmzCdqrE4DBdUsZP7ReU43n5D+bkxfEPj9VQZS/RfnsJzhBh",
-	"+XQ6Q9syuHrqlvLkrkjBCuE1yzL0bn070fh7FoUXJQ9E4VCy2iXJBtcd7LvgYLJKg95DPCOuN8mgw5sy",
-	"n6/v7PdXQGDT+/cNv5e+yKqTztWNIXKXguPa+iqCN0IRpekG+3Fi5tyEsDYM3c0oiNKiGAX3dh5YLwDr",
-	"e9vijjCRIRBe3br7y0f2Clhgl6tPj+GZwSUOccy8C+5g9JflsAUxUpPxJVnRogAOE/tssJrDHnadxXvq",
-	"ioXKwgD6+TFRkAieWvO4mV7++yB3uwEtgeadKHOJjx8DaTDyiks6qNc0IvR6CfIW5IEC7kFzavte2QRM",
-	"69BG3w0T3L4xLVK08cHwEpeSUtg60fv6VR8NIyRodwfE1Cm9Wm72m0R65m5Ti+aQ/luTjGqSChIJ+lur",
-	"khFZ7A0gVxpnW6ooQlNRYFfUtW+ya5N0zTN8B7+bB93Aqo6I1kdpHo9kw4YguoRvPG3hhvG0yl6oqOSg",
-	"hu2ujKH3/ptL+8kQj3u1gAlc7q5h/EOHcTX/I732+2rZ0jrTaPK3IgVdgpo7lEdtcG27408rKtAD3kix",
-	"mMwX7gZkfHkAXzTwwbkzjC9f1R88fnz0NcvwPmTvJ2GyBgNPCXyhRnirU5d4bSibC7LMxDXNyKLkLowm",
-	"pDOQJ4aYW10rSueyTRVLweUIuxYNGeXLki7vC9cV0Eyv/qsTbr/g831Cyc0QL5JIBajdWSi2KwbJWLMp",
-	"dbWTyDGEiSU5aMmSbtz91T0fplkWmeH9I7P5jJrvkjL7dvu2zK8NchgZ816KHPQKSnVKuJFNvsckcui6",
-	"yzeGzFpegKEn4y5S2JGx5G5beHxKNjOfvT8nz3egCFPVPYn3OASj0Wy6KeTCPP42BHKFNSmU3z8nr+PI",
-	"XN1idfeWMiZPOvbsmhPUl598/GQksBuq7cruvnwkCPjUDG47FvIhchNJ/anPH9z+7rW9tgKTD2XJlVNc",
-	"MY8tiJFUG7/7dPf/AwAA//8=",
+	"7H3rbtw4uuCrELULZA+2fMmle07bv9zppNsz6SRw3JNd9AQILX1VxSmJ1JCUK3UCA/s0+2D7JAt+JCVK",
+	"RakkW+W+YP4ktiXx9t2v/DpLRF4IDlyr2dnXWUElzUGDxN/oQoM0P6SgEskKzQSfnc3e8WxL4NZ8QzZM",
+	"rwglSwlUgyQsnc1nzLz0rxLkdjafcZrD7MwNNZ+pZAU5NWMuhMypnp3NGNffvpjNZ3pbgP0VliBnd3fz",
+	"GS0KKW5pdpmaL3DcgupVMGz9wnwm4V8lk5DOzrQsIZzLDa20ZHyJIyelVCKyt+sVkM8cvujPRCyIXgEp",
+	"6BLIDSyEhI69ubH6J8yAKujch386bhMZy5muRmytyj4MB0hhQctMz86enp7OZzn9wvIyn519g78xbn97",
+	"GgWEpmrduXj3cNzaNeRFRjW8xTGi4+J/9x9VFTTpG9o+HzP+nXlZFYIrQPr4niZrpekSXklpkSkRXANH",
+	"mNCiyFhCDV6d/FMZ5PoaDP3fJSxmZ7P/dlLT34l9qk5aw+K8TSyt3niiCJiXyI1It7O7+ey9FDcZ5D1r",
+	"Kewb/3Pcmvy4kcVcvX5JvnvxzV8QAO59M9xFYl/4OiukKEBqZk+t8XX7kOezL0dCpobtPLubz+ALzYvM",
+	"fsc05GrfOu2kr+xn5kDc8FRKug1Hf343n7G0dwFP70JkoFn2bjE7+3XI/B/sV3efgtFeWPTxuPbrDHml",
+	"G/9TtVBx809ItFl5cyvjjrE+ul0W978vfn7j+bYWxVEGt5CRjCltWJ7SUKiaGwe0Fa49HLGeqnsXH6pj",
+	"bG6C8aLU+2B6RTdmJFHqoS/fxRbiRMXuIqwQcTKvwrKdA21gkhEhmVCQXujoywkKxK6nKSRMMcFH4LVb",
+	"/Q/uy9iCUrYEpSPy2gmyjHJCeUpuaVaCInpFNaESiNt/ugt1A9qCSVAd+4gR0N18VoiMJduBYJVAVQcK",
+	"G4wD5XSQ6FOLj+0N/yQ2JKd8S1K2WIAErkkBosiA5KXSfr8RlWM+UwB84MLVSmz47uQ/IBQMKX02g30+",
+	"J5R4eNszR+FDmCaJKI0OtRCScKFXjC8JZAp24BCyrVMzs6YaCRu4Edm/zgrgqX0xgKUEg/r4Y0J5AlkG",
+	"aUCiwdhLcbRzuoYPxMmAqnX8gZO98YdMZ/Enm9U2Lst3eCXO7FbmR6ywPsSWYC3zgLqDIf0ZhoQakuWn",
+	"HgZSkeAuI1FxhdIvgUhYOLJLc6Y1pIYw8xjd0TjB3Wzj3EbkuRP1O88WMTX340qQFU1JChksqY7TPmoY",
+	"UXai4BYkzQi+oeZkIUVOTqMEpUV0BD/xGdmsBNJHamiCKw00uphbkClLdIj1NR1bVEcI2mGH4nkLzW6M",
+	"ikANpvjpEBJ92PCGWZbbkmuep49i7jGmbmyRAfSB00TXqdaWRbYWmA4iuuiIpRZmExnoiFqCWqddMk1T",
+	"ZiBOs/eNV7okaz2FFmvg+xdoX5tXc8ZWu6ujN9cL8T/noJTD/p3lcmey9C/OWS9+oNjaHMeKza5XIi5b",
+	"S5l1mD67o1tTZXd4w/tK9VKk4TZCcy/cR/Dy7h5a79rDrDcWLCK2/5deLF07mRJbZkjxo+VYdC/xtYgs",
+	"Q3H5N9hGOHuaSlAR9v7L1RvvKPg7GtejdaiV2FyLuNwwbJ3yVBEtCH4XGTw3OkRcCzMWb+xBp2jfSFoU",
+	"jC+vPfm12HYBXBHBEyCMa4HmwxqcUpPTLZFAU+czQWN7HzBQjjcn9Ruae4Pdn3x4jP7QeuE4BWNuIMUO",
+	"cx7Mg18Kbjnhpbam+Q7LtI/VQM2zQ+2WoEQpE7gyAwzUve0X1zjUICUsnKQ1wDzcSe85XIFCR9QgqYSz",
+	"uNeHWH6xJZvPB6xIPRxhmjucAGemWxNi3wNWZDXlOK9+gD7xAyp/aZddTrMOJjbKBrqfvKhW4OeLrl9w",
+	"eLVYQBJBaJp0+mduYEl5l39AcLiIWPIXN8oYs8wKnIRmGeFGFSeKspSsxMZYlcDTuD6/tpJtV86wFPJC",
+	"aODJlqxh6wWaGT82zghHzHxW1A7JtgmydTZwlhrzl9wAKbnZedwWGW2OSub9L+2JvczaUGN8lzwlotQk",
+	"o0rvFVrmDNuWqANyDdJ+LJlCMAU4N9hmCDD+SK1ZcSQKq50fFcIof9I6wIczhB/k9qqMOXiZhEQLuX1p",
+	"PdDDt/VLkQmaQvqaRZy36J1JJGj1QONi10/hHjZ5wj+V4MdXdPOz0+CNEYqes9Efts2W2jnhBpxHzqz7",
+	"xN8wHlHqMQIw3I5pucJrXbvXH28w/nKf17y13W4LqG19mx10b7tLabg/un2UTGvgUWxrbTwTy+HEWUOp",
+	"Z9SnDU46LLqAPPXTDuig6HA8eUx7oqxf37r99QqYJCxV6A1Gb+RsPmxrjql37WknxmGOLYbc1db98mNg",
+	"HytU29EdDZL6N3fPxgk6SjIhiieKmP33eV6fdUqhFlA3RqLtzvkBzN4TsEAwAsfCQZW44TPyD+eLRNkr",
+	"oRCKmTMjNMnhRK1E8Y9ZCKb++EQfUNpiyy44CoFb51WMs5p7Iu2L/vhI8Oa3lbGzL1ugBQOmjJp6BYm4",
+	"BUlvGq7nGyEyoLwN2zrE3YtV2plKXu20GO78YfY8ay+FOXdcwmANNJjtm6gxs7uzeR2AR8C4ecIzjsH2",
+	"tZD5eyca7h+gHRsfjXKwjuBAn1Dx3v+e+OmPkharCPfQhivqeNRILDQqh0DMmaKCKAE1yXOiWQ4KA2Z6",
+	"JRR4LdmojcQPGvOAJ5JpltDsvfPH7LIiy5tRJUXaL/kThdMRpkhOUzPXnCyYVJpo4RXV4ZFKSJcjQuh4",
+	"bq/SZVQDQ+Oiw2qBL5CUnfZOQSXNMshiLkfUP2R3vLRLOwml3/C9fTD8L7K3e0a2hFj/HPMMcs0ywo1N",
+	"tjCGzooqNHO8eTYk/6mB8dbmCJRHdyrzWY19NQiCA2+hoD8zjxedtIM4EOEOmrK4Tb6QIu9w4HTGeG18",
+	"qN/ownHx1WqozkV/cCJ6sB3uDk/1MQSmFbFDIEtwDKHSHizpOn5g8NDRshBrkgvVzxZ2573Uhu6F5UP+",
+	"tZZP1QuxPSTZ4VBbM542ImleFRgTO+sMhBgDFNKR2RT7GUBD7IoCncWFFAkoZRfpg1JIXZRZAWws3eK+",
+	"QfCD0fZ8tqFMM758HY/OomskFWCHXQqC0Blm1NQD7/X1pT4jLtAGETfq+LgFZYzcfgKa6VVf2GY3wEAl",
+	"Z3ypYlummlBOzEBUC4lHqgVZc7EZIeuGx3sueVFqjAmqnqDgAFsIqjHubUE1Q4HD/PZVaO9eyVBvgMYC",
+	"gz1ssl/w3yNJyFBw54ijXIwSOGy8kr/DShPKyQ1YNcopTyQT3BoNPSbBqR8Z0u8jftNfFEi0n5dSlAWR",
+	"sFBzIjiqhZuVyAl+a8zK88rgo3zrjDuXqUKEtMpmbaeLDQeJpH8vY+/Z0wF5U7di3eMaVSIHY0gQqtaQ",
+	"YnaSkX/A017z+FmMTRuEwgwNiyLWIsLpf6NMpP15RRUj7Mgn8oyxwt8Q/z910doUTl9LtAfIEXkLm4va",
+	"Kmpx84e7XO/iU7rof+WiiQ+/oJmCeWtRtT6Z0y9vgC+NHHp6enoaiRyUPBUxCZ4KsjFCx4nvVHCYY1WD",
+	"lemqIkqyBm+eRfSvjs2FSWIjNhYkcgU7exbfWRrMMWFOVGdm42f8+2fL4Vz4JBOGmAnV54SSRPBFxhLt",
+	"tCKmkJfUiY3kZkusPG+Cbd5lFvSkjRm2WRoeHM8fCyZ4HplgJ53ZnWQHdVzV0vkgWHrXNa2W25GTehus",
+	"eXRWHZ7jqbkykDMLxEppRmG2cYqsDcQZCK6h0HPrNzZEYQWzOiaor58RmmXOfSFLTuiSMkwId9hYa+Hm",
+	"7REIeA+m03arBC4aszRbwYPum2UjxlifeB3d2XXR1IVRRolIhJSQ6HMcXeiV+bPS1IhM86ct2YDcnWJ/",
+	"lCiOBLciOSyT3Dvzu8UhGbSKFZmhfiUxyaRNyznj1ZD7KBsH76JqkWU3NFmPpTAhk4iqeZEpJ1EcQqzo",
+	"LZCNkIY/Ck4U4wnMiSqTlUETGrr4kbw4bDDji2kVtfMfDM+OLLspY6ou9Wg3e3fSwKnNPXJjRoErNFuw",
+	"mmraHuA4Aymhy9LfNPRiZ5rSJJrt530rzXF8JsmRVRvnBCv+jiTkjKcg54ZHHXku/f/+z/+NjZwxvh6r",
+	"CH/RI9PxY4I3Yuvc3yZ3/gV05nkvfkeOdQjGKRToBlr8dnkT770s6aqKGhqAeW7T+/MfIBHoNVEPCMR8",
+	"i8k6oIDrWtrcb6hno/3yVTCqx7T9ZmCkaD4r2ZmFkXpQlLIr5NQZsH4v4ZYZufkbJipMFetpYQZgLH74",
+	"wB3JSS1w/jur4rBZFTXc+oI9Hm3LsRpmFKF3z2vBMlDkBhRLoeHuGno+j54W1tLsjI2Z1cs2aj9T6Ltr",
+	"KCQjk8laOlN7zsr94OLCzJq31HlMjBYSrZOaRNPq0a2CCvPBgUFcOI9pzdeuWqBOyESvY59i5Y3LS35L",
+	"M3Tg/cJpqVfAtZHt+PEPwBn+8Fbo16JEjeOl807M5rMfrQV4RTW8YTmz3/zC6S1lmcup+IWrsiiEtM8u",
+	"jZznNBtuwrq81ykDA7sn97+OnGfi6DL1xi7lahP6tnui6GGZXrdCOKg2oBaOLibtsCGAfRVa8luKYZc5",
+	"hbOv+0jnyvrlYxWY61hB8MeVwDgA+uQJG5k9cZ/oxo4n3IUSsL5wfe+EdBaG5vrdzlc2b2WyBJhoFLMr",
+	"vgyF3pvqQiWgryl0HN3TpsBjqbMgcPrYmXxgSw5pTwFvX8XBmF4Fii15LLSPR4DPnijiIq9x3PFu4Ob3",
+	"L0Ve0ESTv378EPvSG4K7k26EXC8ysbEdegZXPfjQiN1OuLTo8WooXmJNe+Ros47MHxszj+60Fcw/42WW",
+	"VRF9I3/rkL57tieHxhY02BmjGyiXS1Bxr8GAZiH7rZNnA2ti6oVEjlLWtUqDJEuwq32E5IeOrSnuPhqW",
+	"yBmkfH6/HZjy2XvUGVX6J6BS3wDVdnKDATYKbPv4jLbinY7bsFBUAcmDLeG9qfXP43zezB2I1LBVQXv/",
+	"XQD7AcXwCDvYfPShzHMqjfDbTRBIomWwH10kbSkp15DOichSUNrmLA5V8+PxzRDw3wY9waLGhlBQCxdR",
+	"AL/fSjoL8sPFfONcciMP9w1+0sCSp99NYbU+/YtROzPa25Ok0QjG/GI1/XPrua56Zez2SImQYcNMHrbo",
+	"QEI01/4iZJ99Jnfvip41DKBx59gf83H4bfQhVd645h3G7m/M/5/9PqMQeeeeljwS7VLwJ0fDbzyStZKU",
+	"buMm94U1qBDYTJGL95cxVWHps6Pv87EBh5BdCo5R6Bgn1+6lJ4r8cjn3UXVXz02YwnAxW5YS9qskdrVz",
+	"v+cubhd3EhslZri0RDEXyw4WmmbXfqgBybqIqvVHXWv2zPY+errDyE4NvSVXh8nq7wbL6r/sbzplmAkT",
+	"3LOewPPT69XuzDYLqe3pMFUBM6oewlb+0/DVlUuYa4V1kgQKDekZ4aKKDblUVgOdLehz4lI9zzCVyrDe",
+	"Wr+u86TsOMY6Ljm3C3DfYSp3qWwOayzFdWxia1vF6c68DU/ytKHKjM7DfcAiX/R65y61cnHiUVp3I6er",
+	"6iFV6VoW3qFRWZPEvsqagKqniFo1NbLJk7+u3TH8ULnvBuoy7rtuZfGGKvhFZtE0QwkN9mDlq00iyRhE",
+	"PZtFRmMeRDsYs04L240i+nXgj2sO8LojCVPNCS1TpoVUTlsy2uVmJUhOOV3WH6hzYnBki/Rtg/9DFU1/",
+	"iFV7zT32mT2DYDcdWoMbtqMEqubZu6m8E5YKPagcaEz0sELFrsKewfmgMZ7QUVOzv4jGL2sSJrBDbQdj",
+	"BJ0O/kRkZc7jAFuwDvfxgn3pMBe1IBvJNPR1fctcqfvuhH0NuorOSjukH88sUpGUOXA9J3C8PCbG3D5G",
+	"qP767NMxevuOSxntgCHLjt1iYzymt03P78JJb1f+cN/mVX5sN39/b7EKYZAjToqCOOIHdELfv5tMbLSd",
+	"BXYWGI2OruxltJhfFU2Kv/ZFnliR6S1B27fkBrDpVZeNhNKhpz+paGYaK1+sIEu+vyDQu4+reXrFQnDi",
+	"YyvkbiTlyWq6+rL5TG2YTlbDg2ndbGDSEjS7qrjTHp/VNbqGTxAMyRJK7AERsdhrx/ZVXHVXWrWZfyRu",
+	"wf5uNan9qbGx58NsuEBJi7e5C+S9h7yCf5XANUNrJ6XLCYoLK3suUtmy6Pq7BLXqbQfkdUeb1W7IvYuw",
+	"kZ9H/Y8VXXs6xNIBbC60qRDHztKI3oeKj1Vge0OKzUmTUkrgPp27OUXAT47NMlKKtirDqqgneo56LeXo",
+	"I5UVnC2Ij4kTXO33tVW4FeGi+eFxYNC6VdmUlNRF5b0kHFX6M1XAull9uIe3WoPSEaqPt1bGRYUBwZh9",
+	"dBvQZotuS72KFYC+c22CbTpwDAntk+6CWX/+u20vGvS+y2kx0aaTTpzDybYiwF7ZUQK5reKr8aaWTDc8",
+	"qvVwhEZ3W1NFhDNbbMfxVhS9Lt7Xv6fowyv4Na5Wux8AzSlVKo8gB9DqG7lTZzET/dsXL+ubIgbq0leQ",
+	"Uc1usaKyZTsvkCfsPX1Xzt5cQGwDHxuF0rGYbFRooYB2ln0Y0N6nqvgqwPoTb3PbGhbnjBvBw+hW7Qeg",
+	"r7o2L0dPIcgA3Q/Fqv78ZjvA14pye1iTnHhP2b5GLQ7OwST7gW5T+kpj7GCKtNslUGkFv/3ptd/kXz9e",
+	"+04wuHT7XjXqSuvC3lvC+CKS3X5VckWqNtFEiYXeYJeXSiuniqQlNtup8ijUMfl8Qgt2ohK6sCj/2cjE",
+	"8GaW+hG5eH957j5Ysizd0O3J7dPPZCWyVFnBXS8gMz8dY1woAVfk7a6tuShosoKjZ8enM9cJGnenzk5O",
+	"NpvNMcXHx0IuT9y36uTN5ctXbz+8wm9qsTn70a7Cdjq3zHr21Jdl04LNzmbPj0+Pn7tGvAiA1vJP6mDw",
+	"EhDtbPE+E/wynZ3NDIO88DGu8GKpX+MXFvlck90bosqSxWuPYzZzfPBKhlejT1eibOZsR9FKV750jg7D",
+	"sJK64xIpLFSaz4S01eNOMrp4OtGiyn6pNrC3xDEue2pInNgroga86G64uvvUugDp2enpZLce1WXSkTuG",
+	"3sKmDuLjU3eVVXzMapHBvUXzmfLmk/U/Nc+36ngKcm7kxs02YAA2esXQJcxTAjxV51j6iN/bGzwavmKa",
+	"5oyjhk+NvvnrzJHNDIPeBcicKUd1CnPSjpitJY7T2InFSOT8QkVo7QqfW2p7t6hzLL93ndomgVC7JPCu",
+	"yeuxCGYHQZ49DoIYTdABAzVB4CmWGj8cV14ZcGaZSyshBUjl2gDVyS6L2viyKITt0IGn54gaVeWY4QUZ",
+	"0FsYhhoW+GcW+EdmlD4c+eoukbvr5Mg/Qs2QD0vHvSCaACgXbqRRp0hTH3gIJNE+Fuku5sOwyr6DP8Ek",
+	"3/Y9imMmmXfSN4dNlzCN2EQ0tw0uXRMSgaWnK7HBZtFV7gBTtWQ69nJpBdTq704wXdbNoY/+ht2PoyLo",
+	"2f7K3ENKD58RHsG7S+QGihhWjq6DKZlSz7zXQbxwW6We2xu3MAX84WTw3nYRRW6H3ciQKohYLFCGUbVu",
+	"RC234+jF4PLdMLSvpNPkeF/LtceQagaOB5dhfUg6ocxyyGAbbowUNnG4h5mX3Sp/kOL2+9X6J78x7Y+m",
+	"bjfurzq8xn0duGGCVqdOW6rtI2FVJ9vQxerYVvnOD6lk+4WdfK0vFO5Xo2r30MEh1KVL+aXWzVnq++sm",
+	"0LAaeWoD2Id7+Z56VnCRc1zVioLoJGyB9IAJu8SPvZqkAeyDCKD6Vs8hJtV0KOavXolgGGZpWyVlSgHY",
+	"M+M1XQM/D+7F3PjIHPAl40CWoLHxBpvEgrBs3zCcqlPWCCy3DGoENzlpVHUdAFc/sCWv8OhPh6mtyr0O",
+	"llid8THxRW8gSbKCZK0Ic/FLqwungH/YuKhWInKYgm2adYYXvvrWjyuK+gZaXXyOsuyzz6Kvi/Nsnd3n",
+	"yVAxldsj6a5oiSJNUPp/GJQJJnhkjGk244ggzMeg3zrBOxCIotu5TUqbkyW7BcSXVHj34EbIbAqz7Vpu",
+	"Ca0L/D2OYJdN26/BYqqiW+tYApqsbETLrjMVg1DEgz+GGhksdHXpdacy/6Z6a7Tj5Pek7LYuX3okB3Pk",
+	"aiv0FaI30ReI7AViDagYGHnQ0qgflG8bb/6hwbnTF+qRABpaLDYRhknbE0thxz+iRZb67FLMIfrulKR0",
+	"O4WNUhUxdQK4rhOwCfS9XsKLMGQvYWH0IJfuErXSg/63FYj2hsGuzLiLaHJ9xzz+We8kXZY+Fm7smvoH",
+	"K1Hp33HYPji24rCeZMSZulsYzRTcAM16NeNTYMvBuHMlpRqONMth9ud0b7RrcB7Hw4FEuuPd8FfjTsUF",
+	"Tr7aC396PRRh8feBz9lP06GUa1dQOQUHprYtCVOEovLuc8iYD8Kifl93dXYhukEnb0a+p/fCXcAU9Vw0",
+	"QXZimcx4G7CaotP+06K4ts7UA9l+jYbdB3aU22vr447yDcuyKUw1LQpCbfsZq3xz+KKJogsg2BPCKuFl",
+	"rFM4YYu6UdUwzHKAvxuAIvbW6QPgiLvP+m+wPShTaN7B3cEW1rBVc2vZYDtcfw+4u1TcULO9UX0C1kzX",
+	"ttzQzOkD+chIDDxzZljEOVrh7npzSvw9r8NA6wA2ALZBH8VeRe5V1bfvNzSKLq0mi6l9Rq3drJiBFpGu",
+	"cbKzRpFCmJ6Yx1ekhu0Uq57kvyNWXrVQ6JPBP7rOBQNCYU45C/W16jyxC1qQX+9+TYXGOjCZUzZcbT2k",
+	"4mX3e+eaD5/c8vQYz+mW/VdzkEjPav+B30/v+135JWb2SZQ526oMw+oG4vMqx2eLCofhUFZCrMSGLKi0",
+	"j6j8PaGozVWeXpC8N+MeVtvwdy788RWN72HJOOGC5EJ6tCqxr7jNwZGgyvwwqoQd+gAIcIUDVxjwxwXO",
+	"j4IITuhCgySUWHo5CCDcVR4HgcNrdGEcmh7NDg5Mjb5pZTfIsfrw4WC/Mlq/VTRc5ZCyt/fZVpRzspAi",
+	"rwtJ8B3rKCJChg+p9NejuEtBIHU9tcgGC+W4sBfgrKGw05TKum+IyFIi+MBcUCcvLAz2o1twtcXUGOeG",
+	"PjC2+Q0cGOEGKMHIo2/AwNCpoA9HP7x+Ksgqbmi8c6wqzjLbL8tdTzqvncpVedtApKmPMoI3zi97ZMvo",
+	"9hgmjZr9w/qVdtsXDDZQUA/DHIJJTBJo1AIlIgek/3ngbFJkI4UxXV1jG6rJDWSCLzFfgYtG36v9UPOT",
+	"ndlGM72AGwaxP3jAp9FJJYIHH7BPN7nZYieoiXy5Fch1s7Da3uwzd5m1tk6X8ifaFVoTLcQUnl4//Ymr",
+	"Xu8r/sAXQlj/xnT5k8BUZ6UpT+vrEfIp5DZQW47hYSEWAaS42Jy7Buh1+tDW3sR0A8CHu+HH0eDJV7zv",
+	"oaAJ3Nmf+33zNTc4OKBcW68u37xfyRQlGVVCA9ZI3YLcWs1HN3iky1YcSyKjjWS3mLceMEN4WfhRh33d",
+	"A/IBDqFGX67fl1No3t00lvoOD/bCO1cvj7fd1rkrHTFIX17aF+R8DNHx5/RLuc3FfFNOPdn+GQnNIdUw",
+	"3efv/uU/hQoUdp84fFD7Iss87bdQzpVZ3oIMWmHZxkB/FGyr6/NPjm98+f0JLfXKIOA/N2t17GEURbJ3",
+	"G37oSJq9wH0Hyhfkrx/evSUf4Yb8DbbkAzSbJszOfv3U5hpFeZOxxEbA6npVpogCecsSey1F6IqoT8dC",
+	"kPLtkeXtrr9+C6h2glpPCk93A1l2tOZiw0/qg66/xgznbHuUCG5vb1Ldyu6FefNl/eJhPBDBBI+ctlrN",
+	"fOWuYoiA/x2HOsPYsHqMojI9UsOuWk68klLIXbvXWLMupSUHcCkt1cFYdlC3rajBSQqRsWT7AFxKwuO/",
+	"Dz7loGlKNe2k3ff1yz/7dx+fjoNVoLiWZTYyC70Xhkj3sSm826kHetg6TBVA166v3T1BGbFyA0jePjux",
+	"bfD2tRGpif0BEBp290PScVNKj9eBpdMCzZ2J8zw0ukM24xNtaIw8+lILnwl58rWQ4palIO9Ovkqw5vVd",
+	"Dx8Ovu2wZFzrH2cI+OFnbW46JNuzOZRf3qihPh1GUjTO4bGLYoJbgmJagia5UOheXolSUZ6e2xBk5a6y",
+	"F/1PhrrBeqwFYv7NyYJBls4rNxBJJKS2J2TtWsMXXVPESXB7b+mLvU/0QPqDG/yxy/lw1ntWvNgLntkt",
+	"+oJeTLiqS16UGtGlM0XUgYC0OrEHflWgKfkfYAb5j7l/zYXZqATfqhK79rRuaMVVuG/Vf0zIp/cW8ZwT",
+	"2ooe4rUn9SWNTxTBZQ1F+p16nibKDysRGFiXH09PH34/3+A0/YcOaa30RlcSxlle5rOz0+iFKENuAeuc",
+	"TSwWCgZPF/GqUZWc/aM8PX2eIFvEH7EK1by2+6SrTkKmrTqJwcd46Kz7IZ6JOSl5BkrZyB2k9taEDVMw",
+	"rR41OB9/qKzpTKxFanEh8eHteSqRiH/xXNAwYcsmbGNUDA5jWsK5/YJyPC//wZy8OP3usfr3HCTab+9c",
+	"GiIsn05naFsGV0/dUp7cjTxYkB4mnvxGovH3LApdMs1ujLuXrPZJssFlLoeub5mssKX3EC+Ia4Uz6PCm",
+	"TB/tO/vD1avYapJDw++lr+nrpHO1NkQezwVTmm6x/Ssmak4Ia8PQ3YyCKC2KUXBvpx32ArC+JjDuCBMZ",
+	"AuGVfW1035YFNlX79BieGVziEMfMu+DKT383E1tUmXgrWhTAYWKfDRYP2cOuk8bPXW1aWRhAPz8lChLB",
+	"U2seN6sZfh/kbjegJdC8E2U+4OPHQBqMvOKSjuo1jQi9fgB5C/JIAfegObdt1my+r3Voo++GCW7fmBYp",
+	"2vhgeIlLSSlsWfJ9/aqPhhGHy1zWcnvYJNILd3lfNIf035pkVJNUkEjQv7Uq2ZWXfV5VYtoOPorQVBTY",
+	"hHfjezrbJF3zDN9x+dx187mqAaf1UZrHI9lwIwm7RTzxtIU142mVvVBRyVEN230ZQ+/9Nx/sJ0M87tUC",
+	"JnC5u/sJHjqMazEx0mt/qA5BrTONJn8rUtAlqLlDedQGN/YyhmlFBXrAGykWk/nC3YCML4/giwY+OHeG",
+	"8eWr+oPHj4++Zhlev+39JEzWYOApgS/UCG917hKvKZZbkGUmbmhGFiV3YTQhnYE8McTc6lpROpdtqlgK",
+	"LkfYdQTJKF+WdHlfuK6AZnr1X51w+wmfHxJKboZ4kUQqQO3PQrFNWEjGmj3Qq51EjiFMLMlBS5Z04+7P",
+	"7vkwzbLIDO8fmc1n1HyXlNm327dlfmOQw8iY91LkoFdQqnPCjWzyLU2RQ9dN5TFk1vICDD0Zd2/Hnowl",
+	"d7nH41Oymfni/SV5vgdFmKqu5bzHIRiNZttNIVfm8W9DINdYk0IfULrWcWSuTLa66k0Zkycde3bNCeq7",
+	"dn79ZCSwG6rtyu6+6yYI+NQMbjcW8jFy8U39qc8f3P3utb0lBZMPZcmVU1wxjy2IkVQbv/t09/8DAAD/",
+	"/w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -11,47 +11,83 @@ import (
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/templates"
 )
 
 // RetryTask runs an ended task again, with the plan and the values that it had. The secrets of the run before are
 // gone; those it needs come again, and are checked against the template as it is now.
 func (h handlers) RetryTask(ctx context.Context, r RetryTaskRequestObject) (RetryTaskResponseObject, error) {
-	a := askedIn(ctx)
 	var secrets map[string]string
 	if r.Body != nil {
 		secrets = r.Body.Secrets
 	}
+	task := askedIn(ctx).task
+	if _, err := h.retry(ctx, recoverStrategy(task), secrets, fromTheStart); err != nil {
+		return nil, err
+	}
+	return RetryTask201JSONResponse{Id: task.ID}, nil
+}
+
+// fromTheStart runs every step again.
+func fromTheStart(context.Context, *templates.Version, *attempt) error { return nil }
+
+// attempt is another attempt at a task while it is put together.
+type attempt struct {
+	run     plan.Run
+	spec    json.RawMessage // Backstage's task spec, if it changes
+	changed []string        // the parameters that have another value
+	audited map[string]any
+}
+
+// retry opens an ended task again. shape says in what the new attempt, which has the plan and the values of the one before,
+// differs from it.
+func (h handlers) retry(ctx context.Context, strategy string, secrets map[string]string,
+	shape func(context.Context, *templates.Version, *attempt) error) (plan.Run, error) {
+	a := askedIn(ctx)
 	if !a.task.Ended() {
-		return nil, fault.New(fault.Conflict, "Task with taskId %s cannot be retried", a.task.ID)
+		return plan.Run{}, fault.New(fault.Conflict, "Task with taskId %s cannot be retried", a.task.ID)
 	}
 	version, err := h.runnable(ctx, a.task.TemplateRef, identity.Run) // as in Backstage: who may not run it any more may not run it again
 	if err != nil {
-		return nil, err
+		return plan.Run{}, err
 	}
 	if wrong := version.Template.CheckSecrets(secrets); len(wrong) > 0 {
-		return nil, valuesRefused(wrong)
+		return plan.Run{}, valuesRefused(wrong)
 	}
 	if err := h.takesSecrets(secrets); err != nil {
-		return nil, err
+		return plan.Run{}, err
 	}
-	run, err := runOf(a.task)
-	if err != nil {
-		return nil, err
+	next := attempt{audited: map[string]any{}}
+	if next.run, err = runOf(a.task); err != nil {
+		return plan.Run{}, err
 	}
-	run.Attempt, run.Secrets = a.task.Attempt+1, slices.Sorted(maps.Keys(secrets))
-	raw, err := json.Marshal(run)
-	if err != nil {
-		return nil, err
+	next.run.Attempt, next.run.Secrets, next.run.Kept = a.task.Attempt+1, slices.Sorted(maps.Keys(secrets)), nil
+	if err := shape(ctx, version, &next); err != nil {
+		return plan.Run{}, err
 	}
-	err = h.Store.Retry(ctx, store.NewAttempt{
-		Task: a.task.ID, Attempt: run.Attempt, Run: raw, Strategy: recoverStrategy(a.task), By: a.caller.Ref,
-		Quotas: h.Limits.quotas(a.caller.Ref, a.caller.Groups, a.task.TemplateRef),
-	}, func(ctx context.Context) error { return h.lend(ctx, run, secrets) })
+	raw, err := json.Marshal(next.run)
 	if err != nil {
-		return nil, err
+		return plan.Run{}, err
+	}
+	if len(raw) > maxRun {
+		return plan.Run{}, fault.New(fault.Invalid, "what the steps gave is too large to be taken over: %d bytes, at most %d; start over", len(raw), maxRun)
+	}
+	n := store.NewAttempt{
+		Task: a.task.ID, Attempt: next.run.Attempt, Run: raw, Strategy: strategy, By: a.caller.Ref,
+		Quotas: h.Limits.quotas(a.caller.Ref, a.caller.Groups, a.task.TemplateRef), Spec: next.spec, Audited: next.audited,
+	}
+	if next.spec != nil {
+		var read plan.Run // as the workflow will read it
+		if err := json.Unmarshal(raw, &read); err != nil {
+			return plan.Run{}, err
+		}
+		n.Digest = read.Digest()
+	}
+	if err := h.Store.Retry(ctx, n, func(ctx context.Context) error { return h.lend(ctx, next.run, secrets) }); err != nil {
+		return plan.Run{}, err
 	}
 	h.starter.Hurry()
-	return RetryTask201JSONResponse{Id: a.task.ID}, nil
+	return next.run, nil
 }
 
 // lend puts the secrets of a later attempt where its worker finds them. What was left there by a retry that came to
@@ -83,7 +119,10 @@ func recoverStrategy(t store.Task) string {
 	}
 	_ = json.Unmarshal(t.Spec, &spec) // we wrote it
 	if spec.Recovery.Strategy == "" {
-		return "none"
+		return keepsLog
 	}
 	return spec.Recovery.Strategy
 }
+
+// keepsLog is the strategy that shows what earlier attempts have said.
+const keepsLog = "none"

@@ -11,6 +11,8 @@ import (
 
 type effectStore interface {
 	Effects(ctx context.Context, f store.EffectFilter) ([]store.Effect, error)
+	// UndoneSteps lists the steps of a task that have done something which was undone since.
+	UndoneSteps(ctx context.Context, task string) ([]string, error)
 }
 
 // mostEffects bounds the list of a task's effects.

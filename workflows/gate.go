@@ -25,9 +25,11 @@ type gate struct {
 	approval  plan.Approval
 	shown     string // digest of what approvers see
 	automatic string // why nobody has to be asked
+	again     bool   // it was approved in an earlier attempt, and what approvers see is the same
 	arrived   int    // decisions that came, each of which has its turn in this order
 	turn      int    // whose turn it is; workflow.Mutex would let the last one in first
 	decisions []plan.Decision
+	said      []plan.Said // with their proofs
 	outcome   plan.Outcome
 	closed    bool
 }
@@ -47,6 +49,11 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	}
 	if g.automatic != "" {
 		s.output, s.note = g.output(), "approved by itself: "+g.automatic
+		r.complete(ctx, s)
+		return
+	}
+	if g.again {
+		s.output, s.note = g.output(), "approved in an earlier attempt by "+people(g.approvedBy())
 		r.complete(ctx, s)
 		return
 	}
@@ -107,9 +114,16 @@ func (r *run) openGate(ctx workflow.Context, s *step, item activities.Item) (*ga
 	if r.version >= gatesShow {
 		in.Behind, in.Written = r.behind(s), s.Input
 	}
+	if kept := r.kept(s); kept != nil {
+		in.Said = kept.Said
+	}
 	err = workflow.ExecuteActivity(ctx, activities.OpenGateActivity, in).Get(ctx, &opened)
 	g.id, g.approval, g.shown, g.automatic = opened.ID, opened.Approval, opened.Shown, opened.Automatic
 	g.requester = r.in.Requester.Ref
+	if opened.Again {
+		g.approvedAgain(in.Said)
+	}
+	s.gate = g
 	return g, err
 }
 
@@ -241,6 +255,7 @@ func (r *run) decide(ctx workflow.Context, in activities.DecideMessageInput) (de
 		return activities.Decided{}, err
 	}
 	g.decisions = append(g.decisions, decided.Decision)
+	g.said = append(g.said, plan.Said{Decision: decided.Decision, Statement: in.Statement})
 	g.outcome = decided.Outcome // as recorded: a later rule must not decide an earlier gate anew
 	if g.outcome == plan.Pending {
 		g.step.note = g.progress()

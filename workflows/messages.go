@@ -6,6 +6,7 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/plan"
 )
 
 // listen takes the messages that a run understands. It comes before anything that waits, so that no
@@ -13,6 +14,11 @@ import (
 func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
 	err := workflow.SetQueryHandlerWithOptions(ctx, activities.StateQuery, func() (State, error) { return r.state(), nil },
 		workflow.QueryHandlerOptions{Description: "How far every step has come"})
+	if err != nil {
+		return err
+	}
+	err = workflow.SetQueryHandlerWithOptions(ctx, activities.ResultsQuery, func() ([]plan.Kept, error) { return r.results(), nil },
+		workflow.QueryHandlerOptions{Description: "What another attempt could take over"})
 	if err != nil {
 		return err
 	}

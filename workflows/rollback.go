@@ -24,14 +24,8 @@ func Rollback(ctx workflow.Context, in activities.RollbackInput) (result activit
 	}
 	for i, e := range effects {
 		workflow.SetCurrentDetails(ctx, strconv.Itoa(i)+" of "+strconv.Itoa(len(effects))+" effects are undone")
-		if e.Call.LeaseEnds != nil {
-			_ = leases.revoke(ctx, leaseID(e.Call), why) // the undo below tells what is still there
-		}
-		undo := undoOptions(ctx, e.Queue, 0, "Undo: "+e.Call.StepName)
 		what := activities.Record{Task: in.Task, Attempt: e.Call.Run.Attempt, Kind: activities.StepUndone, Step: e.Call.Step, Name: e.Call.StepName}
-		err := workflow.ExecuteActivity(undo, activities.UndoActivity(e.Action), activities.UndoInvocation{
-			Invocation: e.Call, Output: e.Output, Why: why, Force: in.Force,
-		}).Get(undo, nil)
+		err := leases.undo(ctx, e, why, in.Force)
 		if err == nil {
 			result.Undone++
 			what.Message = "Undid step " + e.Call.StepName + ": " + why
@@ -47,6 +41,17 @@ func Rollback(ctx workflow.Context, in activities.RollbackInput) (result activit
 		}
 	}
 	return result, nil
+}
+
+// undo takes back an effect that Postgres remembers. What has a lease ends with it.
+func (ended endedLeases) undo(ctx workflow.Context, e activities.Effect, why string, force bool) error {
+	if e.Call.LeaseEnds != nil {
+		_ = ended.revoke(ctx, leaseID(e.Call), why) // the undo below tells what is still there
+	}
+	ctx = undoOptions(ctx, e.Queue, 0, "Undo: "+e.Call.StepName)
+	return workflow.ExecuteActivity(ctx, activities.UndoActivity(e.Action), activities.UndoInvocation{
+		Invocation: e.Call, Output: e.Output, Why: why, Force: force,
+	}).Get(ctx, nil)
 }
 
 func effectsOf(ctx workflow.Context, task string) (list []activities.Effect, err error) {

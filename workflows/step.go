@@ -11,6 +11,10 @@ import (
 
 // consider decides whether a step runs, and runs it. The step has ended when it returns.
 func (r *run) consider(ctx workflow.Context, s *step) {
+	if kept := r.kept(s); kept != nil && s.Kind != plan.GateStep {
+		r.takeOver(ctx, s, kept)
+		return
+	}
 	if s.Branch != nil && !s.chosen() {
 		r.skipUnchosen(ctx, s)
 		return
@@ -44,7 +48,7 @@ func (r *run) consider(ctx workflow.Context, s *step) {
 	switch {
 	case evaluated.Skip:
 		r.begun(ctx, s) // the record of the skip says so to people
-		r.skip(ctx, s, "its if condition was false")
+		r.skip(ctx, s, ifWasFalse)
 	case s.Kind == plan.SwitchStep:
 		r.choose(ctx, s, evaluated.Branch)
 	case s.Kind == plan.GateStep:
@@ -83,6 +87,12 @@ func (r *run) skip(ctx workflow.Context, s *step, why string) {
 	})
 	r.end(ctx, s, Skipped, why)
 }
+
+// Why a step is skipped that another attempt would skip, too.
+const (
+	ifWasFalse      = "its if condition was false"
+	branchNotChosen = "its branch was not chosen"
+)
 
 func (r *run) skipAfterFailure(ctx workflow.Context, s *step) {
 	r.skip(ctx, s, "a previous step failed")

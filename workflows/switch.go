@@ -34,7 +34,7 @@ func (r *run) skipUnchosen(ctx workflow.Context, s *step) {
 		r.skipAfterFailure(ctx, s) // the switch did not come to choosing
 		return
 	}
-	r.skip(ctx, s, "its branch was not chosen")
+	r.skip(ctx, s, branchNotChosen)
 }
 
 // enter finds the switch of a step in a branch.

@@ -23,10 +23,11 @@ type effect struct {
 // undo takes back what the run did, the last first. What can't be undone is told and doesn't stop
 // the rest. It works on although the run was cancelled.
 func (r *run) undo(ctx workflow.Context) {
+	ctx = detached(ctx)
+	r.effects = slices.Concat(r.keptEffects(ctx), r.effects)
 	if len(r.effects) == 0 {
 		return
 	}
-	ctx = detached(ctx)
 	r.publish(ctx, phaseUndoing, nil)
 	why := "the run failed: " + r.failure.Public
 	if r.cancelled {

@@ -57,6 +57,8 @@ type world struct {
 	gathers    []activities.GatherInput
 	scopes     map[string]activities.Scope // by step, as it was evaluated last
 	timeline   []string                    // the step of everything that happened
+	effects    []activities.Effect         // of the task, in the order to undo them
+	saidHolds  bool                        // what approved a gate in an earlier attempt still does
 }
 
 func newWorld() *world {
@@ -153,6 +155,7 @@ func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(w.verifyRenewal, name(activities.VerifyRenewalActivity))
 	r.RegisterActivityWithOptions(w.noteRenewal, name(activities.RenewedActivity))
 	r.RegisterActivityWithOptions(func(_ context.Context, a activities.Attempt) (bool, error) { return a.Number < w.attempt, nil }, name(activities.AttemptActivity))
+	r.RegisterActivityWithOptions(func(context.Context, string) ([]activities.Effect, error) { return w.effects, nil }, name(activities.EffectsActivity))
 	w.does(r, "test:do", func(_ context.Context, in activities.Invocation) (activities.Outcome, error) {
 		out, _ := json.Marshal(map[string]any{"did": in.Step + in.Iteration})
 		return activities.Outcome{Output: out, Layer: "layer-" + in.Step + in.Iteration}, nil
@@ -201,6 +204,7 @@ func (w *world) openGate(_ context.Context, in activities.GateInvocation) (activ
 	w.mu.Unlock()
 	return activities.OpenedGate{
 		ID: activities.GateID(in.Run.Task, in.Run.Attempt, in.Step), Approval: approval, Shown: "sha256:shown", Automatic: w.automatic,
+		Again: w.saidHolds && len(in.Said) > 0,
 	}, nil
 }
 

@@ -82,7 +82,7 @@ func (m *memory) Audit(_ context.Context, _, _, kind, actor string, data map[str
 		m.refused = append(m.refused, fmt.Sprintf("%s %s: %s (%s)", kind, actor, data["because"], data["if"]))
 		return m.down
 	}
-	m.refused = append(m.refused, kind+" "+actor+": "+data["reason"].(string))
+	m.refused = append(m.refused, fmt.Sprintf("%s %s: %v", kind, actor, data["reason"]))
 	return m.down
 }
 

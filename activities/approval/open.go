@@ -37,6 +37,9 @@ func (g *Gate) open(ctx context.Context, in activities.GateInvocation) (activiti
 	if in.Written != nil {
 		o.Seen, o.Shown = seen(in, requester)
 	}
+	if len(in.Said) > 0 && g.saidAgain(in, o) {
+		return g.again(ctx, in, o)
+	}
 	if err := g.Approvals.OpenApproval(ctx, o); err != nil {
 		return activities.OpenedGate{}, err
 	}

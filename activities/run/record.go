@@ -44,7 +44,7 @@ func (r *Runner) record(ctx context.Context, rec activities.Record) error {
 	case activities.StepBegan:
 		return r.begin(ctx, run, rec.Step, name, rec.Says)
 	case activities.StepCompleted:
-		return step("end", "completed", "Finished step "+name)
+		return step("end", "completed", or(rec.Message, "Finished step "+name))
 	case activities.StepSkipped:
 		message := or(rec.Message, "Skipping step "+rec.Step+" "+ifWasFalse)
 		if strings.HasSuffix(message, ifWasFalse) {

@@ -310,39 +310,6 @@ func (f *apiFlags) telling(use, short, asked string, tell func(ctx context.Conte
 	}
 }
 
-func taskRetry(f *apiFlags) *cobra.Command {
-	var secretsFile string
-	var follow following
-	cmd := &cobra.Command{
-		Use:   "retry ID",
-		Short: "Run a task that has ended again, with the same values",
-		Long: `What the task made is adopted, what was undone is made again, and its approvals are asked for again.
-The secrets of the first run are gone: a task that needs some is given them again.`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.tasks(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.client()
-			if err != nil {
-				return err
-			}
-			secrets, err := readSecrets(cmd, secretsFile)
-			if err != nil {
-				return err
-			}
-			if err := c.RetryTask(cmd.Context(), args[0], secrets); err != nil {
-				return err
-			}
-			if !follow.wait {
-				return f.print(cmd, map[string]string{"id": args[0]}, []string{"id", "asked"}, [][]string{{args[0], "to run again"}})
-			}
-			return follow.watch(f, cmd, c, args[0])
-		},
-	}
-	cmd.Flags().StringVar(&secretsFile, "secrets", "", "the secrets, JSON or YAML: texts by name")
-	follow.add(cmd, true)
-	return cmd
-}
-
 func taskCollect(f *apiFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "collect ID",

@@ -286,4 +286,23 @@ func (c *Client) RetryTask(ctx context.Context, id string, secrets map[string]st
 	return c.call(ctx, http.MethodPost, taskPath(id)+"/retry", body, nil)
 }
 
+// Retry is what a task that has ended is run again with.
+type Retry struct {
+	From    string            `json:"from"`             // failed or start
+	Values  json.RawMessage   `json:"values,omitempty"` // the parameters to correct
+	Secrets map[string]string `json:"secrets,omitempty"`
+}
+
+// Retried is what becomes of that.
+type Retried struct {
+	ID      string
+	Attempt int
+	Kept    []string // steps that are not run again
+}
+
+// Retry is RetryTask with a choice of what is kept.
+func (c *Client) Retry(ctx context.Context, id string, r Retry) (a Answer[Retried], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"tasks/"+url.PathEscape(id)+"/retry", r, &a)
+}
+
 func taskPath(id string) string { return "/api/scaffolder/v2/tasks/" + url.PathEscape(id) }

@@ -209,6 +209,7 @@ type Run struct {
 	Submitted time.Time       `json:"submitted"`
 	Secrets   []string        `json:"secrets,omitempty"` // the names of the secrets given; their values stay in Vault
 	Attempt   int             `json:"attempt,omitempty"` // how often the task was retried after it had ended
+	Kept      []Kept          `json:"kept,omitempty"`    // of an attempt that goes on where an earlier one failed: what it takes over from there
 }
 
 // Person is who asks: the entity ref and, when the catalog knows them, the entity.

@@ -89,3 +89,16 @@ func (s *Store) Effects(ctx context.Context, f EffectFilter) (list []Effect, err
 	})
 	return list, err
 }
+
+// UndoneSteps lists the steps of a task that have done something which was undone since, and not done again.
+func (s *Store) UndoneSteps(ctx context.Context, task string) (steps []string, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `select distinct step from effects where task = $1 and undone_at is not null`, task)
+		if err != nil {
+			return err
+		}
+		steps, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return steps, err
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,10 @@ type NewAttempt struct {
 	Strategy string          // Backstage's recover strategy: "startOver" hides the log of earlier attempts
 	By       string          // user ref
 	Quotas   []Quota         // that it must fit into
+
+	Digest  string          // of a Run with other values; "" leaves it as it is
+	Spec    json.RawMessage // likewise
+	Audited map[string]any  // what the audit log is told beside the number
 }
 
 // Retry opens an ended task again, in one transaction: its completion and cancellation are taken out of the log and
@@ -38,15 +43,18 @@ func (s *Store) Retry(ctx context.Context, n NewAttempt, prepare func(context.Co
 			if err := prepare(ctx); err != nil {
 				return err
 			}
-			return appendAudit(ctx, tx, n.Task, attemptKey(n.Task+"/retried", n.Attempt), "task-retried", n.By, map[string]any{"attempt": n.Attempt})
+			data := map[string]any{"attempt": n.Attempt}
+			maps.Copy(data, n.Audited)
+			return appendAudit(ctx, tx, n.Task, attemptKey(n.Task+"/retried", n.Attempt), "task-retried", n.By, data)
 		})
 	})
 }
 
 func reopen(ctx context.Context, tx pgx.Tx, n NewAttempt) error {
 	opened, err := tx.Exec(ctx, `
-		update tasks set attempt = $2, run = $3, status = 'open', output = null, error = null, started_at = null, ended_at = null, paused_at = null
-		where id = $1 and attempt = $2 - 1 and ended_at is not null`, n.Task, n.Attempt, n.Run)
+		update tasks set attempt = $2, run = $3, digest = coalesce(nullif($4, ''), digest), spec = coalesce($5, spec),
+			status = 'open', output = null, error = null, started_at = null, ended_at = null, paused_at = null
+		where id = $1 and attempt = $2 - 1 and ended_at is not null`, n.Task, n.Attempt, n.Run, n.Digest, nullable(n.Spec))
 	if err != nil {
 		return err
 	}
