@@ -148,6 +148,9 @@ func (r *run) act(ctx workflow.Context, s *step, evaluated activities.Evaluated)
 	if err == nil {
 		err = r.take(ctx, s, outcomes, evaluated.Looped)
 	}
+	if err == nil {
+		err = r.inSpiteOfCancel(ctx)
+	}
 	switch {
 	case err != nil:
 		r.fail(ctx, s, err)

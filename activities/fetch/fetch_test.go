@@ -142,8 +142,27 @@ func TestTemplate_NameLeavesTheTarget_Denied(t *testing.T) {
 		require.ErrorIs(t, a.do(t, Template, in{"url": "./skeleton", "targetPath": target}), fault.Denied, target)
 		require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton", "targetPath": target}), fault.Denied, target)
 	}
-	a = golden(map[string]string{".git/config": "x"})
-	require.ErrorIs(t, a.do(t, Plain, in{"url": "./skeleton"}), fault.Denied)
+	for _, name := range []string{".git", ".GIT"} {
+		a = golden(map[string]string{"${{ values.name }}/config": "x"})
+		require.ErrorIs(t, a.do(t, Template, in{"url": "./skeleton", "values": in{"name": name}}), fault.Denied)
+	}
+}
+
+func TestSources_GitsOwnFiles_LeftOut(t *testing.T) {
+	t.Parallel()
+	for name, action := range map[string]func(Options) activities.Action{"fetch:template": Template, "fetch:plain": Plain} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := golden(map[string]string{
+				".git/config": "x", ".git/hooks/pre-commit": "x", "module/.git": "gitdir: ../.git/modules/module", "deep/.GIT/config": "x",
+				".gitignore": "*.log", ".github/CODEOWNERS": "* @acme", "a.git": "x",
+			})
+			require.NoError(t, a.do(t, action, in{"url": "./skeleton"}))
+			require.Equal(t, map[string]string{
+				".gitignore": "*.log", ".github/": "", ".github/CODEOWNERS": "* @acme", "a.git": "x", "deep/": "", "module/": "",
+			}, a.got(t))
+		})
+	}
 }
 
 func TestTemplate_ExistingFiles_KeptUnlessReplaced(t *testing.T) {

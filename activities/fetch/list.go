@@ -24,7 +24,7 @@ func (f found) location() string {
 }
 
 // list gives everything below a folder, in Backstage's order: breadth first, and by name in each folder. Links are not
-// followed.
+// followed. Git's own files are left out: a checkout has them beside what is meant, and they could configure git.
 func list(ctx context.Context, source fs.FS) (all []found, err error) {
 	for folders := []string{"."}; len(folders) > 0; folders = folders[1:] {
 		entries, err := fs.ReadDir(source, folders[0])
@@ -35,6 +35,9 @@ func list(ctx context.Context, source fs.FS) (all []found, err error) {
 			return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "there was no time to list all files")
 		}
 		for _, d := range entries {
+			if workspace.IsGit(d.Name()) {
+				continue
+			}
 			f := found{path.Join(folders[0], d.Name()), d}
 			all = append(all, f)
 			if d.IsDir() {

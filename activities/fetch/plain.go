@@ -122,10 +122,11 @@ func PlainFile(o Options) activities.Action {
 	})
 }
 
-// there reports whether a name leads to anything. A link counts by what it leads to.
+// there reports whether a name leads to anything. A link counts by what it leads to. Under a name that is not allowed
+// there is nothing, so that whoever writes it is told.
 func there(call *activities.Call, name string) bool {
 	_, err := fs.Stat(call.Files, name)
-	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fault.NotFound)
+	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.Denied)
 }
 
 // copyEntry puts an entry of a folder into the workspace as it is.

@@ -32,12 +32,16 @@ func clean(name string) (string, error) {
 		switch {
 		case part == "..":
 			return "", fault.Wrap(fault.Denied, fs.ErrInvalid, "%q leaves the workspace", name)
-		case strings.EqualFold(part, ".git"), len(part) > 255:
+		case IsGit(part), len(part) > 255:
 			return "", fault.Wrap(fault.Denied, fs.ErrInvalid, "%q can't be a name in the workspace", name)
 		}
 	}
 	return path.Clean(name), nil
 }
+
+// IsGit reports whether git takes a file or folder of that name for its own. On some systems the case of a name is no
+// difference.
+func IsGit(part string) bool { return strings.EqualFold(part, ".git") }
 
 // linkTarget gives the name that a link points at.
 func linkTarget(at, target string) (string, error) {
