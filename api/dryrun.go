@@ -112,7 +112,7 @@ func (s *Server) uploaded(ctx context.Context, template, values json.RawMessage,
 func (s *Server) trial(ctx context.Context, t *templates.Template, p *plan.Plan, values json.RawMessage, secrets map[string]string) (trial, error) {
 	user, err := s.person(ctx, callerOf(ctx))
 	return trial{
-		Request: dryrun.Request{Run: plan.Run{Plan: *p, Values: values, Requester: user}, Secrets: secrets},
+		Request: dryrun.Request{Run: plan.Run{Plan: *p, Values: values, Requester: user}, Secrets: s.secretsFor(ctx, p, secrets)},
 		steps:   t.TaskSteps(),
 	}, err
 }

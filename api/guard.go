@@ -12,12 +12,14 @@ import (
 
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/secrets"
 	"github.com/gildway/gildway/internal/store"
 )
 
 // asked is what the guard found out about a request; handlers take it from the context.
 type asked struct {
 	caller   identity.Principal
+	token    secrets.Secret // the caller's own, if they are a user of Backstage's
 	task     store.Task     // of operations on a task
 	approval store.Approval // of operations on an approval
 	lease    store.Lease    // of operations on a grant
@@ -68,7 +70,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		if op.enforce != nil {
 			a := &asked{}
 			var err error
-			if a.caller, err = s.authenticate(c); err != nil {
+			if a.caller, a.token, err = s.authenticate(c); err != nil {
 				return err
 			}
 			refused := op.enforce(s, c, a)
@@ -94,16 +96,21 @@ func (s *Server) unrouted(c echo.Context) error {
 	return echo.ErrNotFound
 }
 
-func (s *Server) authenticate(c echo.Context) (identity.Principal, error) {
+// authenticate says who asks. The token is given back if other parts of Backstage take it, too.
+func (s *Server) authenticate(c echo.Context) (who identity.Principal, lendable secrets.Secret, err error) {
 	if s.OpenDoors {
-		return identity.Guest, nil
+		return identity.Guest, lendable, nil
 	}
 	scheme, token, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return identity.Principal{}, fault.New(fault.Unauthenticated, "Missing credentials")
+		return who, lendable, fault.New(fault.Unauthenticated, "Missing credentials")
 	}
-	return s.Tokens.Verify(c.Request().Context(), token)
+	who, err = s.Tokens.Verify(c.Request().Context(), token)
+	if err == nil && identity.IsBackstageUser(token) {
+		lendable = secrets.New(token)
+	}
+	return who, lendable, err
 }
 
 // onSome lets those pass who may do it to something; the handler, which knows to what, asks again.

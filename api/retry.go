@@ -61,6 +61,7 @@ func (h handlers) retry(ctx context.Context, strategy string, secrets map[string
 	if next.run, err = runOf(a.task); err != nil {
 		return plan.Run{}, err
 	}
+	secrets = h.secretsFor(ctx, &next.run.Plan, secrets)
 	next.run.Attempt, next.run.Secrets, next.run.Kept = a.task.Attempt+1, slices.Sorted(maps.Keys(secrets)), nil
 	if err := shape(ctx, version, &next); err != nil {
 		return plan.Run{}, err
@@ -75,6 +76,7 @@ func (h handlers) retry(ctx context.Context, strategy string, secrets map[string
 	n := store.NewAttempt{
 		Task: a.task.ID, Attempt: next.run.Attempt, Run: raw, Strategy: strategy, By: a.caller.Ref,
 		Quotas: h.Limits.quotas(a.caller.Ref, a.caller.Groups, a.task.TemplateRef), Spec: next.spec, Audited: next.audited,
+		Lent: len(secrets) > 0,
 	}
 	if next.spec != nil {
 		var read plan.Run // as the workflow will read it
@@ -82,6 +84,11 @@ func (h handlers) retry(ctx context.Context, strategy string, secrets map[string
 			return plan.Run{}, err
 		}
 		n.Digest = read.Digest()
+	}
+	if n.Lent {
+		if err := h.Store.LendSecrets(ctx, n.Task, n.Attempt); err != nil {
+			return plan.Run{}, err
+		}
 	}
 	if err := h.Store.Retry(ctx, n, func(ctx context.Context) error { return h.lend(ctx, next.run, secrets) }); err != nil {
 		return plan.Run{}, err

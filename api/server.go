@@ -53,6 +53,7 @@ type Store interface {
 	effectStore
 	noticeStore
 	claimStore
+	lentStore
 	startStore
 	versionStore
 	Ping(ctx context.Context) error
@@ -146,6 +147,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var starting sync.WaitGroup
 	starting.Go(func() { s.starter.Run(working) })
 	starting.Go(func() { s.revoker.Run(working) })
+	if s.Secrets != nil {
+		reclaimer := newReclaimer(s.Store, s.Secrets, acceptanceLimit, s.Log)
+		starting.Go(func() { reclaimer.Run(working) })
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 

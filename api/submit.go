@@ -74,21 +74,26 @@ func (h handlers) CreateTask(ctx context.Context, r CreateTaskRequestObject) (Cr
 	if wrong := version.Template.CheckSecrets(r.Body.Secrets); len(wrong) > 0 {
 		return nil, valuesRefused(wrong)
 	}
-	task, err := h.newTask(ctx, version, r.Body)
-	if err != nil {
-		return nil, err
-	}
-	task.IdempotencyKey = r.Params.IdempotencyKey
 	if err := h.takesSecrets(r.Body.Secrets); err != nil {
 		return nil, err
 	}
-	if len(r.Body.Secrets) > 0 {
-		if err := h.Secrets.Put(ctx, task.ID, r.Body.Secrets); err != nil {
+	asked := *r.Body
+	asked.Secrets = h.secretsFor(ctx, version.Plan, r.Body.Secrets)
+	task, err := h.newTask(ctx, version, &asked)
+	if err != nil {
+		return nil, err
+	}
+	task.Request, task.IdempotencyKey = requestHash(version.Ref, r.Body), r.Params.IdempotencyKey
+	if task.Lent = len(asked.Secrets) > 0; task.Lent {
+		if err := h.Store.LendSecrets(ctx, task.ID, 0); err != nil {
+			return nil, err
+		}
+		if err := h.Secrets.Put(ctx, task.ID, asked.Secrets); err != nil {
 			return nil, err
 		}
 	}
 	id, err := h.Store.CreateTask(ctx, task)
-	if len(r.Body.Secrets) > 0 && id != task.ID {
+	if task.Lent && id != task.ID {
 		h.forget(ctx, task.ID)
 	}
 	if err != nil {
@@ -103,7 +108,7 @@ func (s *Server) forget(ctx context.Context, task string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := s.Secrets.Forget(ctx, task); err != nil {
-		s.Log.WarnContext(ctx, "the secrets of a request that came to nothing are left in Vault", "task", task, "cause", err)
+		s.Log.WarnContext(ctx, "the secrets of a request that came to nothing stay in Vault for some minutes", "task", task, "cause", err)
 	}
 }
 
@@ -141,7 +146,7 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 	}
 	return store.NewTask{
 		ID: run.Task, TemplateRef: v.Ref, TemplateDigest: v.Digest, Spec: spec, Run: rawRun, Digest: read.Digest(),
-		CreatedBy: user.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags(), Teams: caller.Groups, Request: requestHash(v.Ref, body),
+		CreatedBy: user.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags(), Teams: caller.Groups,
 		Quotas: s.Limits.quotas(user.Ref, caller.Groups, v.Ref),
 	}, nil
 }

@@ -168,6 +168,12 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 	return v.oidc(ctx, issuer, token, o)
 }
 
+// IsBackstageUser reports whether a token that was verified is one that a Backstage has signed for a user.
+func IsBackstageUser(token string) bool {
+	o, ok := outlineOf(token)
+	return ok && o.typ == userTokenType
+}
+
 func refused(words, why string) error {
 	return fault.Wrap(fault.Unauthenticated, errors.New(why), "%s", words)
 }

@@ -20,6 +20,7 @@ type NewAttempt struct {
 	Strategy string          // Backstage's recover strategy: "startOver" hides the log of earlier attempts
 	By       string          // user ref
 	Quotas   []Quota         // that it must fit into
+	Lent     bool            // secrets were lent for it
 
 	Digest  string          // of a Run with other values; "" leaves it as it is
 	Spec    json.RawMessage // likewise
@@ -42,6 +43,11 @@ func (s *Store) Retry(ctx context.Context, n NewAttempt, prepare func(context.Co
 			}
 			if err := prepare(ctx); err != nil {
 				return err
+			}
+			if n.Lent {
+				if err := keepSecrets(ctx, tx, n.Task, n.Attempt); err != nil {
+					return err
+				}
 			}
 			data := map[string]any{"attempt": n.Attempt}
 			maps.Copy(data, n.Audited)

@@ -64,6 +64,7 @@ type NewTask struct {
 	IdempotencyKey string   // optional
 	Request        string   // hash of what was asked, compared if the key comes again
 	Quotas         []Quota  // that it must fit into
+	Lent           bool     // secrets were lent for it: it is only accepted while they are kept
 }
 
 // CreateTask accepts a task: after a nil error it will run, whatever crashes. With an idempotency key
@@ -103,6 +104,11 @@ func createTask(ctx context.Context, tx pgx.Tx, n NewTask) (string, error) {
 		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner, n.Tags, n.Teams)
 	if err != nil || made.RowsAffected() == 0 { // an earlier try of ours that was still under way
 		return n.ID, err
+	}
+	if n.Lent {
+		if err := keepSecrets(ctx, tx, n.ID, 0); err != nil {
+			return "", err
+		}
 	}
 	if n.IdempotencyKey != "" {
 		_, err := tx.Exec(ctx, `insert into idempotency_keys (created_by, key, request, task) values ($1, $2, $3, $4)`,
