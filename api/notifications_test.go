@@ -32,3 +32,19 @@ func TestNotifications_OwnAndThoseOfOnesGroups(t *testing.T) {
 	require.Len(t, next["items"], 1)
 	require.NotContains(t, next, "next")
 }
+
+func TestNotifications_Metrics_WhatWaitsAndWhatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := notice.Notice{Key: "a", Kind: notice.RunFailed, To: []string{rosa}, Title: "It has failed"}
+	require.NoError(t, w.store.Notify(t.Context(), n))
+	require.NoError(t, w.store.Address(t.Context(), n, []notice.Addressee{
+		{Channel: "email", Address: "rosa@acme.example"}, {Channel: "slack", Address: rosa, Problem: "nobody in Slack has this address"},
+	}, 0))
+	told := w.as("", http.MethodGet, "/metrics", nil).text
+	for _, line := range []string{
+		`gildway_notices_waiting{channel="email"} 1`, `gildway_notices_given_up{channel="email"} 0`, `gildway_notices_given_up{channel="slack"} 1`,
+	} {
+		require.Contains(t, told, line)
+	}
+}

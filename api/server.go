@@ -99,7 +99,7 @@ func New(config Config) (*Server, error) {
 		starter: newStarter(config.Store, config.Engine, config.Log), revoker: newRevoker(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
 		feeds: newFeeds(config.Store, config.Events), tryouts: tryouts{by: map[string]int{}},
 	}
-	s.metrics = newMetrics(templateMetrics{s})
+	s.metrics = newMetrics(templateMetrics{s}, noticeMetrics{s})
 	document, err := GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -56,6 +57,10 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		return fmt.Errorf("the database: %w", err)
 	}
 	defer db.Close()
+	sender, err := Sender(ctx, c, db, logger)
+	if err != nil {
+		return fmt.Errorf("the notifications: %w", err)
+	}
 	registry := RegistryOf(c, golden, fetch.NewKept(db))
 	if err := registry.Check(); err != nil {
 		return fmt.Errorf("the actions are not complete: %w", err)
@@ -95,6 +100,11 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		runner.Register(w, queue)
 		workers = append(workers, w)
 	}
+	sending, stopSending := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() { sender.Run(sending) })
+	defer telling.Wait()
+	defer stopSending()
 	return work(ctx, workers, fatal)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +31,7 @@ type person struct {
 		MemberOf []string `json:"memberOf"`
 		Members  []string `json:"members"`
 		Parent   string   `json:"parent"`
+		Children []string `json:"children"`
 		Profile  struct {
 			Email string `json:"email"`
 		} `json:"profile"`
@@ -140,6 +142,45 @@ func (c *Client) Members(ctx context.Context, groupRef string) ([]string, error)
 		return nil, err
 	}
 	members := map[string]bool{}
+	if err := c.addMembers(ctx, ref, group, members); err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(members)), nil
+}
+
+// Everybody gives the canonical refs of the users in a group and in the groups below it, sorted.
+func (c *Client) Everybody(ctx context.Context, groupRef string) ([]string, error) {
+	top, err := parseRef(groupRef, "group")
+	if err != nil {
+		return nil, err
+	}
+	people, seen := map[string]bool{}, map[plan.EntityRef]bool{}
+	for next := []plan.EntityRef{top}; len(next) > 0; next = next[1:] {
+		ref := next[0]
+		if seen[ref] {
+			continue
+		}
+		if len(seen) == groupsLimit {
+			return nil, fault.New(fault.Conflict, "%s has more than %d groups below it", top, groupsLimit)
+		}
+		seen[ref] = true
+		group, err := c.person(ctx, ref)
+		if errors.Is(err, fault.NotFound) && ref != top {
+			continue // nobody is in it
+		}
+		if err == nil {
+			err = c.addMembers(ctx, ref, group, people)
+		}
+		if err != nil {
+			return nil, err
+		}
+		next = append(next, group.related("parentOf", "group", group.Spec.Children...)...)
+	}
+	return slices.Sorted(maps.Keys(people)), nil
+}
+
+// addMembers adds the canonical refs of the users that are directly in a group.
+func (c *Client) addMembers(ctx context.Context, ref plan.EntityRef, group person, members map[string]bool) error {
 	for _, user := range group.related("hasMember", "user", group.Spec.Members...) {
 		members[user.String()] = true
 	}
@@ -152,7 +193,7 @@ func (c *Client) Members(ctx context.Context, groupRef string) ([]string, error)
 			} `json:"pageInfo"`
 		}
 		if err := c.call(ctx, http.MethodGet, "/entities/by-query", query, nil, &page); err != nil {
-			return nil, err
+			return err
 		}
 		for _, p := range page.Items {
 			// An answer is only believed as far as it proves what was asked for.
@@ -162,20 +203,14 @@ func (c *Client) Members(ctx context.Context, groupRef string) ([]string, error)
 		}
 		cursor := page.PageInfo.NextCursor
 		if cursor == "" || seen[cursor] {
-			break
+			return nil
 		}
 		seen[cursor] = true
 		query = url.Values{"cursor": {cursor}, "limit": {strconv.Itoa(pageSize)}}
 	}
-	refs := make([]string, 0, len(members))
-	for m := range members {
-		refs = append(refs, m)
-	}
-	slices.Sort(refs)
-	return refs, nil
 }
 
-// Email gives a user's address as the catalog's profile has it. Without one it is a NotFound fault.
+// Email gives the address of a user or group as the catalog's profile has it. Without one it is a NotFound fault.
 func (c *Client) Email(ctx context.Context, userRef string) (string, error) {
 	ref, err := parseRef(userRef, "user")
 	if err != nil {

@@ -90,8 +90,8 @@ func showProgress(cmd *cobra.Command) func(stack.Progress) {
 func printEndpoints(cmd *cobra.Command, stateDir string, e dev.Endpoints) {
 	out := cmd.OutOrStdout()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\nGildway is up.\n\n  API\t%s\n  Temporal UI\t%s\n  Vault\t%s\n  GitHub (sandbox)\t%s\n  state\t%s\n",
-		e.API, e.TemporalUI, e.Vault, e.Sandbox["github"], stateDir)
+	fmt.Fprintf(w, "\nGildway is up.\n\n  API\t%s\n  Temporal UI\t%s\n  Vault\t%s\n  GitHub (sandbox)\t%s\n  Slack messages\t%s\n  e-mail\t%s\n  state\t%s\n",
+		e.API, e.TemporalUI, e.Vault, e.Sandbox["github"], e.Sandbox["slack"]+"/messages", e.Sandbox["mail"], stateDir)
 	w.Flush()
 	fmt.Fprintf(out, `
 In another terminal:
@@ -137,7 +137,7 @@ stack's directory then learns of them and of the groups given with --group.`,
 }
 
 func sandboxCommand() *cobra.Command {
-	var stateDir, listen string
+	var stateDir, listen, smtp string
 	cmd := &cobra.Command{
 		Use:    "sandbox",
 		Hidden: true,
@@ -150,11 +150,22 @@ func sandboxCommand() *cobra.Command {
 				return err
 			}
 			defer handler.Close()
+			letters, err := net.Listen("tcp", smtp)
+			if err != nil {
+				return fmt.Errorf("listening on %s: %w", smtp, err)
+			}
+			defer letters.Close()
+			go func() {
+				if err := handler.ServeMail(letters); err != nil {
+					log.Error("the mail server has ended", "error", err)
+				}
+			}()
 			return serveUntilDone(cmd.Context(), listen, handler)
 		},
 	}
 	cmd.Flags().StringVar(&stateDir, "state-dir", "", "the stack's state folder")
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:7790", "host:port")
+	cmd.Flags().StringVar(&smtp, "smtp", "127.0.0.1:7725", "host:port of the mail server")
 	return cmd
 }
 

@@ -38,6 +38,7 @@ func TestCrash(t *testing.T) {
 		{"Worker_InTheMiddleOfAKey", crashKey},
 		{"Temporal_AwayWhileATaskIsAccepted", crashTemporal},
 		{"Worker_AwayWhenAccessEnds", crashLease},
+		{"Worker_InTheMiddleOfAMessage", crashMessages},
 		{"TheWholeStack_StartedAgain", crashStack},
 	} {
 		if !t.Run(crash.name, func(t *testing.T) { crash.test(t, s) }) {

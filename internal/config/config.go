@@ -38,9 +38,13 @@ type Config struct {
 	CORS               CORS               `koanf:"cors"`
 	Templates          Templates          `koanf:"templates"`
 
+	Notifications Notifications `koanf:"notifications"`
+
 	// PublicURL is where people reach this Gildway, e.g. https://gildway.acme.com. The worker puts links to approvals
 	// under it; without it they are paths.
 	PublicURL string `koanf:"publicUrl"`
+	// PortalURL is where people see their tasks, if they do so in a Backstage, e.g. https://portal.acme.com.
+	PortalURL string `koanf:"portalUrl"`
 	// ShutdownNotice is how long a server that was asked to stop still serves while /readyz answers 503, e.g. 5s: what the
 	// load balancer needs to notice. Default: it stops at once.
 	ShutdownNotice string `koanf:"shutdownNotice"`
@@ -131,6 +135,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Vault.HandoverMount, "gildway-handover")
 	setDefault(&c.ITSM.Table, "sc_task")
 	c.Limits.setDefaults()
+	c.Notifications.setDefaults()
 	for i := range c.Auth.Issuers {
 		setDefault(&c.Auth.Issuers[i].Type, "backstage")
 	}
@@ -193,6 +198,9 @@ func (c Config) Check(role Role) error {
 			needURL("servicenow.url", c.ITSM.URL)
 			need(c.ITSM.User != "" && !c.ITSM.Password.Empty(), "servicenow", "needs user and password")
 		}
+		c.Notifications.check(need)
+		told := c.Notifications.Slack.On() || c.Notifications.Email.On()
+		need(!told || c.PublicURL != "", "publicUrl", "is missing; the links of notifications lead there")
 	}
 	return errors.Join(errs...)
 }

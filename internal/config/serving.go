@@ -15,11 +15,22 @@ func (c Config) Notice() time.Duration {
 	return d
 }
 
+// TaskLink is where people see a task.
+func (c Config) TaskLink(task string) string {
+	if c.PortalURL != "" {
+		return c.PortalURL + "/create/tasks/" + url.PathEscape(task)
+	}
+	return c.PublicURL + "/api/gildway/v1/tasks/" + url.PathEscape(task)
+}
+
 func (c Config) checkServing(need func(ok bool, key, why string)) {
-	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
+	for key, at := range map[string]string{"publicUrl": c.PublicURL, "portalUrl": c.PortalURL} {
+		if at == "" {
+			continue
+		}
+		u, err := url.Parse(at)
 		need(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && !strings.HasSuffix(u.Path, "/"),
-			"publicUrl", "must be an http(s) URL without a slash at its end, e.g. https://gildway.acme.com")
+			key, "must be an http(s) URL without a slash at its end, e.g. https://gildway.acme.com")
 	}
 	if c.ShutdownNotice != "" {
 		d, err := time.ParseDuration(c.ShutdownNotice)

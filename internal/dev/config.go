@@ -6,6 +6,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/gildway/gildway/internal/sandbox/slack"
 	"github.com/gildway/gildway/internal/stack"
 )
 
@@ -14,6 +15,7 @@ type places struct {
 	stateDir                 string
 	listen                   string // host:port of the API
 	sandbox                  string // base URL
+	smtpPort                 int    // of the sandbox's mail server
 	database                 string // with its password
 	temporal, temporalUI     string // host:port, and the URL of its pages
 	vault                    string
@@ -60,6 +62,10 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 		"github":     []any{map[string]any{"host": "github.com", "apiBaseUrl": p.sandbox + "/github", "token": c.GitHub}},
 		"okta":       map[string]any{"url": p.sandbox + "/okta", "token": c.Okta},
 		"servicenow": map[string]any{"url": p.sandbox + "/servicenow", "user": serviceNowUser, "password": c.ServiceNow},
+		"notifications": map[string]any{
+			"slack": map[string]any{"url": p.sandbox + "/slack/api/", "token": c.Slack, "channels": slackChannels()},
+			"email": map[string]any{"host": loopback, "port": p.smtpPort, "from": "Gildway <gildway@acme.example>", "user": mailUser, "password": c.Mail},
+		},
 	})
 	server, worker = filepath.Join(p.stateDir, "server.yaml"), filepath.Join(p.stateDir, "worker.yaml")
 	if err := writeYAML(server, serverFile); err != nil {
@@ -68,7 +74,18 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 	return server, worker, writeYAML(worker, workerFile)
 }
 
-const serviceNowUser = "gildway"
+// slackChannels are those of the teams that meet in Slack; the people of others are told one by one.
+func slackChannels() (list []any) {
+	for _, team := range []string{"platform-team", "ml-platform-team"} {
+		list = append(list, map[string]any{"group": "group:default/" + team, "channel": slack.ChannelID(team)})
+	}
+	return list
+}
+
+const (
+	serviceNowUser = "gildway"
+	mailUser       = "gildway"
+)
 
 func with(base, more map[string]any) map[string]any {
 	for k, v := range base {

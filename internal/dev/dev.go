@@ -93,7 +93,7 @@ func (s *Stack) startGildway(ctx context.Context, program string) error {
 		return err
 	}
 	server, worker, err := writeConfigs(places{
-		stateDir: s.stateDir, listen: local(ports.API), sandbox: sandboxURL, database: s.servers.PostgresURL,
+		stateDir: s.stateDir, listen: local(ports.API), sandbox: sandboxURL, smtpPort: ports.SMTP, database: s.servers.PostgresURL,
 		temporal: s.servers.TemporalAddress, temporalUI: s.servers.TemporalUI, vault: s.servers.VaultAddress,
 		serverVault: s.servers.VaultTokens[vaultpolicy.APIPolicyName], workerVault: s.servers.VaultTokens[vaultpolicy.WorkerPolicyName],
 		signingKey: signing, verifyKey: verify,
@@ -107,7 +107,7 @@ func (s *Stack) startGildway(ctx context.Context, program string) error {
 		args  []string
 		ready func(context.Context) error
 	}{
-		{"sandbox", []string{"--state-dir", s.stateDir, "--listen", local(ports.Sandbox)}, stack.ReadyHTTP(sandboxURL + "/healthz")},
+		{"sandbox", []string{"--state-dir", s.stateDir, "--listen", local(ports.Sandbox), "--smtp", local(ports.SMTP)}, stack.ReadyHTTP(sandboxURL + "/healthz")},
 		{"server", []string{"--config", server}, stack.ReadyHTTP(api + "/readyz")},
 		{"worker", []string{"--config", worker}, pollersReady(s.servers.TemporalAddress)},
 	} {
@@ -130,10 +130,12 @@ func (s *Stack) announce(ctx context.Context, api, sandboxURL string, creds cred
 		Postgres: s.servers.PostgresURL, Vault: s.servers.VaultAddress, VaultToken: s.servers.VaultRootToken,
 		Sandbox: map[string]string{
 			"github": sandboxURL + "/github", "okta": sandboxURL + "/okta", "servicenow": sandboxURL + "/servicenow",
+			"slack": sandboxURL + "/slack", "smtp": local(s.servers.Ports.SMTP), "mail": sandboxURL + "/mail",
 			"catalog": sandboxURL + "/api/catalog", "faults": sandboxURL + "/faults", "issuer": sandboxURL + "/issuer",
 		},
 		Providers: map[string]string{
 			"github": creds.GitHub, "okta": creds.Okta, "servicenow": serviceNowUser + ":" + creds.ServiceNow, "catalog": creds.Catalog,
+			"slack": creds.Slack, "smtp": mailUser + ":" + creds.Mail,
 		},
 		Tokens: map[string]string{},
 	}
@@ -147,7 +149,9 @@ func (s *Stack) announce(ctx context.Context, api, sandboxURL string, creds cred
 	return writeJSON(filepath.Join(s.stateDir, endpointsFile), s.Endpoints)
 }
 
-func local(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+const loopback = "127.0.0.1"
+
+func local(port int) string { return loopback + ":" + strconv.Itoa(port) }
 
 func vaultSetup() stack.VaultSetup {
 	setup := stack.VaultSetup{Policies: vaultpolicy.Policies(), Tokens: map[string][]string{}}

@@ -16,12 +16,14 @@ import (
 	"github.com/gildway/gildway/internal/stack"
 )
 
-// credentials are what the sandbox's providers ask for. They are made once a state folder.
+// credentials are what the sandbox's providers ask for. Each is made once a state folder.
 type credentials struct {
 	GitHub     string `json:"github"`
 	Okta       string `json:"okta"`
 	ServiceNow string `json:"servicenow"`
 	Catalog    string `json:"catalog"`
+	Slack      string `json:"slack"`
+	Mail       string `json:"mail"`
 }
 
 func loadCredentials(stateDir string) (credentials, error) {
@@ -33,11 +35,20 @@ func loadCredentials(stateDir string) (credentials, error) {
 		if err := json.Unmarshal(raw, &c); err != nil {
 			return c, fmt.Errorf("reading %s: %w", file, err)
 		}
-		return c, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return c, fmt.Errorf("reading the sandbox's credentials: %w", err)
 	}
-	c = credentials{GitHub: "ghs_" + random(), Okta: "00" + random(), ServiceNow: random(), Catalog: random()}
+	known := c
+	for credential, prefix := range map[*string]string{
+		&c.GitHub: "ghs_", &c.Okta: "00", &c.ServiceNow: "", &c.Catalog: "", &c.Slack: "xoxb-", &c.Mail: "",
+	} {
+		if *credential == "" {
+			*credential = prefix + random()
+		}
+	}
+	if c == known {
+		return c, nil
+	}
 	return c, writeJSON(file, c)
 }
 

@@ -27,6 +27,7 @@ func OpenSandbox(stateDir, baseURL string, log *slog.Logger) (*sandbox.Sandbox, 
 		Tokens: sandbox.Tokens{
 			GitHub: creds.GitHub, Okta: creds.Okta, Catalog: creds.Catalog,
 			ServiceNowUser: serviceNowUser, ServiceNowPassword: creds.ServiceNow,
+			Slack: creds.Slack, MailUser: mailUser, MailPassword: creds.Mail,
 		},
 	})
 }

@@ -20,6 +20,12 @@ const (
 	UndoFailed       Kind = "undo-failed"       // to the template's owner: something is left behind
 )
 
+// Kinds are all of them, in the order in which people meet them.
+var Kinds = []Kind{
+	ApprovalOpened, ApprovalReminder, ApprovalClosed, RunCompleted, RunFailed, UndoFailed,
+	LeaseReminder, RenewalAsked, LeaseEnded, ReviewDue, AccessDrifted,
+}
+
 // Notice is a message to people. It holds nothing secret: whoever may read it may read the task.
 type Notice struct {
 	Key   string     `json:"key"` // the same key is the same notice: it is sent once
@@ -30,4 +36,22 @@ type Notice struct {
 	Text  string     `json:"text,omitempty"` // plain text, lines separated by \n
 	Link  string     `json:"link,omitempty"` // absolute URL
 	Due   *time.Time `json:"due,omitempty"`  // until when somebody has to act
+}
+
+// LinkText says where the link of a notice leads.
+func (n Notice) LinkText() string {
+	switch n.Kind {
+	case ApprovalOpened, ApprovalReminder:
+		return "Open the approval"
+	default:
+		return "Open the run"
+	}
+}
+
+// DueText says until when somebody has to act; "" if nobody has to.
+func (n Notice) DueText() string {
+	if n.Due == nil {
+		return ""
+	}
+	return "Until " + n.Due.UTC().Format("Monday, 2 January 2006, 15:04 MST")
 }

@@ -11,6 +11,8 @@
 //	okta.membership.{added,removed}                                                      GROUP/LOGIN
 //	okta.user.created                                                                    LOGIN
 //	servicenow.TABLE.{created,updated,deleted}                                           correlation_id, else number
+//	slack.im.opened, slack.message.posted                                                USER_ID, CHANNEL_ID
+//	mail.{delivered,dropped}                                                             RECIPIENT
 //	catalog.location.{created,deleted}                                                   target
 //	catalog.entity.{created,updated,deleted}                                             ref
 package sandbox

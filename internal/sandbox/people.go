@@ -13,6 +13,7 @@ import (
 	"github.com/gildway/gildway/internal/sandbox/rest"
 	"github.com/gildway/gildway/internal/sandbox/seed"
 	"github.com/gildway/gildway/internal/sandbox/servicenow"
+	"github.com/gildway/gildway/internal/sandbox/slack"
 )
 
 // mailDomain makes logins of names.
@@ -48,6 +49,7 @@ func (p person) addAccounts(tx *ledger.Tx, groups []string) {
 	okta.Enrol(tx, okta.Account{Login: p.Email, DisplayName: p.DisplayName, Groups: groups})
 	github.Seed(tx, []github.Owner{{Login: p.Name, Type: "User", Name: p.DisplayName}}, nil)
 	servicenow.AddUser(tx, p.Name, p.DisplayName, p.Email)
+	slack.AddUser(tx, p.Name, p.DisplayName, p.Email)
 }
 
 // putting serves PUT /people/{name}, by which the local stack brings someone into the directory, and PUT /entities, by
@@ -130,7 +132,12 @@ func (p *person) check() error {
 
 // plant puts the seed into an empty ledger, and does nothing to any other.
 func plant(tx *ledger.Tx) error {
+	entities, err := seed.Entities()
+	if err != nil {
+		return err
+	}
 	if _, done := ledger.Get[bool](tx, "sandbox", "seeded"); done {
+		plantSlack(tx, entities)
 		return nil
 	}
 	others, err := seed.Others()
@@ -143,10 +150,6 @@ func plant(tx *ledger.Tx) error {
 	}
 	for _, g := range others.Okta.Groups {
 		okta.EnsureGroup(tx, g.Name, g.Description)
-	}
-	entities, err := seed.Entities()
-	if err != nil {
-		return err
 	}
 	var teams []github.Team
 	for _, e := range entities {
@@ -174,6 +177,28 @@ func plant(tx *ledger.Tx) error {
 		}
 	}
 	github.Seed(tx, owners, teams)
+	plantSlack(tx, entities)
 	tx.Put("sandbox", "seeded", true)
 	return nil
+}
+
+// plantSlack gives the teams of the seed a channel each and its people an account, also in a ledger from before there was a
+// Slack.
+func plantSlack(tx *ledger.Tx, entities []map[string]any) {
+	if _, done := ledger.Get[bool](tx, "sandbox", "slack"); done {
+		return
+	}
+	for _, e := range entities {
+		name := e["metadata"].(map[string]any)["name"].(string)
+		profile, _ := e["spec"].(map[string]any)["profile"].(map[string]any)
+		switch e["kind"] {
+		case "Group":
+			slack.AddChannel(tx, name)
+		case "User":
+			shown, _ := profile["displayName"].(string)
+			email, _ := profile["email"].(string)
+			slack.AddUser(tx, name, shown, email)
+		}
+	}
+	tx.Put("sandbox", "slack", true)
 }

@@ -17,9 +17,11 @@ import (
 	"github.com/gildway/gildway/internal/sandbox/github"
 	"github.com/gildway/gildway/internal/sandbox/issuer"
 	"github.com/gildway/gildway/internal/sandbox/ledger"
+	"github.com/gildway/gildway/internal/sandbox/mail"
 	"github.com/gildway/gildway/internal/sandbox/okta"
 	"github.com/gildway/gildway/internal/sandbox/rest"
 	"github.com/gildway/gildway/internal/sandbox/servicenow"
+	"github.com/gildway/gildway/internal/sandbox/slack"
 )
 
 // Tokens are the credentials that the doubles accept. An empty one accepts nothing.
@@ -30,6 +32,9 @@ type Tokens struct {
 	ServiceNowPassword string
 	ServiceNow         string // bearer
 	Catalog            string // bearer; user tokens of the issuer are accepted as well
+	Slack              string // bearer, or the parameter token
+	MailUser           string // of the mail server, with MailPassword
+	MailPassword       string
 }
 
 // String keeps tokens out of logs.
@@ -60,6 +65,7 @@ type Sandbox struct {
 	issuer  *issuer.Issuer
 	catalog *catalog.Double
 	github  *github.Double
+	mail    *mail.Double
 	mounts  []mount
 	log     *slog.Logger
 	missed  []string // repositories whose last push a predecessor took but didn't live to tell
@@ -121,6 +127,8 @@ func (s *Sandbox) build(o Options) (err error) {
 		Ledger: s.ledger, URL: at["servicenow"],
 		User: o.Tokens.ServiceNowUser, Password: o.Tokens.ServiceNowPassword, Token: o.Tokens.ServiceNow,
 	})
+	messages := slack.New(slack.Options{Ledger: s.ledger, Token: o.Tokens.Slack})
+	s.mail = mail.New(mail.Options{Ledger: s.ledger, User: o.Tokens.MailUser, Password: o.Tokens.MailPassword})
 	desk := faults.Desk{Ledger: s.ledger}
 	s.mounts = []mount{
 		{"/github/api/v3", desk.Wrap("github", s.github)},
@@ -131,6 +139,9 @@ func (s *Sandbox) build(o Options) (err error) {
 		{"/servicenow", desk.Wrap("servicenow", tickets)},
 		{"/api/catalog/_sandbox", s.putting(o.Tokens.Catalog)},
 		{"/api/catalog", desk.Wrap("catalog", s.catalog)},
+		{"/slack/messages", local(messages.Handler())},
+		{"/slack", desk.Wrap("slack", messages)},
+		{"/mail", local(s.mail.Handler())},
 		{"/issuer", s.issuer},
 		{"/faults", local(desk.Handler())},
 	}
@@ -140,11 +151,15 @@ func (s *Sandbox) build(o Options) (err error) {
 // Close releases the state folder.
 func (s *Sandbox) Close() error { return s.ledger.Close() }
 
-// Endpoints are the URLs to configure clients with: github, okta, servicenow, catalog, faults, issuer.
+// ServeMail takes letters until the listener is closed.
+func (s *Sandbox) ServeMail(l net.Listener) error { return s.mail.Serve(l) }
+
+// Endpoints are the URLs to configure clients with: github, okta, servicenow, slack, catalog, faults, issuer; and mail, where
+// letters are read.
 func (s *Sandbox) Endpoints() map[string]string {
 	return map[string]string{
-		"github": s.base + "/github", "okta": s.base + "/okta", "servicenow": s.base + "/servicenow",
-		"catalog": s.base + "/api/catalog", "faults": s.base + "/faults", "issuer": s.base + "/issuer",
+		"github": s.base + "/github", "okta": s.base + "/okta", "servicenow": s.base + "/servicenow", "slack": s.base + "/slack",
+		"mail": s.base + "/mail", "catalog": s.base + "/api/catalog", "faults": s.base + "/faults", "issuer": s.base + "/issuer",
 	}
 }
 

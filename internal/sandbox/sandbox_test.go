@@ -21,6 +21,7 @@ import (
 
 var tokens = sandbox.Tokens{
 	GitHub: "ghs_test", Okta: "okta-test", ServiceNowUser: "gildway", ServiceNowPassword: "sn-password", ServiceNow: "sn-test", Catalog: "catalog-test",
+	Slack: "xoxb-test", MailUser: "gildway", MailPassword: "mail-test",
 }
 
 // box is a sandbox on the net that can be stopped and opened again on the same state and URL.

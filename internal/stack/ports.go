@@ -13,11 +13,12 @@ import (
 
 const loopback = "127.0.0.1"
 
-// Ports of the stack, all on 127.0.0.1. API and Sandbox are only reserved
+// Ports of the stack, all on 127.0.0.1. API, Sandbox and SMTP are only reserved
 // here: the caller's own children take them.
 type Ports struct {
 	API        int `json:"api"`
 	Sandbox    int `json:"sandbox"`
+	SMTP       int `json:"smtp"`
 	Temporal   int `json:"temporal"`
 	TemporalUI int `json:"temporalUI"`
 	Vault      int `json:"vault"`
@@ -28,7 +29,7 @@ type Ports struct {
 
 // DefaultPorts are the ones that documentation and scripts name.
 func DefaultPorts() Ports {
-	return Ports{API: 7780, Sandbox: 7790, Temporal: 7233, TemporalUI: 8233, Vault: 8200, Postgres: 7732}
+	return Ports{API: 7780, Sandbox: 7790, SMTP: 7725, Temporal: 7233, TemporalUI: 8233, Vault: 8200, Postgres: 7732}
 }
 
 type namedPort struct {
@@ -38,7 +39,7 @@ type namedPort struct {
 
 func (p *Ports) all() []namedPort {
 	return []namedPort{
-		{"API", &p.API}, {"sandbox", &p.Sandbox}, {"Temporal", &p.Temporal}, {"Temporal UI", &p.TemporalUI},
+		{"API", &p.API}, {"sandbox", &p.Sandbox}, {"SMTP", &p.SMTP}, {"Temporal", &p.Temporal}, {"Temporal UI", &p.TemporalUI},
 		{"Vault", &p.Vault}, {"Postgres", &p.Postgres}, {"Vault cluster", &p.vaultCluster},
 	}
 }

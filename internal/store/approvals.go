@@ -141,6 +141,9 @@ func (s *Store) CloseApproval(ctx context.Context, gate, outcome, why string) er
 			if err != nil || len(closed) == 0 {
 				return err
 			}
+			if err := tellOutcome(ctx, tx, gate, outcome); err != nil {
+				return err
+			}
 			return appendAudit(ctx, tx, closed[0], gate+"/closed", "approval-"+outcome, "gildway", map[string]any{"gate": gate, "why": why})
 		})
 	})

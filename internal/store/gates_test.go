@@ -36,6 +36,10 @@ func TestApprovals_Lifecycle(t *testing.T) {
 	require.ErrorIs(t, s.RecordDecision(t.Context(), "none", Decision{By: "u", As: "u", Verdict: "approve", Nonce: "n9", At: at}), fault.NotFound)
 	require.NoError(t, s.CloseApproval(t.Context(), gate, "approved", ""))
 	require.NoError(t, s.CloseApproval(t.Context(), gate, "rejected", "late"))
+	told, err := s.Notices(t.Context(), []string{"user:default/a"}, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, told, 1)
+	require.Equal(t, "Your request was approved: Title", told[0].Title)
 
 	got, err := s.Approval(t.Context(), gate)
 	require.NoError(t, err)

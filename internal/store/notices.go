@@ -49,6 +49,18 @@ func tellEnd(ctx context.Context, tx pgx.Tx, task, key, status string, failure *
 	return err
 }
 
+// tellOutcome tells whoever asked for it how an approval ended; of one that ended with its run, the end of the run tells.
+func tellOutcome(ctx context.Context, tx pgx.Tx, gate, outcome string) error {
+	if outcome == StatusCancelled {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		insert into notices (key, kind, recipients, task, title, body, link)
+		select id || '/closed', $2, array[requester], task, 'Your request was ' || $3::text || ': ' || title, why, '' from approvals where id = $1
+		on conflict (key) do nothing`, gate, string(notice.ApprovalClosed), outcome)
+	return err
+}
+
 // Told is a notice as its recipients find it.
 type Told struct {
 	notice.Notice

@@ -39,7 +39,7 @@ const rules = "faults.rules"
 // Rule is one order to misbehave. It applies to the next Times matching requests and is then gone.
 type Rule struct {
 	ID         int64  `json:"id"`
-	Provider   string `json:"provider"`           // github, okta, servicenow, catalog; empty is any
+	Provider   string `json:"provider"`           // github, okta, servicenow, catalog, slack, smtp; empty is any
 	Method     string `json:"method,omitempty"`   // empty is any
 	Path       string `json:"path,omitempty"`     // below the provider's prefix; * matches within a segment, a final /** the rest; empty is any
 	Contains   string `json:"contains,omitempty"` // the request's body does; a body of over a mebibyte contains nothing
@@ -65,7 +65,7 @@ type Desk struct{ Ledger *ledger.Ledger }
 // Wrap puts the desk in front of a double and counts its calls by route.
 func (d Desk) Wrap(provider string, double Double) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rule, hit, err := d.next(provider, r)
+		rule, hit, err := d.Next(provider, r.Method, r.URL.Path, func() string { return peek(r) })
 		if err != nil {
 			double.Refuse(w, r, http.StatusInternalServerError)
 			return
@@ -115,11 +115,11 @@ func (s *silence) Header() http.Header         { return s.header }
 func (s *silence) Write(b []byte) (int, error) { return len(b), nil }
 func (s *silence) WriteHeader(int)             {}
 
-// next uses up one turn of the first rule that fits.
-func (d Desk) next(provider string, r *http.Request) (Rule, bool, error) {
-	body := sync.OnceValue(func() string { return peek(r) })
+// Next uses up one turn of the first rule that fits. Doubles that don't speak HTTP ask for it themselves.
+func (d Desk) Next(provider, method, path string, content func() string) (Rule, bool, error) {
+	body := sync.OnceValue(content)
 	fits := func(rule Rule) bool {
-		return rule.fits(provider, r.Method, r.URL.Path) && (rule.Contains == "" || strings.Contains(body(), rule.Contains))
+		return rule.fits(provider, method, path) && (rule.Contains == "" || strings.Contains(body(), rule.Contains))
 	}
 	waiting := false
 	d.Ledger.View(func(tx *ledger.Tx) { waiting = slices.ContainsFunc(ledger.All[Rule](tx, rules, ""), fits) })
