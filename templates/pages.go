@@ -1,11 +1,13 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gildway/gildway/internal/conform"
+	"github.com/gildway/gildway/internal/nearest"
 )
 
 // pages checks that values can be checked: every pattern is one and every reference leads somewhere.
@@ -46,6 +48,8 @@ func (c *compiler) keywords(n *node, path string, root *conform.Schema) {
 			if err := conform.CheckPattern(e.value.text); err != nil {
 				c.strictly(e.value.mark, at, "bad-schema", fmt.Sprintf("the pattern %.100q is not a regular expression", e.value.text), "")
 			}
+		case e.key == "type" && e.value.kind != mapNode && !strings.HasSuffix(path, ".dependencies"):
+			c.types(e.value, at)
 		case e.key == "$ref" && e.value.kind == stringNode:
 			if !root.Leads(e.value.text) {
 				c.strictly(e.value.mark, at, "bad-schema", fmt.Sprintf("%q leads nowhere in this page", e.value.text), "#/definitions/…")
@@ -53,6 +57,19 @@ func (c *compiler) keywords(n *node, path string, root *conform.Schema) {
 		default:
 			c.keywords(e.value, at, root)
 		}
+	}
+}
+
+// types checks the types that a schema names: of one that it doesn't know every value is.
+func (c *compiler) types(n *node, path string) {
+	if n.kind == listNode {
+		for i, item := range n.items {
+			c.types(item, nth(path, i))
+		}
+		return
+	}
+	if n.kind == stringNode && n.text != "any" && !slices.Contains(conform.Types, n.text) {
+		c.strictly(n.mark, path, "bad-schema", fmt.Sprintf("there is no type %q", n.text), cmp.Or(nearest.Name(n.text, conform.Types), "string"))
 	}
 }
 

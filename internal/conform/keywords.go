@@ -79,9 +79,12 @@ func (p place) isOfType(t any) bool {
 	return !isTypeName(name)
 }
 
+// Types are the names of types that a schema may use. Any other name is ignored: every value is of that type.
+var Types = []string{"string", "number", "integer", "boolean", "null", "array", "object", "date"}
+
 // isTypeName is false for `any` and for names that aren't known, which accept everything.
 func isTypeName(name string) bool {
-	return slices.Contains([]string{"string", "number", "integer", "boolean", "null", "array", "object", "date"}, name)
+	return slices.Contains(Types, name)
 }
 
 func checkEnum(p place) {
