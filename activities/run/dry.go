@@ -29,6 +29,7 @@ func (r *Runner) BeginDry(ctx context.Context, in activities.EvaluateInput) erro
 		return err
 	}
 	s := e.plain
+	s.strict = false // it is only shown, and what an item gives is not there
 	s.vars = r.secretive(s.vars, masked(given), masked(r.environment.secrets))
 	var shown any = &expr.Object{}
 	if expr.Truthy(e.input) {

@@ -61,7 +61,7 @@ func (r *Runner) evaluation(ctx context.Context, in activities.EvaluateInput) (*
 	}
 	refs := references(append(slices.Clone(e.branches), e.when, e.each, e.input)...)
 	vars, err := r.variables(ctx, in.Run, named(in.Scope.Steps, "steps", refs))
-	e.plain = scope{runner: r, vars: vars, failed: in.Scope.Failed}
+	e.plain = scope{runner: r, vars: vars, failed: in.Scope.Failed, strict: in.Run.Template.Strict()}
 	return e, err
 }
 
@@ -104,7 +104,10 @@ func (e *evaluation) runs(ctx context.Context) (bool, error) {
 	if !ok {
 		return true, nil
 	}
-	v, err := e.plain.render(ctx, when)
+	s := e.plain
+	s.strict = s.strict && e.each == any(expr.Undefined) // without its item the `if` of a loop only tells whether it asks for the run's fate
+	v, err := s.render(ctx, when)
+	e.plain.asked = s.asked
 	return truthy(v), err
 }
 

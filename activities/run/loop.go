@@ -53,6 +53,7 @@ func (e *evaluation) loop(ctx context.Context, out *activities.Evaluated) error 
 		return err
 	}
 	vars := e.plain.vars
+	private := l.secret || e.readsSecrets(e.when)
 	if e.readsSecrets(e.when) {
 		secrets, err := e.runner.secretsOf(ctx, e.in.Run)
 		if err != nil {
@@ -62,7 +63,7 @@ func (e *evaluation) loop(ctx context.Context, out *activities.Evaluated) error 
 	}
 	w := writer{runner: e.runner}
 	for i, one := range l.items {
-		wanted := scope{runner: e.runner, vars: vars.With("each", one.variable()), failed: e.in.Scope.Failed}
+		wanted := scope{runner: e.runner, vars: vars.With("each", one.variable()), failed: e.in.Scope.Failed, strict: e.plain.strict, private: private}
 		var runs any = true
 		if expr.Truthy(e.when) {
 			if runs, err = wanted.render(ctx, e.when); err != nil {
@@ -73,7 +74,7 @@ func (e *evaluation) loop(ctx context.Context, out *activities.Evaluated) error 
 			w.skip(one.key, l.line("Skipping", i))
 			continue
 		}
-		s := scope{runner: e.runner, vars: e.plain.vars.With("each", one.variable()), failed: e.in.Scope.Failed}
+		s := scope{runner: e.runner, vars: e.plain.vars.With("each", one.variable()), failed: e.in.Scope.Failed, strict: e.plain.strict, private: private}
 		input, err := e.inputs(ctx, &s, one)
 		if err != nil {
 			return err
@@ -99,7 +100,7 @@ func (e *evaluation) over(ctx context.Context) (*loop, error) {
 			return nil, err
 		}
 		l.hide = hides(secrets, e.runner.environment.secrets)
-		s.vars = e.runner.secretive(s.vars, secrets, e.runner.environment.secrets)
+		s.vars, s.private = e.runner.secretive(s.vars, secrets, e.runner.environment.secrets), true
 	}
 	over, err := s.render(ctx, e.each)
 	if err != nil {
@@ -125,7 +126,7 @@ func (e *evaluation) over(ctx context.Context) (*loop, error) {
 			return nil, err
 		}
 	}
-	s.vars = e.runner.secretive(e.plain.vars, &expr.Object{}, &expr.Object{})
+	s.vars, s.strict = e.runner.secretive(e.plain.vars, &expr.Object{}, &expr.Object{}), false
 	without, err := s.render(ctx, e.each)
 	if err != nil {
 		return nil, err
@@ -141,7 +142,7 @@ func (e *evaluation) over(ctx context.Context) (*loop, error) {
 // was made with: with other secrets it has the same.
 func (e *evaluation) keysAreNoSecret(ctx context.Context, l *loop, secrets *expr.Object) error {
 	s := e.plain
-	s.vars = e.runner.secretive(s.vars, others(secrets), others(e.runner.environment.secrets))
+	s.vars, s.strict = e.runner.secretive(s.vars, others(secrets), others(e.runner.environment.secrets)), false
 	other, err := s.render(ctx, e.each)
 	if err != nil {
 		return err

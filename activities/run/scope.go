@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 
@@ -13,21 +14,30 @@ import (
 
 // scope is what expressions see, and whether one asked for the run's fate.
 type scope struct {
-	runner *Runner
-	vars   *expr.Object
-	failed bool
-	asked  bool // always() or failure() was called while it mattered
+	runner  *Runner
+	vars    *expr.Object
+	failed  bool
+	strict  bool // what does not evaluate fails the step
+	private bool // it sees secrets, and why an expression has no value could tell parts of them
+	asked   bool // always() or failure() was called while it mattered
 }
 
 func (s *scope) render(ctx context.Context, tree any) (any, error) {
 	env := &expr.Env{
-		Vars: s.vars, Hosts: s.runner.hosts, LegacyTyping: s.runner.legacyTyping,
+		Vars: s.vars, Hosts: s.runner.hosts, LegacyTyping: s.runner.legacyTyping, Strict: s.strict,
 		Funcs: map[string]expr.Func{
 			"always":  func([]any) (any, error) { s.asked = true; return true, nil },
 			"failure": func([]any) (any, error) { s.asked = true; return s.failed, nil },
 		},
 	}
 	v, err := expr.RenderTree(ctx, tree, env)
+	var wrong *expr.ValueError
+	switch {
+	case errors.As(err, &wrong) && s.private:
+		return nil, fault.New(fault.Invalid, "an expression with secrets has no value: %s", wrong.Quoted())
+	case errors.As(err, &wrong):
+		return nil, fault.New(fault.Invalid, "an expression has no value: %s", wrong)
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "there was no time to evaluate an expression")
 	}

@@ -140,7 +140,7 @@ func (r *Runner) reveal(ctx context.Context, in activities.Invocation, undo bool
 	if err != nil {
 		return nil, hide, fault.Wrap(fault.Internal, err, "the input of step %s can't be read", in.Step)
 	}
-	v := &revelation{runner: r, run: in.Run, secrets: secrets, hide: &hide}
+	v := &revelation{runner: r, run: in.Run, secrets: secrets, hide: &hide, strict: in.Run.Template.Strict() && !undo}
 	if tree, err = v.tree(ctx, tree); err != nil {
 		return nil, hide, hide.error(err)
 	}
@@ -157,6 +157,7 @@ type revelation struct {
 	run     activities.RunInfo
 	secrets *expr.Object
 	hide    *redactor
+	strict  bool
 }
 
 func (v *revelation) tree(ctx context.Context, tree any) (any, error) {
@@ -209,17 +210,17 @@ func (v *revelation) one(ctx context.Context, waiting any) (any, error) {
 		return nil, err
 	}
 	none := &expr.Object{}
-	without, err := v.render(ctx, h, v.runner.secretive(vars, none, none))
+	without, err := v.render(ctx, h, v.runner.secretive(vars, none, none), false)
 	if err != nil {
 		return nil, err
 	}
-	with, err := v.render(ctx, h, v.runner.secretive(vars, v.secrets, v.runner.environment.secrets))
+	with, err := v.render(ctx, h, v.runner.secretive(vars, v.secrets, v.runner.environment.secrets), v.strict)
 	v.hide.differences(with, without)
 	return with, err
 }
 
-func (v *revelation) render(ctx context.Context, h held, vars *expr.Object) (any, error) {
-	s := scope{runner: v.runner, vars: vars, failed: h.Failed}
+func (v *revelation) render(ctx context.Context, h held, vars *expr.Object, strict bool) (any, error) {
+	s := scope{runner: v.runner, vars: vars, failed: h.Failed, strict: strict, private: true}
 	switch {
 	case len(h.Over) > 0:
 		tree, err := expr.FromJSON(h.Over)

@@ -57,6 +57,28 @@ func (e *EvalError) Error() string { return "Template error at " + e.Pos.String(
 // Unwrap gives the error of a caller's function, or of the context.
 func (e *EvalError) Unwrap() error { return e.Cause }
 
+// ValueError says which value of a tree does not evaluate, and why.
+type ValueError struct {
+	Source string
+	Cause  error
+}
+
+func (e *ValueError) Error() string { return e.Quoted() + ": " + e.Cause.Error() }
+
+// Quoted is the source, or its beginning, on one line.
+func (e *ValueError) Quoted() string {
+	source := oneLine(e.Source)
+	if len(source) > maxQuoted {
+		source = strings.ToValidUTF8(source[:maxQuoted], "") + "…"
+	}
+	return source
+}
+
+// Unwrap gives the *EvalError.
+func (e *ValueError) Unwrap() error { return e.Cause }
+
+const maxQuoted = 200
+
 // reason is an error in the words of the reference implementation or of Backstage, which become part of a message.
 type reason string
 

@@ -26,6 +26,8 @@ type Env struct {
 	// LegacyTyping types values as Backstage up to 4.0.2 did: the output of a template with a single root node, a
 	// block tag too, is read as JSON where it is JSON, and empty output is undefined.
 	LegacyTyping bool
+	// Strict makes a value that does not evaluate a *ValueError of RenderTree, instead of its own text.
+	Strict bool
 
 	// workUnits replaces, for tests, the number of work units that an evaluation may take.
 	workUnits int

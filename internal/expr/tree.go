@@ -11,7 +11,7 @@ import (
 
 // RenderTree renders every string value of a JSON tree as a step value: keys are left alone, a value that renders to
 // undefined removes its key or leaves null in an array, and a string that does not parse or evaluate stays as it is.
-// The error is the context's.
+// The error is the context's, or a *ValueError if env is strict.
 func RenderTree(ctx context.Context, tree any, env *Env) (any, error) {
 	switch tree := tree.(type) {
 	case string:
@@ -58,6 +58,9 @@ func renderString(ctx context.Context, src string, env *Env) (any, error) {
 	}
 	if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
 		return nil, err
+	}
+	if env.Strict {
+		return nil, &ValueError{src, err}
 	}
 	return src, nil
 }

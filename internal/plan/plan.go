@@ -56,6 +56,10 @@ type Template struct {
 	Metadata    json.RawMessage `json:"metadata,omitempty"`
 }
 
+// Strict reports whether a step fails where one of its expressions has no value. In Backstage's own version of the language
+// the expression's text is its value then, and an `if` of that kind is true.
+func (t Template) Strict() bool { return t.APIVersion == "scaffolder.backstage.io/v3" }
+
 // Kind tells the workflow who does a step.
 type Kind string
 
