@@ -30,6 +30,8 @@ type Call struct {
 	Input     json.RawMessage // the input as it was rendered, keys in the template's order; Define sets it
 
 	Holds Holds // on what several calls can need at once
+	// Look gives what fn gave the first time it was called under name in this look at several grants. Only Check has it.
+	Look func(ctx context.Context, name string, fn func(context.Context) (any, error)) (any, error)
 
 	// Log adds a line to the run's log, which its requester reads. A repeated attempt writes it once.
 	Log func(format string, args ...any)
@@ -50,6 +52,8 @@ type Holds interface {
 	// LetGo gives a hold up, unless it is the last one on what is ours: that one goes with Gone, after the resource.
 	LetGo(ctx context.Context, resource, key string) (Holding, error)
 	Gone(ctx context.Context, resource, key string) error
+	// Held lists the resources that calls need whose names begin like this.
+	Held(ctx context.Context, beginning string) ([]string, error)
 }
 
 // Holding is what a call has to do with a resource.
@@ -122,6 +126,9 @@ type Spec[In, Out any] struct {
 	// Renew prolongs what Do granted until call.LeaseEnds, and gives the output that holds from then on. Only what ends
 	// by itself needs it; a lease on anything else is renewed by ending later.
 	Renew func(ctx context.Context, call *Call, in In, out Out) (Out, error)
+	// Check says how what Do granted stands. It looks, and changes nothing. Whatever gives people access has it; an error
+	// means that it could not be seen.
+	Check func(ctx context.Context, call *Call, in In, out Out) (Standing, error)
 	// RunsDry is true if Do touches nothing but the workspace and the log: a dry run really runs it.
 	RunsDry bool
 	// Preview says what Do would do, without doing it. It may look, with the credentials of Do. An action that has
@@ -137,6 +144,7 @@ type Action struct {
 	do      func(context.Context, *Call, json.RawMessage) (json.RawMessage, error)
 	undo    func(ctx context.Context, call *Call, in, out json.RawMessage, why string) error
 	renew   func(ctx context.Context, call *Call, input, output json.RawMessage) (json.RawMessage, error)
+	check   func(ctx context.Context, call *Call, input, output json.RawMessage) (Standing, error)
 	preview func(context.Context, *Call, json.RawMessage) (Preview[json.RawMessage], error)
 	schema  *conform.Schema // of the input
 	errs    []error
@@ -179,6 +187,11 @@ func (a Action) Renew(ctx context.Context, call *Call, input, output json.RawMes
 	return a.renew(ctx, call, input, output)
 }
 
+// Check says how what Do granted with this input and output stands. It must only be called if Info().Checks.
+func (a Action) Check(ctx context.Context, call *Call, input, output json.RawMessage) (Standing, error) {
+	return a.check(ctx, call, input, output)
+}
+
 // Preview checks the input against the schema and says what the action would do. It must only be called if Info().Preview.
 func (a Action) Preview(ctx context.Context, call *Call, input json.RawMessage) (Preview[json.RawMessage], error) {
 	return a.preview(ctx, call, input)
@@ -200,7 +213,7 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 	a.info = plan.Action{
 		ID: s.ID, Description: s.Description, Examples: s.Examples, Input: in, Output: out,
 		Kind: s.Kind, Workspace: s.Workspace, PathInputs: s.PathInputs, Local: s.Local, Queue: s.Queue,
-		Undoable: s.Undo != nil, Renews: s.Renew != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil,
+		Undoable: s.Undo != nil, Renews: s.Renew != nil, Checks: s.Check != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil,
 	}
 	a.errs = append(a.errs, complete(a.info, s.Do != nil)...)
 	a.schema = schema
@@ -263,6 +276,13 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 			return nil, err
 		}
 		return marshal(s.ID, output)
+	}
+	a.check = func(ctx context.Context, call *Call, rawIn, rawOut json.RawMessage) (Standing, error) {
+		input, output, err := recorded(call, rawIn, rawOut)
+		if err != nil {
+			return Standing{}, err
+		}
+		return s.Check(ctx, call, input, output)
 	}
 	return a
 }

@@ -68,11 +68,16 @@ func (h handlers) ListAccess(ctx context.Context, r ListAccessRequestObject) (Li
 }
 
 func shownLease(l store.Lease) Lease {
-	return Lease{
+	shown := Lease{
 		Id: l.ID, Task: l.Task, Step: l.Step, Action: l.Action, Requester: l.Requester, Template: l.Template, State: l.State,
 		Output: l.Output, OpenedAt: moment(l.OpenedAt), ExpiresAt: moment(l.ExpiresAt), EndedAt: momentOf(l.EndedAt),
 		Renewable: policyOf(l).Renewable, RenewedBy: renewedBy(l), RevokedAt: momentOf(l.RevokedAt),
+		CheckedAt: momentOf(l.CheckedAt), Unchecked: l.Unchecked, UncheckedSince: momentOf(l.FailingSince),
 	}
+	if l.Drift != "" {
+		shown.Drift = &LeaseDrift{Kind: l.Drift, Says: l.Says, Since: momentOf(l.DriftedAt)}
+	}
+	return shown
 }
 
 // policyOf is what the template says of a grant. One of an older release can't be renewed.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -281,6 +282,9 @@ type fakeEngine struct {
 	gone       bool // leases
 	outcome    *activities.Decided
 	results    []plan.Kept
+	checks     []string
+	checking   Checking
+	kept       []string
 }
 
 func (e *fakeEngine) set(f func(*fakeEngine)) {
@@ -349,6 +353,26 @@ func (e *fakeEngine) Rollback(_ context.Context, in activities.RollbackInput) er
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.rollbacks = append(e.rollbacks, in)
+	return e.err
+}
+
+func (e *fakeEngine) Check(_ context.Context, by string, in activities.CheckInput) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.checks = append(e.checks, strings.TrimSpace(by+" "+in.User))
+	return e.err
+}
+
+func (e *fakeEngine) Checking(context.Context, string) (Checking, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.checking, e.err
+}
+
+func (e *fakeEngine) Keep(_ context.Context, id string, in activities.RoundsInput, change bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.kept = append(e.kept, fmt.Sprint(id, " ", in.Every, " ", change))
 	return e.err
 }
 

@@ -41,6 +41,11 @@ type Engine interface {
 	Rollback(ctx context.Context, in activities.RollbackInput) error
 	// Revoke asks a lease to end. One that isn't there, or has ended, is a NotFound fault.
 	Revoke(ctx context.Context, lease, reason string) error
+	// Check begins to look at what was granted, unless that is going on, and Checking tells how far it has come.
+	Check(ctx context.Context, by string, in activities.CheckInput) error
+	Checking(ctx context.Context, user string) (Checking, error)
+	// Keep sees to it that rounds go on, and with change, that they are these. Those without Every end.
+	Keep(ctx context.Context, id string, in activities.RoundsInput, change bool) error
 }
 
 const (

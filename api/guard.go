@@ -55,6 +55,7 @@ var permissions = map[string]enforcer{
 	"access:renew":       onLease(identity.Renew),
 	"access:revoke":      onLease(identity.Revoke),
 	"access:revoke-some": onSome(identity.Revoke),
+	"access:check":       (*Server).mayCheck,
 	"conditions":         (*Server).mayApplyConditions,
 	"templates:manage":   onSome(identity.Manage),
 }

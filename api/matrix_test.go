@@ -87,6 +87,9 @@ var passes = map[string][]string{
 	"ListAccess":     signedIn,
 	"RevokeAccessOf": except(nobody, auditor),
 	"GetAccess":      readers,
+	"CheckAccess":    {auditor, admin}, // of everything; see TestCheckAccess
+	"GetAccessCheck": {auditor, admin},
+	"ListDrift":      signedIn,
 	"RenewAccess":    {requester, approver, owner},
 	"RevokeAccess":   {requester, owner, admin},
 

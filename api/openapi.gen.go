@@ -22,6 +22,21 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// AccessCheck defines model for AccessCheck.
+type AccessCheck struct {
+	// Checked How many grants were seen
+	Checked int `json:"checked"`
+
+	// Drifted How many of them are not as they were granted
+	Drifted   int    `json:"drifted"`
+	EndedAt   string `json:"endedAt,omitempty"`
+	StartedAt string `json:"startedAt,omitempty"`
+	State     string `json:"state"`
+
+	// Unchecked How many could not be seen
+	Unchecked int `json:"unchecked"`
+}
+
 // Action defines model for Action.
 type Action struct {
 	Id          string          `json:"id"`
@@ -212,6 +227,30 @@ type DoneEffectList struct {
 	Next  string       `json:"next,omitempty"`
 }
 
+// Drift defines model for Drift.
+type Drift struct {
+	Action string `json:"action,omitempty"`
+	Kind   string `json:"kind"`
+
+	// Lease Its id
+	Lease     string `json:"lease,omitempty"`
+	Requester string `json:"requester,omitempty"`
+	Says      string `json:"says"`
+
+	// Since When it was seen first
+	Since string `json:"since"`
+	Step  string `json:"step,omitempty"`
+
+	// Task That granted it; of unmanaged access one that grants the same
+	Task string `json:"task,omitempty"`
+}
+
+// DriftList defines model for DriftList.
+type DriftList struct {
+	Items []Drift `json:"items"`
+	Next  string  `json:"next,omitempty"`
+}
+
 // DryRun defines model for DryRun.
 type DryRun struct {
 	DirectoryContents []UploadedFile    `json:"directoryContents"`
@@ -358,7 +397,24 @@ type Lease struct {
 	RenewedBy []string `json:"renewedBy,omitempty"`
 
 	// RevokedAt When somebody asked for its end
-	RevokedAt string `json:"revokedAt,omitempty"`
+	RevokedAt string      `json:"revokedAt,omitempty"`
+	Drift     *LeaseDrift `json:"drift,omitempty"`
+
+	// CheckedAt When it was seen at its provider last
+	CheckedAt string `json:"checkedAt,omitempty"`
+
+	// Unchecked Why it can't be seen
+	Unchecked      string `json:"unchecked,omitempty"`
+	UncheckedSince string `json:"uncheckedSince,omitempty"`
+}
+
+// LeaseDrift What is not as it was granted
+type LeaseDrift struct {
+	Kind string `json:"kind"`
+	Says string `json:"says"`
+
+	// Since When it was seen first
+	Since string `json:"since"`
 }
 
 // LeaseList defines model for LeaseList.
@@ -880,6 +936,18 @@ type ListAccessParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// GetAccessCheckParams defines parameters for GetAccessCheck.
+type GetAccessCheckParams struct {
+	// User A user ref: only what they asked for or were granted. Without it everything
+	User string `form:"user,omitempty" json:"user,omitempty"`
+}
+
+// CheckAccessParams defines parameters for CheckAccess.
+type CheckAccessParams struct {
+	// User A user ref: only what they asked for or were granted. Without it everything
+	User string `form:"user,omitempty" json:"user,omitempty"`
+}
+
 // RenewAccessParams defines parameters for RenewAccess.
 type RenewAccessParams struct {
 	// IdempotencyKey The same key renews once, however often it is asked for.
@@ -1037,6 +1105,15 @@ type ServerInterface interface {
 	// ListAccess What was granted to the caller, or by templates of theirs, and ends; all grants for auditors and admins
 	// (GET /api/gildway/v1/access)
 	ListAccess(ctx echo.Context, params ListAccessParams) error
+	// GetAccessCheck How far the last look that somebody asked for has come
+	// (GET /api/gildway/v1/access/check)
+	GetAccessCheck(ctx echo.Context, params GetAccessCheckParams) error
+	// CheckAccess Look whether what was granted is still there, and who else has access; changes nothing at a provider
+	// (POST /api/gildway/v1/access/check)
+	CheckAccess(ctx echo.Context, params CheckAccessParams) error
+	// ListDrift What is not as it was granted, of the caller's and by templates of theirs; all of it for auditors and admins
+	// (GET /api/gildway/v1/access/drift)
+	ListDrift(ctx echo.Context) error
 	// RevokeAccessOf End all that a person was granted, of what the caller may end; for somebody who leaves
 	// (POST /api/gildway/v1/access/revoke)
 	RevokeAccessOf(ctx echo.Context) error
@@ -1225,6 +1302,51 @@ func (w *ServerInterfaceWrapper) ListAccess(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAccess(ctx, params)
+	return err
+}
+
+// GetAccessCheck converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAccessCheck(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAccessCheckParams
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAccessCheck(ctx, params)
+	return err
+}
+
+// CheckAccess converts echo context to params.
+func (w *ServerInterfaceWrapper) CheckAccess(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CheckAccessParams
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CheckAccess(ctx, params)
+	return err
+}
+
+// ListDrift converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDrift(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDrift(ctx)
 	return err
 }
 
@@ -2217,6 +2339,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/statement", wrapper.SignDecision, options.OperationMiddlewares["signDecision"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access", wrapper.ListAccess, options.OperationMiddlewares["listAccess"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/revoke", wrapper.RevokeAccessOf, options.OperationMiddlewares["revokeAccessOf"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/access/check", wrapper.GetAccessCheck, options.OperationMiddlewares["getAccessCheck"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/access/check", wrapper.CheckAccess, options.OperationMiddlewares["checkAccess"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/access/drift", wrapper.ListDrift, options.OperationMiddlewares["listDrift"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access/:leaseId", wrapper.GetAccess, options.OperationMiddlewares["getAccess"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/:leaseId/renew", wrapper.RenewAccess, options.OperationMiddlewares["renewAccess"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/:leaseId/revoke", wrapper.RevokeAccess, options.OperationMiddlewares["revokeAccess"]...)
@@ -2259,6 +2384,122 @@ type ListAccessdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAccessdefaultApplicationProblemPlusJSONResponse) VisitListAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccessCheckRequestObject struct {
+	Params GetAccessCheckParams
+}
+
+type GetAccessCheckResponseObject interface {
+	VisitGetAccessCheckResponse(w http.ResponseWriter) error
+}
+
+type GetAccessCheck200JSONResponse AccessCheck
+
+func (response GetAccessCheck200JSONResponse) VisitGetAccessCheckResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccessCheckdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAccessCheckdefaultApplicationProblemPlusJSONResponse) VisitGetAccessCheckResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckAccessRequestObject struct {
+	Params CheckAccessParams
+}
+
+type CheckAccessResponseObject interface {
+	VisitCheckAccessResponse(w http.ResponseWriter) error
+}
+
+type CheckAccess202JSONResponse AccessCheck
+
+func (response CheckAccess202JSONResponse) VisitCheckAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckAccessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckAccessdefaultApplicationProblemPlusJSONResponse) VisitCheckAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDriftRequestObject struct {
+}
+
+type ListDriftResponseObject interface {
+	VisitListDriftResponse(w http.ResponseWriter) error
+}
+
+type ListDrift200JSONResponse DriftList
+
+func (response ListDrift200JSONResponse) VisitListDriftResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDriftdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDriftdefaultApplicationProblemPlusJSONResponse) VisitListDriftResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4189,6 +4430,15 @@ type StrictServerInterface interface {
 	// ListAccess What was granted to the caller, or by templates of theirs, and ends; all grants for auditors and admins
 	// (GET /api/gildway/v1/access)
 	ListAccess(ctx context.Context, request ListAccessRequestObject) (ListAccessResponseObject, error)
+	// GetAccessCheck How far the last look that somebody asked for has come
+	// (GET /api/gildway/v1/access/check)
+	GetAccessCheck(ctx context.Context, request GetAccessCheckRequestObject) (GetAccessCheckResponseObject, error)
+	// CheckAccess Look whether what was granted is still there, and who else has access; changes nothing at a provider
+	// (POST /api/gildway/v1/access/check)
+	CheckAccess(ctx context.Context, request CheckAccessRequestObject) (CheckAccessResponseObject, error)
+	// ListDrift What is not as it was granted, of the caller's and by templates of theirs; all of it for auditors and admins
+	// (GET /api/gildway/v1/access/drift)
+	ListDrift(ctx context.Context, request ListDriftRequestObject) (ListDriftResponseObject, error)
 	// RevokeAccessOf End all that a person was granted, of what the caller may end; for somebody who leaves
 	// (POST /api/gildway/v1/access/revoke)
 	RevokeAccessOf(ctx context.Context, request RevokeAccessOfRequestObject) (RevokeAccessOfResponseObject, error)
@@ -4360,6 +4610,79 @@ func (sh *strictHandler) ListAccess(ctx echo.Context, params ListAccessParams) e
 		return err
 	} else if validResponse, ok := response.(ListAccessResponseObject); ok {
 		return validResponse.VisitListAccessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAccessCheck operation middleware
+func (sh *strictHandler) GetAccessCheck(ctx echo.Context, params GetAccessCheckParams) error {
+	var request GetAccessCheckRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccessCheck(ctx.Request().Context(), request.(GetAccessCheckRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccessCheck")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAccessCheckResponseObject); ok {
+		return validResponse.VisitGetAccessCheckResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CheckAccess operation middleware
+func (sh *strictHandler) CheckAccess(ctx echo.Context, params CheckAccessParams) error {
+	var request CheckAccessRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckAccess(ctx.Request().Context(), request.(CheckAccessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckAccess")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CheckAccessResponseObject); ok {
+		return validResponse.VisitCheckAccessResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDrift operation middleware
+func (sh *strictHandler) ListDrift(ctx echo.Context) error {
+	var request ListDriftRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDrift(ctx.Request().Context(), request.(ListDriftRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDrift")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDriftResponseObject); ok {
+		return validResponse.VisitListDriftResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5845,151 +6168,159 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rbtw4uuCrELULZA+2fMmle07bv9zppNsz6SRw3JNd9AQILX1VxSmJ1JCUK3UCA/s0+2D7JAt+JCVK",
-	"RakkW+W+YP4ktiXx9t2v/DpLRF4IDlyr2dnXWUElzUGDxN/oQoM0P6SgEskKzQSfnc3e8WxL4NZ8QzZM",
-	"rwglSwlUgyQsnc1nzLz0rxLkdjafcZrD7MwNNZ+pZAU5NWMuhMypnp3NGNffvpjNZ3pbgP0VliBnd3fz",
-	"GS0KKW5pdpmaL3DcgupVMGz9wnwm4V8lk5DOzrQsIZzLDa20ZHyJIyelVCKyt+sVkM8cvujPRCyIXgEp",
-	"6BLIDSyEhI69ubH6J8yAKujch386bhMZy5muRmytyj4MB0hhQctMz86enp7OZzn9wvIyn519g78xbn97",
-	"GgWEpmrduXj3cNzaNeRFRjW8xTGi4+J/9x9VFTTpG9o+HzP+nXlZFYIrQPr4niZrpekSXklpkSkRXANH",
-	"mNCiyFhCDV6d/FMZ5PoaDP3fJSxmZ7P/dlLT34l9qk5aw+K8TSyt3niiCJiXyI1It7O7+ey9FDcZ5D1r",
-	"Kewb/3Pcmvy4kcVcvX5JvnvxzV8QAO59M9xFYl/4OiukKEBqZk+t8XX7kOezL0dCpobtPLubz+ALzYvM",
-	"fsc05GrfOu2kr+xn5kDc8FRKug1Hf343n7G0dwFP70JkoFn2bjE7+3XI/B/sV3efgtFeWPTxuPbrDHml",
-	"G/9TtVBx809ItFl5cyvjjrE+ul0W978vfn7j+bYWxVEGt5CRjCltWJ7SUKiaGwe0Fa49HLGeqnsXH6pj",
-	"bG6C8aLU+2B6RTdmJFHqoS/fxRbiRMXuIqwQcTKvwrKdA21gkhEhmVCQXujoywkKxK6nKSRMMcFH4LVb",
-	"/Q/uy9iCUrYEpSPy2gmyjHJCeUpuaVaCInpFNaESiNt/ugt1A9qCSVAd+4gR0N18VoiMJduBYJVAVQcK",
-	"G4wD5XSQ6FOLj+0N/yQ2JKd8S1K2WIAErkkBosiA5KXSfr8RlWM+UwB84MLVSmz47uQ/IBQMKX02g30+",
-	"J5R4eNszR+FDmCaJKI0OtRCScKFXjC8JZAp24BCyrVMzs6YaCRu4Edm/zgrgqX0xgKUEg/r4Y0J5AlkG",
-	"aUCiwdhLcbRzuoYPxMmAqnX8gZO98YdMZ/Enm9U2Lst3eCXO7FbmR6ywPsSWYC3zgLqDIf0ZhoQakuWn",
-	"HgZSkeAuI1FxhdIvgUhYOLJLc6Y1pIYw8xjd0TjB3Wzj3EbkuRP1O88WMTX340qQFU1JChksqY7TPmoY",
-	"UXai4BYkzQi+oeZkIUVOTqMEpUV0BD/xGdmsBNJHamiCKw00uphbkClLdIj1NR1bVEcI2mGH4nkLzW6M",
-	"ikANpvjpEBJ92PCGWZbbkmuep49i7jGmbmyRAfSB00TXqdaWRbYWmA4iuuiIpRZmExnoiFqCWqddMk1T",
-	"ZiBOs/eNV7okaz2FFmvg+xdoX5tXc8ZWu6ujN9cL8T/noJTD/p3lcmey9C/OWS9+oNjaHMeKza5XIi5b",
-	"S5l1mD67o1tTZXd4w/tK9VKk4TZCcy/cR/Dy7h5a79rDrDcWLCK2/5deLF07mRJbZkjxo+VYdC/xtYgs",
-	"Q3H5N9hGOHuaSlAR9v7L1RvvKPg7GtejdaiV2FyLuNwwbJ3yVBEtCH4XGTw3OkRcCzMWb+xBp2jfSFoU",
-	"jC+vPfm12HYBXBHBEyCMa4HmwxqcUpPTLZFAU+czQWN7HzBQjjcn9Ruae4Pdn3x4jP7QeuE4BWNuIMUO",
-	"cx7Mg18Kbjnhpbam+Q7LtI/VQM2zQ+2WoEQpE7gyAwzUve0X1zjUICUsnKQ1wDzcSe85XIFCR9QgqYSz",
-	"uNeHWH6xJZvPB6xIPRxhmjucAGemWxNi3wNWZDXlOK9+gD7xAyp/aZddTrMOJjbKBrqfvKhW4OeLrl9w",
-	"eLVYQBJBaJp0+mduYEl5l39AcLiIWPIXN8oYs8wKnIRmGeFGFSeKspSsxMZYlcDTuD6/tpJtV86wFPJC",
-	"aODJlqxh6wWaGT82zghHzHxW1A7JtgmydTZwlhrzl9wAKbnZedwWGW2OSub9L+2JvczaUGN8lzwlotQk",
-	"o0rvFVrmDNuWqANyDdJ+LJlCMAU4N9hmCDD+SK1ZcSQKq50fFcIof9I6wIczhB/k9qqMOXiZhEQLuX1p",
-	"PdDDt/VLkQmaQvqaRZy36J1JJGj1QONi10/hHjZ5wj+V4MdXdPOz0+CNEYqes9Efts2W2jnhBpxHzqz7",
-	"xN8wHlHqMQIw3I5pucJrXbvXH28w/nKf17y13W4LqG19mx10b7tLabg/un2UTGvgUWxrbTwTy+HEWUOp",
-	"Z9SnDU46LLqAPPXTDuig6HA8eUx7oqxf37r99QqYJCxV6A1Gb+RsPmxrjql37WknxmGOLYbc1db98mNg",
-	"HytU29EdDZL6N3fPxgk6SjIhiieKmP33eV6fdUqhFlA3RqLtzvkBzN4TsEAwAsfCQZW44TPyD+eLRNkr",
-	"oRCKmTMjNMnhRK1E8Y9ZCKb++EQfUNpiyy44CoFb51WMs5p7Iu2L/vhI8Oa3lbGzL1ugBQOmjJp6BYm4",
-	"BUlvGq7nGyEyoLwN2zrE3YtV2plKXu20GO78YfY8ay+FOXdcwmANNJjtm6gxs7uzeR2AR8C4ecIzjsH2",
-	"tZD5eyca7h+gHRsfjXKwjuBAn1Dx3v+e+OmPkharCPfQhivqeNRILDQqh0DMmaKCKAE1yXOiWQ4KA2Z6",
-	"JRR4LdmojcQPGvOAJ5JpltDsvfPH7LIiy5tRJUXaL/kThdMRpkhOUzPXnCyYVJpo4RXV4ZFKSJcjQuh4",
-	"bq/SZVQDQ+Oiw2qBL5CUnfZOQSXNMshiLkfUP2R3vLRLOwml3/C9fTD8L7K3e0a2hFj/HPMMcs0ywo1N",
-	"tjCGzooqNHO8eTYk/6mB8dbmCJRHdyrzWY19NQiCA2+hoD8zjxedtIM4EOEOmrK4Tb6QIu9w4HTGeG18",
-	"qN/ownHx1WqozkV/cCJ6sB3uDk/1MQSmFbFDIEtwDKHSHizpOn5g8NDRshBrkgvVzxZ2573Uhu6F5UP+",
-	"tZZP1QuxPSTZ4VBbM542ImleFRgTO+sMhBgDFNKR2RT7GUBD7IoCncWFFAkoZRfpg1JIXZRZAWws3eK+",
-	"QfCD0fZ8tqFMM758HY/OomskFWCHXQqC0Blm1NQD7/X1pT4jLtAGETfq+LgFZYzcfgKa6VVf2GY3wEAl",
-	"Z3ypYlummlBOzEBUC4lHqgVZc7EZIeuGx3sueVFqjAmqnqDgAFsIqjHubUE1Q4HD/PZVaO9eyVBvgMYC",
-	"gz1ssl/w3yNJyFBw54ijXIwSOGy8kr/DShPKyQ1YNcopTyQT3BoNPSbBqR8Z0u8jftNfFEi0n5dSlAWR",
-	"sFBzIjiqhZuVyAl+a8zK88rgo3zrjDuXqUKEtMpmbaeLDQeJpH8vY+/Z0wF5U7di3eMaVSIHY0gQqtaQ",
-	"YnaSkX/A017z+FmMTRuEwgwNiyLWIsLpf6NMpP15RRUj7Mgn8oyxwt8Q/z910doUTl9LtAfIEXkLm4va",
-	"Kmpx84e7XO/iU7rof+WiiQ+/oJmCeWtRtT6Z0y9vgC+NHHp6enoaiRyUPBUxCZ4KsjFCx4nvVHCYY1WD",
-	"lemqIkqyBm+eRfSvjs2FSWIjNhYkcgU7exbfWRrMMWFOVGdm42f8+2fL4Vz4JBOGmAnV54SSRPBFxhLt",
-	"tCKmkJfUiY3kZkusPG+Cbd5lFvSkjRm2WRoeHM8fCyZ4HplgJ53ZnWQHdVzV0vkgWHrXNa2W25GTehus",
-	"eXRWHZ7jqbkykDMLxEppRmG2cYqsDcQZCK6h0HPrNzZEYQWzOiaor58RmmXOfSFLTuiSMkwId9hYa+Hm",
-	"7REIeA+m03arBC4aszRbwYPum2UjxlifeB3d2XXR1IVRRolIhJSQ6HMcXeiV+bPS1IhM86ct2YDcnWJ/",
-	"lCiOBLciOSyT3Dvzu8UhGbSKFZmhfiUxyaRNyznj1ZD7KBsH76JqkWU3NFmPpTAhk4iqeZEpJ1EcQqzo",
-	"LZCNkIY/Ck4U4wnMiSqTlUETGrr4kbw4bDDji2kVtfMfDM+OLLspY6ou9Wg3e3fSwKnNPXJjRoErNFuw",
-	"mmraHuA4Aymhy9LfNPRiZ5rSJJrt530rzXF8JsmRVRvnBCv+jiTkjKcg54ZHHXku/f/+z/+NjZwxvh6r",
-	"CH/RI9PxY4I3Yuvc3yZ3/gV05nkvfkeOdQjGKRToBlr8dnkT770s6aqKGhqAeW7T+/MfIBHoNVEPCMR8",
-	"i8k6oIDrWtrcb6hno/3yVTCqx7T9ZmCkaD4r2ZmFkXpQlLIr5NQZsH4v4ZYZufkbJipMFetpYQZgLH74",
-	"wB3JSS1w/jur4rBZFTXc+oI9Hm3LsRpmFKF3z2vBMlDkBhRLoeHuGno+j54W1tLsjI2Z1cs2aj9T6Ltr",
-	"KCQjk8laOlN7zsr94OLCzJq31HlMjBYSrZOaRNPq0a2CCvPBgUFcOI9pzdeuWqBOyESvY59i5Y3LS35L",
-	"M3Tg/cJpqVfAtZHt+PEPwBn+8Fbo16JEjeOl807M5rMfrQV4RTW8YTmz3/zC6S1lmcup+IWrsiiEtM8u",
-	"jZznNBtuwrq81ykDA7sn97+OnGfi6DL1xi7lahP6tnui6GGZXrdCOKg2oBaOLibtsCGAfRVa8luKYZc5",
-	"hbOv+0jnyvrlYxWY61hB8MeVwDgA+uQJG5k9cZ/oxo4n3IUSsL5wfe+EdBaG5vrdzlc2b2WyBJhoFLMr",
-	"vgyF3pvqQiWgryl0HN3TpsBjqbMgcPrYmXxgSw5pTwFvX8XBmF4Fii15LLSPR4DPnijiIq9x3PFu4Ob3",
-	"L0Ve0ESTv378EPvSG4K7k26EXC8ysbEdegZXPfjQiN1OuLTo8WooXmJNe+Ros47MHxszj+60Fcw/42WW",
-	"VRF9I3/rkL57tieHxhY02BmjGyiXS1Bxr8GAZiH7rZNnA2ti6oVEjlLWtUqDJEuwq32E5IeOrSnuPhqW",
-	"yBmkfH6/HZjy2XvUGVX6J6BS3wDVdnKDATYKbPv4jLbinY7bsFBUAcmDLeG9qfXP43zezB2I1LBVQXv/",
-	"XQD7AcXwCDvYfPShzHMqjfDbTRBIomWwH10kbSkp15DOichSUNrmLA5V8+PxzRDw3wY9waLGhlBQCxdR",
-	"AL/fSjoL8sPFfONcciMP9w1+0sCSp99NYbU+/YtROzPa25Ok0QjG/GI1/XPrua56Zez2SImQYcNMHrbo",
-	"QEI01/4iZJ99Jnfvip41DKBx59gf83H4bfQhVd645h3G7m/M/5/9PqMQeeeeljwS7VLwJ0fDbzyStZKU",
-	"buMm94U1qBDYTJGL95cxVWHps6Pv87EBh5BdCo5R6Bgn1+6lJ4r8cjn3UXVXz02YwnAxW5YS9qskdrVz",
-	"v+cubhd3EhslZri0RDEXyw4WmmbXfqgBybqIqvVHXWv2zPY+errDyE4NvSVXh8nq7wbL6r/sbzplmAkT",
-	"3LOewPPT69XuzDYLqe3pMFUBM6oewlb+0/DVlUuYa4V1kgQKDekZ4aKKDblUVgOdLehz4lI9zzCVyrDe",
-	"Wr+u86TsOMY6Ljm3C3DfYSp3qWwOayzFdWxia1vF6c68DU/ytKHKjM7DfcAiX/R65y61cnHiUVp3I6er",
-	"6iFV6VoW3qFRWZPEvsqagKqniFo1NbLJk7+u3TH8ULnvBuoy7rtuZfGGKvhFZtE0QwkN9mDlq00iyRhE",
-	"PZtFRmMeRDsYs04L240i+nXgj2sO8LojCVPNCS1TpoVUTlsy2uVmJUhOOV3WH6hzYnBki/Rtg/9DFU1/",
-	"iFV7zT32mT2DYDcdWoMbtqMEqubZu6m8E5YKPagcaEz0sELFrsKewfmgMZ7QUVOzv4jGL2sSJrBDbQdj",
-	"BJ0O/kRkZc7jAFuwDvfxgn3pMBe1IBvJNPR1fctcqfvuhH0NuorOSjukH88sUpGUOXA9J3C8PCbG3D5G",
-	"qP767NMxevuOSxntgCHLjt1iYzymt03P78JJb1f+cN/mVX5sN39/b7EKYZAjToqCOOIHdELfv5tMbLSd",
-	"BXYWGI2OruxltJhfFU2Kv/ZFnliR6S1B27fkBrDpVZeNhNKhpz+paGYaK1+sIEu+vyDQu4+reXrFQnDi",
-	"YyvkbiTlyWq6+rL5TG2YTlbDg2ndbGDSEjS7qrjTHp/VNbqGTxAMyRJK7AERsdhrx/ZVXHVXWrWZfyRu",
-	"wf5uNan9qbGx58NsuEBJi7e5C+S9h7yCf5XANUNrJ6XLCYoLK3suUtmy6Pq7BLXqbQfkdUeb1W7IvYuw",
-	"kZ9H/Y8VXXs6xNIBbC60qRDHztKI3oeKj1Vge0OKzUmTUkrgPp27OUXAT47NMlKKtirDqqgneo56LeXo",
-	"I5UVnC2Ij4kTXO33tVW4FeGi+eFxYNC6VdmUlNRF5b0kHFX6M1XAull9uIe3WoPSEaqPt1bGRYUBwZh9",
-	"dBvQZotuS72KFYC+c22CbTpwDAntk+6CWX/+u20vGvS+y2kx0aaTTpzDybYiwF7ZUQK5reKr8aaWTDc8",
-	"qvVwhEZ3W1NFhDNbbMfxVhS9Lt7Xv6fowyv4Na5Wux8AzSlVKo8gB9DqG7lTZzET/dsXL+ubIgbq0leQ",
-	"Uc1usaKyZTsvkCfsPX1Xzt5cQGwDHxuF0rGYbFRooYB2ln0Y0N6nqvgqwPoTb3PbGhbnjBvBw+hW7Qeg",
-	"r7o2L0dPIcgA3Q/Fqv78ZjvA14pye1iTnHhP2b5GLQ7OwST7gW5T+kpj7GCKtNslUGkFv/3ptd/kXz9e",
-	"+04wuHT7XjXqSuvC3lvC+CKS3X5VckWqNtFEiYXeYJeXSiuniqQlNtup8ijUMfl8Qgt2ohK6sCj/2cjE",
-	"8GaW+hG5eH957j5Ysizd0O3J7dPPZCWyVFnBXS8gMz8dY1woAVfk7a6tuShosoKjZ8enM9cJGnenzk5O",
-	"NpvNMcXHx0IuT9y36uTN5ctXbz+8wm9qsTn70a7Cdjq3zHr21Jdl04LNzmbPj0+Pn7tGvAiA1vJP6mDw",
-	"EhDtbPE+E/wynZ3NDIO88DGu8GKpX+MXFvlck90bosqSxWuPYzZzfPBKhlejT1eibOZsR9FKV750jg7D",
-	"sJK64xIpLFSaz4S01eNOMrp4OtGiyn6pNrC3xDEue2pInNgroga86G64uvvUugDp2enpZLce1WXSkTuG",
-	"3sKmDuLjU3eVVXzMapHBvUXzmfLmk/U/Nc+36ngKcm7kxs02YAA2esXQJcxTAjxV51j6iN/bGzwavmKa",
-	"5oyjhk+NvvnrzJHNDIPeBcicKUd1CnPSjpitJY7T2InFSOT8QkVo7QqfW2p7t6hzLL93ndomgVC7JPCu",
-	"yeuxCGYHQZ49DoIYTdABAzVB4CmWGj8cV14ZcGaZSyshBUjl2gDVyS6L2viyKITt0IGn54gaVeWY4QUZ",
-	"0FsYhhoW+GcW+EdmlD4c+eoukbvr5Mg/Qs2QD0vHvSCaACgXbqRRp0hTH3gIJNE+Fuku5sOwyr6DP8Ek",
-	"3/Y9imMmmXfSN4dNlzCN2EQ0tw0uXRMSgaWnK7HBZtFV7gBTtWQ69nJpBdTq704wXdbNoY/+ht2PoyLo",
-	"2f7K3ENKD58RHsG7S+QGihhWjq6DKZlSz7zXQbxwW6We2xu3MAX84WTw3nYRRW6H3ciQKohYLFCGUbVu",
-	"RC234+jF4PLdMLSvpNPkeF/LtceQagaOB5dhfUg6ocxyyGAbbowUNnG4h5mX3Sp/kOL2+9X6J78x7Y+m",
-	"bjfurzq8xn0duGGCVqdOW6rtI2FVJ9vQxerYVvnOD6lk+4WdfK0vFO5Xo2r30MEh1KVL+aXWzVnq++sm",
-	"0LAaeWoD2Id7+Z56VnCRc1zVioLoJGyB9IAJu8SPvZqkAeyDCKD6Vs8hJtV0KOavXolgGGZpWyVlSgHY",
-	"M+M1XQM/D+7F3PjIHPAl40CWoLHxBpvEgrBs3zCcqlPWCCy3DGoENzlpVHUdAFc/sCWv8OhPh6mtyr0O",
-	"llid8THxRW8gSbKCZK0Ic/FLqwungH/YuKhWInKYgm2adYYXvvrWjyuK+gZaXXyOsuyzz6Kvi/Nsnd3n",
-	"yVAxldsj6a5oiSJNUPp/GJQJJnhkjGk244ggzMeg3zrBOxCIotu5TUqbkyW7BcSXVHj34EbIbAqz7Vpu",
-	"Ca0L/D2OYJdN26/BYqqiW+tYApqsbETLrjMVg1DEgz+GGhksdHXpdacy/6Z6a7Tj5Pek7LYuX3okB3Pk",
-	"aiv0FaI30ReI7AViDagYGHnQ0qgflG8bb/6hwbnTF+qRABpaLDYRhknbE0thxz+iRZb67FLMIfrulKR0",
-	"O4WNUhUxdQK4rhOwCfS9XsKLMGQvYWH0IJfuErXSg/63FYj2hsGuzLiLaHJ9xzz+We8kXZY+Fm7smvoH",
-	"K1Hp33HYPji24rCeZMSZulsYzRTcAM16NeNTYMvBuHMlpRqONMth9ud0b7RrcB7Hw4FEuuPd8FfjTsUF",
-	"Tr7aC396PRRh8feBz9lP06GUa1dQOQUHprYtCVOEovLuc8iYD8Kifl93dXYhukEnb0a+p/fCXcAU9Vw0",
-	"QXZimcx4G7CaotP+06K4ts7UA9l+jYbdB3aU22vr447yDcuyKUw1LQpCbfsZq3xz+KKJogsg2BPCKuFl",
-	"rFM4YYu6UdUwzHKAvxuAIvbW6QPgiLvP+m+wPShTaN7B3cEW1rBVc2vZYDtcfw+4u1TcULO9UX0C1kzX",
-	"ttzQzOkD+chIDDxzZljEOVrh7npzSvw9r8NA6wA2ALZBH8VeRe5V1bfvNzSKLq0mi6l9Rq3drJiBFpGu",
-	"cbKzRpFCmJ6Yx1ekhu0Uq57kvyNWXrVQ6JPBP7rOBQNCYU45C/W16jyxC1qQX+9+TYXGOjCZUzZcbT2k",
-	"4mX3e+eaD5/c8vQYz+mW/VdzkEjPav+B30/v+135JWb2SZQ526oMw+oG4vMqx2eLCofhUFZCrMSGLKi0",
-	"j6j8PaGozVWeXpC8N+MeVtvwdy788RWN72HJOOGC5EJ6tCqxr7jNwZGgyvwwqoQd+gAIcIUDVxjwxwXO",
-	"j4IITuhCgySUWHo5CCDcVR4HgcNrdGEcmh7NDg5Mjb5pZTfIsfrw4WC/Mlq/VTRc5ZCyt/fZVpRzspAi",
-	"rwtJ8B3rKCJChg+p9NejuEtBIHU9tcgGC+W4sBfgrKGw05TKum+IyFIi+MBcUCcvLAz2o1twtcXUGOeG",
-	"PjC2+Q0cGOEGKMHIo2/AwNCpoA9HP7x+Ksgqbmi8c6wqzjLbL8tdTzqvncpVedtApKmPMoI3zi97ZMvo",
-	"9hgmjZr9w/qVdtsXDDZQUA/DHIJJTBJo1AIlIgek/3ngbFJkI4UxXV1jG6rJDWSCLzFfgYtG36v9UPOT",
-	"ndlGM72AGwaxP3jAp9FJJYIHH7BPN7nZYieoiXy5Fch1s7Da3uwzd5m1tk6X8ifaFVoTLcQUnl4//Ymr",
-	"Xu8r/sAXQlj/xnT5k8BUZ6UpT+vrEfIp5DZQW47hYSEWAaS42Jy7Buh1+tDW3sR0A8CHu+HH0eDJV7zv",
-	"oaAJ3Nmf+33zNTc4OKBcW68u37xfyRQlGVVCA9ZI3YLcWs1HN3iky1YcSyKjjWS3mLceMEN4WfhRh33d",
-	"A/IBDqFGX67fl1No3t00lvoOD/bCO1cvj7fd1rkrHTFIX17aF+R8DNHx5/RLuc3FfFNOPdn+GQnNIdUw",
-	"3efv/uU/hQoUdp84fFD7Iss87bdQzpVZ3oIMWmHZxkB/FGyr6/NPjm98+f0JLfXKIOA/N2t17GEURbJ3",
-	"G37oSJq9wH0Hyhfkrx/evSUf4Yb8DbbkAzSbJszOfv3U5hpFeZOxxEbA6npVpogCecsSey1F6IqoT8dC",
-	"kPLtkeXtrr9+C6h2glpPCk93A1l2tOZiw0/qg66/xgznbHuUCG5vb1Ldyu6FefNl/eJhPBDBBI+ctlrN",
-	"fOWuYoiA/x2HOsPYsHqMojI9UsOuWk68klLIXbvXWLMupSUHcCkt1cFYdlC3rajBSQqRsWT7AFxKwuO/",
-	"Dz7loGlKNe2k3ff1yz/7dx+fjoNVoLiWZTYyC70Xhkj3sSm826kHetg6TBVA166v3T1BGbFyA0jePjux",
-	"bfD2tRGpif0BEBp290PScVNKj9eBpdMCzZ2J8zw0ukM24xNtaIw8+lILnwl58rWQ4palIO9Ovkqw5vVd",
-	"Dx8Ovu2wZFzrH2cI+OFnbW46JNuzOZRf3qihPh1GUjTO4bGLYoJbgmJagia5UOheXolSUZ6e2xBk5a6y",
-	"F/1PhrrBeqwFYv7NyYJBls4rNxBJJKS2J2TtWsMXXVPESXB7b+mLvU/0QPqDG/yxy/lw1ntWvNgLntkt",
-	"+oJeTLiqS16UGtGlM0XUgYC0OrEHflWgKfkfYAb5j7l/zYXZqATfqhK79rRuaMVVuG/Vf0zIp/cW8ZwT",
-	"2ooe4rUn9SWNTxTBZQ1F+p16nibKDysRGFiXH09PH34/3+A0/YcOaa30RlcSxlle5rOz0+iFKENuAeuc",
-	"TSwWCgZPF/GqUZWc/aM8PX2eIFvEH7EK1by2+6SrTkKmrTqJwcd46Kz7IZ6JOSl5BkrZyB2k9taEDVMw",
-	"rR41OB9/qKzpTKxFanEh8eHteSqRiH/xXNAwYcsmbGNUDA5jWsK5/YJyPC//wZy8OP3usfr3HCTab+9c",
-	"GiIsn05naFsGV0/dUp7cjTxYkB4mnvxGovH3LApdMs1ujLuXrPZJssFlLoeub5mssKX3EC+Ia4Uz6PCm",
-	"TB/tO/vD1avYapJDw++lr+nrpHO1NkQezwVTmm6x/Ssmak4Ia8PQ3YyCKC2KUXBvpx32ArC+JjDuCBMZ",
-	"AuGVfW1035YFNlX79BieGVziEMfMu+DKT383E1tUmXgrWhTAYWKfDRYP2cOuk8bPXW1aWRhAPz8lChLB",
-	"U2seN6sZfh/kbjegJdC8E2U+4OPHQBqMvOKSjuo1jQi9fgB5C/JIAfegObdt1my+r3Voo++GCW7fmBYp",
-	"2vhgeIlLSSlsWfJ9/aqPhhGHy1zWcnvYJNILd3lfNIf035pkVJNUkEjQv7Uq2ZWXfV5VYtoOPorQVBTY",
-	"hHfjezrbJF3zDN9x+dx187mqAaf1UZrHI9lwIwm7RTzxtIU142mVvVBRyVEN230ZQ+/9Nx/sJ0M87tUC",
-	"JnC5u/sJHjqMazEx0mt/qA5BrTONJn8rUtAlqLlDedQGN/YyhmlFBXrAGykWk/nC3YCML4/giwY+OHeG",
-	"8eWr+oPHj4++Zhlev+39JEzWYOApgS/UCG917hKvKZZbkGUmbmhGFiV3YTQhnYE8McTc6lpROpdtqlgK",
-	"LkfYdQTJKF+WdHlfuK6AZnr1X51w+wmfHxJKboZ4kUQqQO3PQrFNWEjGmj3Qq51EjiFMLMlBS5Z04+7P",
-	"7vkwzbLIDO8fmc1n1HyXlNm327dlfmOQw8iY91LkoFdQqnPCjWzyLU2RQ9dN5TFk1vICDD0Zd2/Hnowl",
-	"d7nH41Oymfni/SV5vgdFmKqu5bzHIRiNZttNIVfm8W9DINdYk0IfULrWcWSuTLa66k0Zkycde3bNCeq7",
-	"dn79ZCSwG6rtyu6+6yYI+NQMbjcW8jFy8U39qc8f3P3utb0lBZMPZcmVU1wxjy2IkVQbv/t09/8DAAD/",
-	"/w==",
+	"7H3rbtw4uuCrELULZA9WvuTSPaftX+5cuj2TTgLbPdlFT4DQ0ldVHKtIDUm5UicwsE+zD7ZPsuBHUqJU",
+	"lEqyVU53Y/4ktiXx9t2v/DpLxaoQHLhWs5Ovs4JKugINEn+jcw3S/JCBSiUrNBN8djJ7z/MNgVvzDVkz",
+	"vSSULCRQDZKwbJbMmHnpXyXIzSyZcbqC2YkbKpmpdAkrasacC7mienYyY1x//2KWzPSmAPsrLEDO7u6S",
+	"GS0KKW5pfp6ZL3DcguplMGz9QjKT8K+SSchmJ1qWEM7lhlZaMr7AkdNSKhHZ29USyGcOX/RnIuZEL4EU",
+	"dAHkGuZCQsfe3Fj9E+ZAFXTuwz8dt4mcrZiuRmytyj4MB8hgTstcz06eHh8nsxX9wlblanbyHf7GuP3t",
+	"aRQQmqqbzsW7h+PWrmFV5FTDOxwjOi7+d/9RVUHTvqHt8zHj35mXVSG4AqSPH2l6ozRdwGspLTKlgmvg",
+	"CBNaFDlLqcGro38qg1xfg6H/u4T57GT2345q+juyT9VRa1ict4ml1RtPFAHzErkW2WZ2l8w+SHGdw6pn",
+	"LYV943+OW5MfN7KYizcvyQ8vvvsLAsC9b4Y7S1NQ6uUS0htkLVIUIDWzR5eaP0O2TYA/izVZUb4hC0mR",
+	"wYAEogB4hEMks0yyue4dxlLxilAJhAtNqDK/b+y4OAdk0aGBZ5Cd6QgeJDOlqdR9TzUiHnBDUb/NONwi",
+	"85Ml5+adZJYJblBvTlkO2exT0hokmX05WIiDrZFLvvvcUlHmGW71uvPg7kKs/80tOKmAUp9rOGW9SnH9",
+	"T0i1WdBZaqdvg7extq+R3QmZGdHyzBz0F7oqcvsd07BSu3DRTvrafmZW4YanUtJNOPrzu2TGst4FPL0L",
+	"CZ7m+fv57OS3IfNf2q/uPgWjvWifLMpDN373+fmtjDvG+ui2seF/n/3y1stmLYqDHG4hJzlT2hCE0lCo",
+	"WRLhn+HawxHrqbp3cVkdY3MTjBel3gXTC7o2I4lSD335LrYQpw5sL8IqCk6vqbBs60AbmGTUhFyoTjpP",
+	"UenpeppByhQTfAReu9W/cl/GFpSxBSgd0cmcspJTTijPyC3NSzCsjmpkfW7/2TbUDWgLJkF17CNGQHfJ",
+	"rBA5SzcDwSqBqg4UNhgHyumZ0acWHzv5Xcbmc5DANSlAFDmQVam032+UsyNTHLZwtRRrvj35K4SCIaXP",
+	"ZrDPp4QSD2975qhgEKYNOzZibC6k4clLxhcEcgWzpJsnPT+OCZECeGZfDGApwaA+/phSnkI+SpwYPhAn",
+	"A6pu4g+cfhV/yHQef7JebuL62havxJndyvyIFdaH2BKsJQmoOxgyqeVaRaghWX7qYSAVCW4zEhU3GvwS",
+	"iIS5I7tsxbSGDPWPGN3ROMFdb+LcRqxWTp3bejaPmTIfl4IsaUYyyGFBdZz2UYuMshNllBaaE3xDJWQu",
+	"xYocRwlKi+gIfuITsl4KpI/M0ARXGmh0MbcgM5bqEOtrOraojhC0ww7F8xaaXRsVgRpM8dMhJPqw4S2z",
+	"LLcl1zxPH8XcY0zd2JsD6AOnia5TOZWwtcBsENFFRyy1MJvIQUfUErQs7JJpljEDcZp/aLzSJVnrKbS4",
+	"Ab57gfa1pJozttptO6y5Xoj/eQVKOezfWi53Zmn/4pyF6geKrc1xrNjseinisrWUeYd5uz26NUe3hze8",
+	"r1QvRRZuo88AcC9v76H1rj3MemPBImL7f+nF0pWTKbFlhhQ/Wo5F9xJfi8hzFJd/g02Es2eZBBVh779e",
+	"vPXOoL+jA2W0DrUU6ysRlxuGrVOeKaIFwe8ig6+MDhHXwqhedtigHaJ9LWlRML648uTXYtsFcEUET4Ew",
+	"rgWaDzfglJoV3RAJNHN+MXSo7AIGyvHmpH5DiXfK+JMPj9EfWi8cp2DMDaTYYs6DefBLwS0nPNfW/bLF",
+	"Mu1jNVDz7FC7JShRyhQuzAADdW/7xRUONUgJCydpDZCEO+k9hwtQ6GwcJJVwFvf6EMsvtmTz+YAVqYcj",
+	"THOHE+DMdGtC7HvAiqymHOfVD9AnXqHyl3XZ5TQf5kjrt4HuJy+qFfj5ousXHF7P55BGEJqmnf6Za1hQ",
+	"3uUfEBzOIpb82bUyxiyzAieleU7Qf0gUZRlZirWxKtE5GRMVN1aybcsZlsGqEBp4uiE34P2iOH5snBGO",
+	"mGRW1E7ntgmycTZw7ZIsuXN+TmGOSub9L+2JvcxaU2N8lzwjotQkp0rvFFrmDNuWqANyDdJ+LJlCMAU4",
+	"N9hmCDD+QN2w4kAUVjs/KIRR/qQNcgxnCK8km4/D+RvGs5BmFxba6ZLyBeKssZKzEtC3vKKcLsa4LDBQ",
+	"tg3vc61c7NGiNTr2DZUocm1QUEE+n53wMs+TsS4oRTdxi0YxnkIH6jGLeAqAkzmTSt8L39tUTLWPWBCm",
+	"Tw0JVydIKEZbiOBg8d6FT8xhKGul7EB6Aza3W7+3ToSYBL0Rs/ZgDb+Sm4syFpNgElIt5OalDYwNX+qv",
+	"RS5oBtkbFok3oEMxlaDVA+3hbdeae9ikhX8qwQ8v6PoXZ3TeJTPr7B39YdvSrv1pbsAkcmbdJ/6W8Ygd",
+	"ioHJ4aZ3K3pTm4e9ISRDSee7Aj2t7XYb7W2HkdlB97a79Nz7o9tHybQGHsW21sZzsRhBcBWUekZ92hD+",
+	"wwJiqAZ82gIdFB2+Uo9pT5QNRdlIlV4Ck4RlCgMY6EA3DH3I1pwe0rWnrbCcObYYcldb98uPgX2sHtgO",
+	"SGqQ1L+5fTZON6MkF6J4oojZf1+w4FmnIGkBdW2UsO05L8HsPQULBKMjWTioEjd8Qv7h3OcoSiQUQjFz",
+	"ZoSmKzhSS1H8YxaCqT+k1geUtqZlFxyFwK1zhMdZzT2R9kV/SC948/vKPt+VxNSCAVPGsrqA1OhA9LoR",
+	"LbkWIgfK27CtM296sUo7695rXRbDnQvXnmftWDPnjksYrHkFs30Xtb+3d5bUeUEIGDdPeMYx2L4RcvXB",
+	"iYb75xSMDelHOVhHPKtPqPiAVU/I/ydJi2WEe2jDFXU80CnmGu0ZIOZMUbWUgMbPKdFsBQpjvHopFHjD",
+	"zlg6xA8aC9qkkmmW0vyDcyFusyLLm1GbRNov+ROF0xGmyIpmZq7EqrdEC29bDQ+uQ7YYkfWB5/Y6W0Q1",
+	"sL5kHfgCadlprhRU0jyHPOYlH5LoU6pO/+vIvV0a/hfZ2z2DsULc/BJzZnPNcsLFmrC5MVOWVKFl7j0K",
+	"Q9IyGxhvzeRAeXSnksxq7KtBEBx4CwX9mXm86KQdxIEId9CUxd1IcylWHT7HzrQEG9LsN0FwXHy1Gqpz",
+	"0ZdORA82o93hqT6GwLQidghkCY4hVNqDJV3HDwweOloW4oashOpnCzEb29C9sHzIv9YKA3ghtoMkO3zA",
+	"bddBpQqMCfd2xu6MZQnZyASgkZl+osD4RiGFscbtIn0cNasT/pKZumFFcd+8jb3RdjJbU6YZX7yJJxSg",
+	"Ny8TYIddCILQGWbU1APvdE9nPlE30Aa9f8KldFhQxsjtZ6C5XvZFGrdjYlRyxhcqtmWqCeXEDES1kHik",
+	"WpAbLtYjZN3wEOU5L0qNYWzVE8ceYAtBNca9Lahm9HpYqKmKRt8rf++t9+4NZpMuObXTBxw64qhGjllI",
+	"ccsykHFncKhIvvAZxsMVSdyBc219GuCNndNcQTjn853azD2S9Qxb6hxxlKtfAoe1t1y25ENKObkGqxs6",
+	"jZDkgltLqMfOOfYjQ/ZjJH7xqwKJToGFFGVBJMxVgp5OMSfrpVgR/FahU9RbsZRvnMXqnLtESKtB184H",
+	"seYgkZ/dy4J99nRA/uKt6ENPJVZgrCNC1Q1kmCVoUBR41ouYz2Kyx1AJZkpZFLFmHk7/zTICe/LVfWiI",
+	"8ieRTPXInr8Lx7v0vvfu978fkF9YSZeOvEIvbSr6CenvUxcDq2ImEVnClK9CcJypLkFo8rzBYZThsN1T",
+	"IOOegQQ8qikCCVZo7CGQ8A7WZ7VV3tImHu7yv4tP6RKmKhdhfHgnN5qLqu2ZFf3yFvjC6EFPj4+Pkxhp",
+	"ZiKmQWaCrBFRrfqYCQ4JFvtZnVJV/JPcgHcPRPT/js2FebUjNhbkvgY7exbfWRbMMWEaaWcy+Gf8+2cr",
+	"jFzEOReG7xKqTwklqeDznKXaaeVMIduvc8HJ9YZYfbIJtqTLLO3JtDUSrjTiMp5yG0zwPDLBVgWIO8kO",
+	"6riotcO9YOld17RabkZO6n0AzaOz5liCp+aqI08sECujDfWOtTOkbO6CgeANFDqxcQtDFFaHUocE7cUT",
+	"QvPcuc9kyQldUIY1NA4bayvQvD0CAe/BdNpuvcBFaJZmC1vRfbhopGXUJ15HF7ddhHW9sNH3UiElpPoU",
+	"Rxd6af6sNN00iu62ptgdpYwjwa1I98skd878fr5PBq1itdeoCkvMy2vT8orxashdlI2Dd1G1yPNraos2",
+	"x1CYkDEt4ixXTqI4hFjSWyBrIQ1/FJyggpAQVaZLgyY0DDEheXFYY5Is0yrqZ3owPDsSk6eM6btsze2C",
+	"h0kD9zZd040ZBa7QbM5qqmlHIOIMpIQuT9O6YcI41whNo8kuXp9tjuOT7w6shp0QzO85kLBiPAOZGB51",
+	"4Ln0//s//zc2cs74zVib5YseWcEUE7wRs/T+PiGnNqMz2UeROspSQjBOoUA30OLbpZp98LKkq5B0aADw",
+	"ua2IWr2CVKDXTj0gEPg95jeCAq5raXO/oZ6NjgtVwdAeL8R3AyOVyaxkJxZG6kFR8q6QZ2fCxAcJt8zI",
+	"zW+YKDNVrLGFGYC5IMMH7sjnbIHz31k9+83qqeHWF2z0aFuO1TCjCL19XnOWgyLXoFgGDc/k0PN59LTE",
+	"lmZnbMy8XrZR+5lCN2tDIRmZzNjSmdpzVu4Hl5fArHlLncfEaCHR0tJJNK0e3SpovDI4MI0Lj/rerlyB",
+	"VZ3Djg7iPsXKG5fn/Jbm6Ov8ldNSL4FrI9vx41fAGf7wTug3okSN46XzTsyS2U/WArygGt6yFbPf/Mrp",
+	"LWW5y+n5lauyKIS0z86NnOc0H27CulKBKQNT2yf3vw6cZ+LgPPPGLuVqHYYherI4wsrmboVwUDlVLRxd",
+	"ToTDhgD2VWjTbymGXeYUTr7uIp0LG0KJFa13+OAFhmwwfELYyOyd+wSitoIWLuqDJdk3967hYWFouN9D",
+	"f2HzpiZLwIpG0bvyG6DQO1OtfKOi0HF0T5sCj6XOwsHpY2dyyRYcsp6eB31FWmPauyi24LHUEjwCfPZE",
+	"ER4tV3Dw9W7g5vcvxaqgqSZ//XgZ+7KrnsL6Iea5WNvikcGFYj6KZLcTLi16vBqKl9gGJHK0eUfmmc3Z",
+	"iO60lUziylpcRomRv3VKSbPkpSuHy9aA2RmjGygXC1Bxr8GA/kq7rZNnA8sI64VEjlLW5Z2DJEuwq12E",
+	"5IeOrSnuPhqWSBykHP+4GZhy3HvUOVX6Z6BSXwPVdnKDATZgb9vbjbbi2ykKxkJRBaQPtoR3lnY8j/N5",
+	"M3cgUsPuLu39dwHsFYrhEXaw+eiyXK2oNMJvO0EljXYO+OgiaS7ImxCRZ6B0FUl9QHwzBPz3QavMqLEh",
+	"FNTCRRTA77eSzh4m4WK+cy65kYf7Fj9pYMnTH6awWp/+xaidOe1t49TonWV+sZr+qfVcV+2FtttKRciw",
+	"YSYPW3QgIZprfxGyzz6Tu3dFzxoG0Lhz7I/5OPzGFIHy2vU7MnZ/Y/7/7PcZhcibeFrySLRNwZ8cDb/1",
+	"SNZKkruNm9xn1qBCYDNFzj6cx1SFhc/Ov8/HBhxCdik4RqFjnFy5l54o8ut54qPqrgUGYQrDxWxRStit",
+	"ktjVJn7PXdwu7iQ2SsxwaYliLpadLjTNr/xQA5LFEVXrj7rW7JntffR0h5GdGnpLrg6T1T8MltV/2d2n",
+	"zzATJrhnPYHnp9er3ZkYGFLb02GqAia/PYSt/Kfhq8toObah4UJDdkK4qGJDLpXaQGcD+pS4VOMTzHoz",
+	"rLfWr+uUNjtOo3eq+w5LCUplc6hjKdZjE6vbKk535nd4kscNVWZ0HvgDFvmi1zt3rpWLE4/Suhvpb1Xb",
+	"vUrXsvAOjcqaJHZVdgVUPUXUqqmRTZ78deWO4VXlvhuoy7jvupXFa6rgV5lHE+4kNNiDdimDRnTkDKKe",
+	"zSKnHdl7Eoy8wQ4A2MAn+nXgj2sO8KYjX1YlhJYZ00Iqpy0Z7XK9FMS2Iqg+UKfE4MgG6dsG/4cqmv4Q",
+	"q67TO+wzewbBbjq0BjdsRwlezbO3s64nLFV7UDnamOhhhYpdhWXdqbvdrQEqntBR07W7iMsvaxImsEVt",
+	"e2MEnQ7+VOTliscBNmcd7uM5+9JhLmpB1pJp6GuUmbtWC9sT9vU0LDorPZF+PLPIRFqugOuEwOHikBhz",
+	"+xCh+tuzT4fo7TssZbRpkCw7dou9RJneND2/cye9XfnNffv9+bHd/P3tGCuEQY44KQriiJfohL5/A67Y",
+	"aFsL7CxwGx1d2cloMb8qWr9w5YuMsSLYW4K21dM1YJ/ALhsJpUN/z/4w01j5uhJZDmhm793H1Ty9YiE4",
+	"8bEVmteS8nQ5XX1jMlNrptPliGZInWxg0hJIu6q40x6f1TXihk8QDMkSSuwBETHfacf2Vfx1V/q1mX8k",
+	"bsH+bjWp3amxsefDbLhASYt3Bg3kvYe8gn+VwDVDayejiwmKWyt7LlKENO/6uwS17O2g5nVHm9VuyL2L",
+	"sJGfR/2PFV17OsTSAezHtq4Qx87SiN6Hio9VYHtDis1J01JK4D6duzlFwE8OzTIyiraqL0dKUK+lHH2k",
+	"soKzBfEhcYKr/b62CrciXDQ/PAwMWrcqm5KSuai8l4SjqrSmClg3q1938FZrUDpC9fHWyrioMCAYs49u",
+	"A9ps0W2pl7EC5Peus7pNB44hoX3SXbDtz3+77UqD3rc5LSba7Koyta0wopVsthawiq/G+wAz3fCo1sMR",
+	"Gm8gV1FFhDNbbMfxlhS9LsPqtyoFv8bVavcDoDmlSuURZA9afSN36iRmon//4mV9gdJAXfoCcqrZLRa/",
+	"tmznOfKEnafv2ik0FxDbwMdGoX4sJhsVWiignWUfBrR3qSq+YLL+xNvctobFOeMeXI3YU0wYPYUgA3Q3",
+	"FKv+B9ebAb5WlNvDmjTF23D3NQpycA4m2Q10m9JXGmMHU6TdLoFKK/jtT2/8Jv/68cp3IsKl2/eqUZda",
+	"F/Y6L8bnkez2i5IrUnXWJ0rM9Rq7DFVaOVUkK7HZU5VHoQ7J5yNasCOV0rlF+c9GJoYXltWPyNmH81P3",
+	"wYLl2Zpujm6ffiZLkWfKCu56Abn56RDjQim4JgPuNrezgqZLOHh2eDxzzfNxd+rk6Gi9Xh9SfHwo5OLI",
+	"fauO3p6/fP3u8jV+U4vN2U92FfZyCMusZ099BT0t2Oxk9vzw+PC5612OAGgt/6gOBi8A0c42j2CCn2ez",
+	"k5lhkGc+xhXet/hb/B4/n2uyfXFiWbJ4mXjMZo4PXsnwavTpqsnNnO0oWunKl07RYRgWvXfcrYiFSslM",
+	"SFvo3yyaJlpU2S/VBnaWOMZlTw2JI3tz4oAX3cWPd59a9wI+Oz6e7DLAukw6cvXeO1jXQXx86m54jI9Z",
+	"LTK4zi+ZKW8+Wf9T83yrJtEgEyM3rjcBA7DRK4YuYZ5hu91TLH10zWcxsBP6imm2Yhw1fGr0zd9mjmxm",
+	"GPQuQK6YclSnMCftgNla4jiNHaX+csEopf0EOryDcI9ACqeJgAldJULcTAAiY0vNqaxbvJlxrZYX6SWB",
+	"to6w/pCdJ27P9MSe6d0Wb+oi5RMieL6pzKxwekO1wTWLh+Sja87BNIFbkBusge6n/OGE/SmZFUJF8ADh",
+	"UrHcFhI8eywkOLcF9dewKDmSEhKaYHxBrIr7QMx4axBhvQRjh9aF6FW/aEWUZnluzVRLr4YFY/25WZeF",
+	"/imxDSZUdVkZ1YRWLXPugUfdxFt11ukUk7aRxh7ptm5mvYO5JoQSg7oKuZj1J2ALtYmYbldbkCTs0w/y",
+	"iWWjcSZsWS/6TvfPea0ugDp3lOYu8LkliffzOrv9R9ejdRLwtYux75paNpYf7pHge0Xzle9C77KkgGfY",
+	"5OHhCPPagBMp2dImSOUaAIZIU7m9LObg3T3As1NEjUpUGBaQA70FNYa0LfAPzCh9OPLV3Wp9t1tCz/at",
+	"QfWCaAKgnLmRRp0izSJydpdy6m4Kx4D2roM/wvKK9sXuYyZJOumbw7rLjIl4o+jKtrZ2nboEFv0vxRpv",
+	"NqmytpiqtYdDrxcsgVrR4xSD8/omk4O/4VUdUR3h2e6eCPvU230tTlwTwJspDP9Gp+2UTKln3qsgU2NT",
+	"Ff3Y62Gx+ObhZPDB9g9Hbod9SO1FHGI+R5WHqptGvshmHL0YXL4bhvaVdJoc72u59hhSzcBx7zKsD0kn",
+	"lFkOGWyro5HCJg73MOe929kSJBf/fv0tk1/v+0dzdDQuW92/r+MqcIAHTc6dttSwYQ23tK20KhVbL2G1",
+	"TyXbL+zoq/9xlxpVO+b3DqEuXcovtW6LVV+2PIGG1cgQHsA+3Mv31LPqc+9QtaIgOgqbzz1gwi7xY+/R",
+	"awB7LwKovoJ+iEk1oUHu7gmMYBjWx1glZUoB2DPjFb0Bfhpc4r72ORHAF4wDWYDGlkdsEgvCsn3DcKoe",
+	"hSOw3DKoEdzkqFFPuwdcvWQLXuHRnw5TWzXTHSyxOuND4suNQRJ0jSnCdO2Hw5bJ5g9rl0+QihVMwTbN",
+	"OgmtOHHVH3lJUd9Aq4snKMs++/qluizaVjh/ngwVM7k5kO5ytijSBE1X9oMywQSPjDHNNkgRhPkY3LRC",
+	"8PYjougmsenACVmwW0B8yYQPzKyFzKcw267khtC6tcq6ctMr4jrlWExV1Dn6gaZLm0tg15mJQSjiwR9D",
+	"jRzmGosse5X5t9Vbox0nvydlt3VT6COF9iL3sKKvEL2JvjRvJxBrQMXAyINmcv2gfNd48w8Nzq2OfI8E",
+	"0NBisSmITNpuhMpG3rTIM5/Xj+HCH45JZjtzP9RGqcpHOwFcV2jZ0qUdAcUgWUrC3OhBLtEwaqUHTdor",
+	"EO1MQLgw486jZU0d8/hnvZN0WfpYMrdt6u+tOLB/x2GP+9iKw0q+EWfqrgw3U3ADNOvVjE9hu8FHnSsZ",
+	"1XCg2Qpmf073Rrv68XE8HEikW94N6/61adxTcIGjr/aqv14PRdh2Y8/n7KfpUMq1K2WfggNT2xCKKUJR",
+	"effZu8ynv6B+X/fTr6972H3yZuR7ei/c1YtRz0UTZEeWyYy3AaspOu0/LYor60zdk+3XuCphz47yMxsh",
+	"iTrK1yzPpzDVtCgItY2/rPLN4Ysmis6BYDceq4SXsTsaCJvXLQKHYZYD/N0AFBF57q+8nRZHXtqR/wab",
+	"vTIFNw1kfdH6G9ioxFo22Ih8LWlRGBNZixvgSM1/R/BOwJrpjS30NnP6QD4yEgPPFTMs4hStcBsqJdS8",
+	"OQK0DmADYBt0sO1V5F5XHVO/oVF0bjVZTKo2au16yQy0iHQt6501ihTC9MQ8viI1bGRb3QbxO2LlVfOa",
+	"Phn8k+sZMyAU5pSzUF+rzhP7TwaVTe7XTGiswJUryoarrftUvOx+71zb96Nbnh3iOd2y/2oOErktwH/g",
+	"99P7fld+iZl9EmXONonEsLqBeBLkXBqFw3AoKyGWdZLohlD5e0JRWyUyvSD5YMbdr7bhb7v54ysaP8KC",
+	"ccIFWQnp0arEGx1sDo4EVa72o0rYofeAABc4cIUBf1zg/CSI4ITONUhCiaWXvQDCXaK0Fzi8QRfGvunR",
+	"7GDP1OjbBXeDHOu+Hw72C6P1W0XD1Wwqe2+vbQKckLkUq7qED9+xjiIiZPiQSn8xlbuOCTLXzZCssUTZ",
+	"Z3bfQGGnKZV13xCRZ0TwgbmgTl5YGOxGt+BSoakxzg29Z2zzG9gzwg1QgpFHX4OBoVNBH45+ePFfkFXc",
+	"0HgT7OeQ57ZTobuYPKmdylVh8UCkqY8ygjfOL3tgC5h3GCaNbin79SttN44ZbKCgHoY5BJOYJNCowkzF",
+	"CpD+k8DZpMhaCmO6upZiVJNryAVfYL4CF42Og7uh5ic7sS2+egE3DGJ/8IBPo4dVBA8u8YYEcr3BHnwT",
+	"+XIrkOtmSwt7p1riMmtthwR/ra4sOdFCTOHp9dMfub4hfcUf+EII629Mlz8LTHVWmvKsvphmNYXcBmrL",
+	"MTwsxDyAFBfrU3f1RJ0+tLF34F0D8OFu+HE0ePQVb9opaAp39ud+33zNDfYOKNdQscs371cyRUlGldCA",
+	"1alVwWHVscfySJetOJZERhvJbjHvPGCG8LLwow77ugfkAxxCjY6Ivy+nUNLdrpv63jr2qlHXqQSvhK9z",
+	"VzpikL6wvy/I+Rii48/pl3Kbi/mmnHqy+TMSmkOqYbrP3/3LfwoVKOz7s/+g9lmee9pvoZwrs7wFGTQh",
+	"tC3Z/ijYVndGOTq89o1PjmiplwYB/7m+UYceRlEke7/m+46k4bUA21A+I3+9fP+OfIRr8jfYkEtotquZ",
+	"nfz2qc01ivI6Z6mNgNX1qkwRBfKWpfZCoNAVUZ+OhSDlmwPL293NJi2g2glqPSk83TXk+cENF2t+VB90",
+	"/TVmOOebg1Rwe2+e6lZ2z8ybL+sX9+OBCCZ45LTVauYLdwlOBPzvOdQZxobVYxSV6ZEadtXs57WUQm7b",
+	"vdjawKa0rABcSkt1MJYd1A2DanCSQuQs3TwAl9Lw+O+DTyvQNKOadtLuh/rlX/y7j0/HwSpQXMsyH5mF",
+	"3gtDpPvYFN7t1AM9bNqoCqA3rqPoPUEZsXIDSN4+O7INSHc1cKqJ/QEQGnbrTtpxR1WP14Fl0wLNnYnz",
+	"PDT68jbjE21ojDz6UgufCXn01XcduTv6KsGa13c9fDj4tsOScU3XnCEQNDVpctMh2Z7NofzyRg31aT+S",
+	"onEOj10UE9zPFtMSNDZNCXqpnNoQZOWuUkux5tOhbrAea4GYf1dkziDPksoNRFIJme3GW7vW8EXXjnYS",
+	"3N5Z+mJvct6T/uAGf+xyPpz1nhUv9mp9dou+oBcTruqcF6VGdOlMEXUgIK07MAK/KtCM/A8wg/xH4l9z",
+	"YTYqwTcJxlY9rbuxcRXuW/UfE/LpnUU8p4S2ood44VR9Pe4TRXBZQ5F+q56nifLDSgQG1uXH09OH34w6",
+	"OE3/oUNaK73RlYRxtipXs5Pj6FVUQ+5f7JxNzOcKBk8X8apRlZ78ozw+fp4iW8QfsQrVvLb9pKtOQmat",
+	"OonBx7jvrPth/b1KnoNSNnIHmb2vZs0UTKtHDc7HHyprOhNrkVpcSHx4e55KJOJfPBc0TNiyCduSGoPD",
+	"mJZwar+gHM/Lf5CQF8c/PFb/nr1E++1td0OE5dPpDG3L4OqpW8qTuwsNC9LDxJNvJBp/z6LQJdNsx7h7",
+	"yWqXJBtc5rLv+pbJClt6D/GMuFY4gw5vyvTRvrPfX72KrSbZN/xe+pq+TjpXN4bI47lgStONcm0i2YSO",
+	"mTPD0N2MgigtilFwb6cd9gKwvqA17ggTOQLhtX1tdN+WOTZV+/QYnhlc4hDHzPvgsmV/Kx6bV5l4S1oU",
+	"wGFinw0WD9nDrpPGT11tWlkYQD8/JgpSwTNrHjerGX4f5G43oCXQVSfKXOLjx0AajLzikg7qNY0IvV6C",
+	"vAV5oIB70JzaNms239c6tNF3wwS3b0yLFG18MLzEpaQUtiz5vn7VR8OI/WUua7nZbxLpmbs2NZpD+m9N",
+	"MqpJKkgl6G+tSnblZZ9WlZi2g48iNBMFNuGtenDbJF3zDN9x+dx187mqAaf1UZrHI9lwIwm7RTzxtIUb",
+	"xrMqe6GikoMatrsyhj74by7tJ0M87tUCJnC5u5thHjqMazEx0mu/rw5BrTONJn8rUtAFqMShPGqDa3sN",
+	"zrSiAj3gjRSLyXzhbkDGFwfwRQMfnDvD+OJ1/cHjx0ffsFxjKqfzkzBZg4FnBL5QI7zVqUu8plhuQRa5",
+	"uKY5mZfchdGEdAbyxBBzq2tF6Vy2qWIZuBxh1xEkp3xR0sV94boEmuvlf3XC7Wd8vk8ouRniRRKZALU7",
+	"C8U2YSE5a/ZAr3YSOYYwsWQFWrK0G3d/cc+HaZZFbnj/yGw+o+a7pMy+3b4rV9cGOYyM+SDFCvQSSnVK",
+	"uJFNvqUpcui6qTyGzFpegKEn425M2pGx5K5VenxKNjOffTgnz3egCFPVhcj3OASj0Wy6KeTCPP42BHKF",
+	"NSn0AaVrHUfmymSrSzaVMXmysWfXnKC+5ey3T0YCu6HaruzuW8aCgE/N4LZjIR8jV47Vn/r8we3v3tj7",
+	"qTD5UJZcOcUV89iCGEm18btPd/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 )
@@ -37,7 +38,9 @@ type Config struct {
 	Limits    Limits
 	RunLink   func(task string) string // a page that shows a run to operators; nil: there is none
 	Origins   []string                 // of web pages that may call the scaffolder API from elsewhere
-	Log       *slog.Logger
+	// Rounds are what is done again and again, by workflow id.
+	Rounds map[string]activities.RoundsInput
+	Log    *slog.Logger
 	// Notice is how long requests are still taken after the server has begun to say that it is not ready,
 	// so that a load balancer can find out.
 	Notice time.Duration
@@ -52,6 +55,7 @@ type Store interface {
 	leaseStore
 	effectStore
 	noticeStore
+	driftStore
 	claimStore
 	lentStore
 	startStore
@@ -80,6 +84,7 @@ type Server struct {
 	metrics    *metrics
 	starter    *starter
 	revoker    *revoker
+	rounder    *rounder
 	feeds      *feeds
 	tryouts    tryouts
 	leaving    atomic.Bool   // the process was asked to stop
@@ -96,7 +101,8 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: config, minting: mintingActions(config.Actions),
-		starter: newStarter(config.Store, config.Engine, config.Log), revoker: newRevoker(config.Store, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
+		starter: newStarter(config.Store, config.Engine, config.Log), revoker: newRevoker(config.Store, config.Engine, config.Log),
+		rounder: newRounder(config.Rounds, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
 		feeds: newFeeds(config.Store, config.Events), tryouts: tryouts{by: map[string]int{}},
 	}
 	s.metrics = newMetrics(templateMetrics{s}, noticeMetrics{s})
@@ -151,6 +157,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		reclaimer := newReclaimer(s.Store, s.Secrets, acceptanceLimit, s.Log)
 		starting.Go(func() { reclaimer.Run(working) })
 	}
+	starting.Go(func() { s.rounder.Run(working) })
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 

@@ -80,7 +80,7 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 
 	kept := TaskSecrets(c)
 	runs := RunOptions(c, registry, logger)
-	runs.Journal, runs.Blobs, runs.Secrets = journal{Journal{db}, kept}, blobs, kept
+	runs.Journal, runs.Blobs, runs.Secrets, runs.Access = journal{Journal{db}, kept}, blobs, kept, accessBook{db}
 	runner := run.New(runs)
 	gate := &approval.Gate{Approvals: gateBook{db}, Notifier: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger}
 	keeper := &lease.Keeper{Directory: gate.Directory, Verifier: verifier, Journal: db, Notifier: db, PublicURL: c.PublicURL, Log: logger}

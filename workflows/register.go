@@ -13,10 +13,12 @@ type Registrar interface {
 }
 
 // Register adds the run workflow, under every type name that is not taken (the type of a run is its
-// template's name), and those of leases, rollbacks and parts of long loops.
+// template's name), and those of leases, rollbacks, parts of long loops and looks at what was granted.
 func Register(r Registrar) {
 	r.RegisterDynamicWorkflow(Run, workflow.DynamicRegisterOptions{})
 	r.RegisterWorkflowWithOptions(Lease, workflow.RegisterOptions{Name: activities.LeaseWorkflow})
 	r.RegisterWorkflowWithOptions(Rollback, workflow.RegisterOptions{Name: activities.RollbackWorkflow})
 	r.RegisterWorkflowWithOptions(Each, workflow.RegisterOptions{Name: activities.EachWorkflow})
+	r.RegisterWorkflowWithOptions(CheckAccess, workflow.RegisterOptions{Name: activities.CheckWorkflow})
+	r.RegisterWorkflowWithOptions(Rounds, workflow.RegisterOptions{Name: activities.RoundsWorkflow})
 }

@@ -32,6 +32,8 @@ type Subject struct {
 	Throttle func(after time.Duration)
 	// Twin is something that looks like the effect and that somebody else made.
 	Twin Twin
+	// TakeAway ends what the action has granted as somebody else would; needed if the action checks.
+	TakeAway func()
 	// Secrets are what must not be seen: our credential and what the effect has made.
 	Secrets func() []string
 }
@@ -66,6 +68,7 @@ func Exercise(t *testing.T, newSubject func(t *testing.T) Subject) {
 		"UndoLeavesForeignThings":  undoLeavesForeignThings,
 		"ThrottlingCarriesATime":   throttlingCarriesATime,
 		"CanaryAppearsNowhere":     canaryAppearsNowhere,
+		"CheckSeesAndChangesNone":  checkSeesAndChangesNone,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,6 +192,34 @@ func throttlingCarriesATime(t *testing.T, a *attempts) {
 	require.EqualValues(t, 1, a.Made())
 }
 
+// What gives people access sees when somebody else has taken it away, and puts nothing back.
+func checkSeesAndChangesNone(t *testing.T, a *attempts) {
+	if !a.Action.Info().Checks {
+		return
+	}
+	output, err := a.do()
+	require.NoError(t, err)
+	standing, err := a.check(output)
+	require.NoError(t, err)
+	require.Empty(t, standing.Drift, standing.Says)
+	if a.Throttle != nil {
+		a.Throttle(time.Second)
+		_, err := a.check(output)
+		require.ErrorIs(t, err, fault.RateLimited, "what can't be seen is not gone")
+	}
+	a.TakeAway()
+	made := a.Made()
+	for range 2 {
+		standing, err = a.check(output)
+		require.NoError(t, err)
+		require.Equal(t, activities.Gone, standing.Drift)
+		require.NotEmpty(t, standing.Says)
+	}
+	require.Equal(t, made, a.Made())
+	require.NoError(t, a.undo(output), "what is gone can still be ended")
+	require.False(t, a.There())
+}
+
 func canaryAppearsNowhere(t *testing.T, a *attempts) {
 	if a.Throttle != nil {
 		a.Throttle(time.Second)
@@ -255,6 +286,16 @@ func (a *attempts) undo(output json.RawMessage) error {
 	err = a.Action.Undo(a.ctx, a.call(), input, output, "a test takes it back")
 	a.look(nil, err)
 	return err
+}
+
+func (a *attempts) check(output json.RawMessage) (activities.Standing, error) {
+	input, err := json.Marshal(a.Input)
+	if err != nil {
+		return activities.Standing{}, err
+	}
+	standing, err := a.Action.Check(a.ctx, a.call(), input, output)
+	a.look(json.RawMessage(fmt.Sprint(standing)), err)
+	return standing, err
 }
 
 func (a *attempts) look(output json.RawMessage, err error) {

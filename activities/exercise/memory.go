@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -62,6 +63,17 @@ func (h *holds) Gone(_ context.Context, resource, key string) error {
 	return nil
 }
 
+func (h *holds) Held(_ context.Context, beginning string) (resources []string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for resource, by := range h.ours {
+		if strings.HasPrefix(resource, beginning) && len(by) > 0 {
+			resources = append(resources, resource)
+		}
+	}
+	return resources, nil
+}
+
 // NewMemory is the memory of a call that was never attempted, in a task of its own.
 func NewMemory() *Memory {
 	return &Memory{task: uuid.NewString(), once: map[string]json.RawMessage{}, holds: &holds{ours: map[string]map[string]bool{}}}
@@ -88,6 +100,9 @@ func (m *Memory) Call() *activities.Call {
 		Log: func(format string, args ...any) { m.say(fmt.Sprintf(format, args...)) },
 	}
 	call.Holds = m.holds
+	call.Look = func(ctx context.Context, _ string, fn func(context.Context) (any, error)) (any, error) {
+		return fn(ctx)
+	}
 	call.LogAt = func(_ activities.LogLevel, text string, _ map[string]any) { call.Log("%s", text) }
 	call.Once = func(ctx context.Context, name string, into any, fn func(context.Context) (any, error)) error {
 		return m.remember(ctx, call.Key+" "+name, into, fn)

@@ -197,6 +197,12 @@ func (v *Vault) Holders(t testing.TB, role string) (n int64) {
 	return n
 }
 
+// EndTokens ends all tokens of a role, as an operator would.
+func (v *Vault) EndTokens(t testing.TB, role string) {
+	t.Helper()
+	require.NoError(t, v.Root.Sys().RevokePrefixWithContext(t.Context(), "auth/token/create/"+role+"/"))
+}
+
 // list gives the keys below a path; none if there is nothing.
 func (v *Vault) list(t testing.TB, path string) (keys []string) {
 	t.Helper()

@@ -34,6 +34,9 @@ func (c *Client) Actions() []activities.Action {
 			Do:      c.add,
 			Preview: preview,
 			Undo:    c.withdraw,
+			Check: func(ctx context.Context, call *activities.Call, _ AddInput, out Membership) (activities.Standing, error) {
+				return c.Check(ctx, call, out)
+			},
 		}),
 	}
 }

@@ -149,13 +149,8 @@ func loginOf(u *sdk.User) string {
 
 // isMember reads the group's members.
 func (c *Client) isMember(ctx context.Context, groupID, userID string) (bool, error) {
-	client, err := c.connect()
-	if err != nil {
-		return false, err
-	}
 	found := false
-	page, answer, err := client.Group.ListGroupUsers(ctx, url.PathEscape(groupID), query.NewQueryParams(query.WithLimit(pageSize)))
-	err = pages(ctx, page, answer, err, func(u *sdk.User) bool {
+	err := c.members(ctx, groupID, func(u *sdk.User) bool {
 		found = u.Id == userID
 		return !found
 	})

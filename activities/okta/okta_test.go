@@ -44,14 +44,27 @@ func TestAddMember_Exercise(t *testing.T) {
 			LoseAnswer: func() { p.Lose("okta", "PUT", "/api/v1/groups/*/users/*") },
 			Throttle:   p.Throttle("okta"),
 			Secrets:    func() []string { return []string{exercise.Tokens.Okta, exercise.Tokens.Catalog} },
+			TakeAway: func() {
+				m, err := c.Find(t.Context(), group, login)
+				require.NoError(t, err)
+				take(t, p, m)
+			},
 			Twin: exercise.Twin{Meeting: exercise.Joins, Untouched: member, Plant: func() {
 				m, err := c.Find(t.Context(), group, login)
 				require.NoError(t, err)
-				require.Equal(t, http.StatusNoContent, p.Call(http.MethodPut,
-					p.Endpoint("okta")+"/api/v1/groups/"+m.GroupID+"/users/"+m.UserID, "SSWS "+exercise.Tokens.Okta, nil, nil))
+				put(t, p, m)
 			}},
 		}
 	})
+}
+
+// take removes a member as somebody else would; put adds one.
+func take(t *testing.T, p *exercise.Providers, m okta.Membership) { byHand(t, p, http.MethodDelete, m) }
+func put(t *testing.T, p *exercise.Providers, m okta.Membership)  { byHand(t, p, http.MethodPut, m) }
+
+func byHand(t *testing.T, p *exercise.Providers, method string, m okta.Membership) {
+	t.Helper()
+	require.Equal(t, http.StatusNoContent, p.Call(method, p.Endpoint("okta")+"/api/v1/groups/"+m.GroupID+"/users/"+m.UserID, "SSWS "+exercise.Tokens.Okta, nil, nil))
 }
 
 func isMember(p *exercise.Providers, m okta.Membership) bool {

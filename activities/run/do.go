@@ -373,6 +373,11 @@ func (h holds) Gone(ctx context.Context, resource, key string) error {
 	return answering(h.of.Gone(ctx, resource, key))
 }
 
+func (h holds) Held(ctx context.Context, beginning string) ([]string, error) {
+	list, err := h.of.Held(ctx, beginning)
+	return list, answering(err)
+}
+
 func mustJSON(v *activities.InBlob) json.RawMessage {
 	raw, _ := json.Marshal(v) // a string and a number always encode
 	return raw

@@ -103,6 +103,8 @@ func (j *journal) Notify(_ context.Context, n notice.Notice) error {
 
 func (j *journal) Hold(_ context.Context, _, _ string, found bool) (bool, error) { return !found, nil }
 
+func (j *journal) Held(context.Context, string) ([]string, error) { return nil, nil }
+
 func (j *journal) LetGo(context.Context, string, string) (activities.Holding, error) {
 	return activities.Holding{}, nil
 }

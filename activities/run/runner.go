@@ -79,7 +79,8 @@ type Options struct {
 	Hosts       map[string]string // host, with port if any, to the type of its integration: expr.Env.Hosts
 	// LegacyTyping reads values as Backstage did up to 4.0.2: expr.Env.LegacyTyping.
 	LegacyTyping bool
-	Tickets      bool // what could not be undone becomes a ticket
+	Tickets      bool   // what could not be undone becomes a ticket
+	Access       Access // of a worker
 	Log          *slog.Logger
 }
 
@@ -93,6 +94,7 @@ type Runner struct {
 	hosts        map[string]string
 	legacyTyping bool
 	tickets      bool
+	access       Access
 	log          *slog.Logger
 }
 
@@ -101,6 +103,7 @@ func New(o Options) *Runner {
 	return &Runner{
 		registry: o.Registry, journal: o.Journal, blobs: o.Blobs, secrets: o.Secrets, log: o.Log,
 		environment: environmentOf(o.Environment), hosts: o.Hosts, legacyTyping: o.LegacyTyping, tickets: o.Tickets,
+		access: o.Access,
 	}
 }
 
@@ -122,7 +125,10 @@ func (r *Runner) Register(w Registrar, queue string) {
 		register(w, activities.LeftoverActivity, r.Leftover)
 		register(w, activities.ItemsActivity, r.Items)
 		register(w, activities.GatherActivity, r.Gather)
+		register(w, activities.GrantsActivity, r.Grants)
+		register(w, activities.UncheckedActivity, r.Unchecked)
 	}
+	register(w, activities.CheckGrantsActivity, r.CheckGrants)
 	for _, info := range r.registry.Infos() {
 		if info.Kind != plan.ActionStep {
 			continue

@@ -24,12 +24,14 @@ type Groups interface {
 	Find(ctx context.Context, group, user string) (okta.Membership, error)
 	Add(ctx context.Context, call *activities.Call, m okta.Membership) error
 	Remove(ctx context.Context, call *activities.Call, m okta.Membership, why string) error
+	Check(ctx context.Context, call *activities.Call, m okta.Membership) (activities.Standing, error)
 }
 
 // Keys makes keys that end. vault.Minter implements it.
 type Keys interface {
 	Mint(ctx context.Context, call *activities.Call, r vault.Request) (vault.Minted, error)
 	Revoke(ctx context.Context, call *activities.Call, r vault.Request, why string) error
+	Check(ctx context.Context, call *activities.Call, r vault.Request) (activities.Standing, error)
 }
 
 // Provisioner grants teams their tools.
@@ -85,6 +87,7 @@ func (p *Provisioner) Actions() []activities.Action {
 			Do:      p.provision,
 			Preview: preview,
 			Undo:    p.withdraw,
+			Check:   p.check,
 		}),
 	}
 }
@@ -176,4 +179,25 @@ func worst(errs []error) error {
 		final = errors.Join(final, err)
 	}
 	return final
+}
+
+// check looks at the key and at everybody who was added.
+func (p *Provisioner) check(ctx context.Context, call *activities.Call, in Input, _ Output) (activities.Standing, error) {
+	in = in.withDefaults()
+	var team []okta.Membership
+	if _, err := call.Recall(ctx, granted, &team); err != nil {
+		return activities.Standing{}, err
+	}
+	all, err := p.keys.Check(ctx, call, in.key())
+	if err != nil {
+		return activities.Standing{}, err
+	}
+	for _, m := range team {
+		one, err := p.groups.Check(ctx, call, m)
+		if err != nil {
+			return activities.Standing{}, err
+		}
+		all = all.With(one)
+	}
+	return all, nil
 }

@@ -92,7 +92,10 @@ func TestProvision_Exercise(t *testing.T) {
 			There:      func() bool { return len(o.tasks()) > 0 || len(o.members()) > 0 },
 			LoseAnswer: func() { o.Lose("okta", "PUT", "/api/v1/groups/*/users/*") },
 			Throttle:   o.Throttle("okta"),
-			Secrets:    func() []string { return []string{exercise.Tokens.Okta, o.vault.WorkerToken} },
+			TakeAway: func() {
+				require.Equal(t, http.StatusNoContent, o.Call(http.MethodDelete, o.membership("jonas"), "SSWS "+exercise.Tokens.Okta, nil, nil))
+			},
+			Secrets: func() []string { return []string{exercise.Tokens.Okta, o.vault.WorkerToken} },
 			Twin: exercise.Twin{
 				Meeting: exercise.Ignores, // jonas is added beside rosa
 				Plant: func() {

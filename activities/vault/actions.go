@@ -32,6 +32,9 @@ func (m *Minter) Actions() []activities.Action {
 			Undo: func(ctx context.Context, call *activities.Call, in Request, _ Minted, why string) error {
 				return m.Revoke(ctx, call, in, why)
 			},
+			Check: func(ctx context.Context, call *activities.Call, in Request, _ Minted) (activities.Standing, error) {
+				return m.Check(ctx, call, in)
+			},
 		}),
 	}
 }

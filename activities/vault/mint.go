@@ -45,6 +45,7 @@ const (
 	markField    = "gildway-run"
 	expiresField = "gildway-expires"
 	leaseField   = "gildway-lease"
+	tokenField   = "gildway-token" // the accessor, which opens nothing
 	ttlTolerance = 2 * time.Minute // Vault counts from its own clock
 )
 
@@ -86,8 +87,7 @@ func (m *Minter) make(ctx context.Context, call *activities.Call, r Request, n n
 	if expires, done, err := m.writeKey(ctx, client, call, r, n); err != nil || done {
 		return expires, err
 	}
-	rules := fmt.Sprintf("path %q {\n  capabilities = [\"read\"]\n}\n", m.config.Mount+"/data/"+n.path)
-	if err := client.Sys().PutPolicyWithContext(ctx, n.role, rules); err != nil {
+	if err := client.Sys().PutPolicyWithContext(ctx, n.role, m.rules(n)); err != nil {
 		return time.Time{}, err
 	}
 	if err := writeRole(ctx, client, n, ttl); err != nil {
@@ -99,6 +99,11 @@ func (m *Minter) make(ctx context.Context, call *activities.Call, r Request, n n
 	}
 	// Said last, beside the key: another attempt finds it done, even after the requester has collected.
 	return expires, m.noteEnd(ctx, client, n, expires)
+}
+
+// rules are those of the policy that reads exactly this key.
+func (m *Minter) rules(n names) string {
+	return fmt.Sprintf("path %q {\n  capabilities = [\"read\"]\n}\n", m.config.Mount+"/data/"+n.path)
 }
 
 func (m *Minter) noteEnd(ctx context.Context, client *api.Client, n names, expires time.Time) error {
@@ -208,7 +213,7 @@ func (m *Minter) leave(ctx context.Context, client *api.Client, call *activities
 		return time.Time{}, err
 	}
 	err = box.PutMetadata(ctx, n.handover, api.KVMetadataPutInput{
-		CASRequired: true, CustomMetadata: map[string]any{"expiresAt": expires.UTC().Format(time.RFC3339), leaseField: leaseEnd(call)},
+		CASRequired: true, CustomMetadata: map[string]any{"expiresAt": expires.UTC().Format(time.RFC3339), leaseField: leaseEnd(call), tokenField: minted.WrapInfo.WrappedAccessor},
 	})
 	if err != nil {
 		return time.Time{}, err

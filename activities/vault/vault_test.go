@@ -73,6 +73,11 @@ func TestMintKey_Exercise(t *testing.T) {
 				return false
 			},
 			LoseAnswer: func() { v.Lose("/v1/auth/token/create/") },
+			TakeAway: func() {
+				for _, task := range tasks(t, v, team) {
+					v.EndTokens(t, "gildway-key-"+task+"-effect")
+				}
+			},
 			Secrets: func() []string {
 				found := []string{v.WorkerToken}
 				for _, task := range tasks(t, v, team) {

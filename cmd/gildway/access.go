@@ -16,18 +16,18 @@ func accessCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "access", GroupID: "use", Short: "What runs have granted, and until when"}
 	f.add(cmd)
-	cmd.AddCommand(accessList(&f), accessRenew(&f), accessRevoke(&f))
+	cmd.AddCommand(accessList(&f), accessRenew(&f), accessRevoke(&f), accessCheck(&f), accessDrift(&f))
 	return cmd
 }
 
-var leaseHead = []string{"id", "state", "for", "action", "ends"}
+var leaseHead = []string{"id", "state", "for", "action", "ends", "drift"}
 
 func leaseRow(l client.Lease) []string {
 	state := l.State
 	if l.State == "active" && l.RevokedAt != nil {
 		state = "ending"
 	}
-	return []string{l.ID, state, l.Requester, l.Action, clock(l.ExpiresAt)}
+	return []string{l.ID, state, l.Requester, l.Action, clock(l.ExpiresAt), drifted(l)}
 }
 
 func accessList(f *apiFlags) *cobra.Command {

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
+	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/catalog"
 	"github.com/gildway/gildway/activities/fetch"
 	"github.com/gildway/gildway/api"
@@ -115,7 +116,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
 		Limits:  api.Limits{Quotas: c.Limits.Quotas, DryRuns: c.Limits.DryRuns.AtOnce, DryRunsPerCaller: c.Limits.DryRuns.PerUser},
-		RunLink: c.Temporal.RunLink(),
+		RunLink: c.Temporal.RunLink(), Rounds: rounds(c),
 		Origins: c.CORS.Origins, Notice: c.Notice(), Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
 		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
 	})
@@ -128,6 +129,13 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	}
 	logger.Info("the API is up", "listen", c.Listen, "templates", len(library.List()))
 	return server.Serve(ctx, listener)
+}
+
+// rounds are what is done again and again, by workflow id.
+func rounds(c config.Config) map[string]activities.RoundsInput {
+	return map[string]activities.RoundsInput{
+		activities.CheckRounds: {Check: &activities.CheckInput{}, Every: c.Access.Checks()},
+	}
 }
 
 // templateSources are the sources of templates, in the order in which they count.

@@ -17,6 +17,38 @@ type Lease struct {
 	State     string     `json:"state"`
 	ExpiresAt time.Time  `json:"expiresAt"`
 	RevokedAt *time.Time `json:"revokedAt"` // when somebody asked for its end
+
+	Drift          *Drift     `json:"drift"` // nil: as it was granted, as far as anybody has looked
+	CheckedAt      *time.Time `json:"checkedAt"`
+	Unchecked      string     `json:"unchecked"` // why it can't be seen
+	UncheckedSince *time.Time `json:"uncheckedSince"`
+}
+
+// Drift is something that is not as it was granted.
+type Drift struct {
+	Kind  string    `json:"kind"` // gone, changed, overdue or unmanaged
+	Says  string    `json:"says"`
+	Since time.Time `json:"since"` // when it was seen first
+	Task  string    `json:"task"`
+	Lease string    `json:"lease"`
+}
+
+// AccessCheck is a look at what was granted.
+type AccessCheck struct {
+	State     string `json:"state"` // never, running, done or failed
+	Checked   int    `json:"checked"`
+	Drifted   int    `json:"drifted"`
+	Unchecked int    `json:"unchecked"`
+}
+
+// CheckAccess begins to look at what was granted, with a user only at what is theirs.
+func (c *Client) CheckAccess(ctx context.Context, user string) (a Answer[AccessCheck], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"access/check?user="+url.QueryEscape(user), nil, &a)
+}
+
+// AccessCheck tells how far that has come.
+func (c *Client) AccessCheck(ctx context.Context, user string) (a Answer[AccessCheck], err error) {
+	return a, c.call(ctx, http.MethodGet, v1+"access/check?user="+url.QueryEscape(user), nil, &a)
 }
 
 // Renewed is what became of a wish to keep a grant: renewed, or asked.

@@ -49,6 +49,7 @@ type Config struct {
 	// load balancer needs to notice. Default: it stops at once.
 	ShutdownNotice string `koanf:"shutdownNotice"`
 	Limits         Limits `koanf:"limits"`
+	Access         Access `koanf:"access"`
 }
 
 // Database is the Postgres server that holds the read model.
@@ -136,6 +137,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.ITSM.Table, "sc_task")
 	c.Limits.setDefaults()
 	c.Notifications.setDefaults()
+	c.Access.setDefaults()
 	for i := range c.Auth.Issuers {
 		setDefault(&c.Auth.Issuers[i].Type, "backstage")
 	}
@@ -181,6 +183,7 @@ func (c Config) Check(role Role) error {
 		c.Auth.check(need, needURL)
 		c.CORS.check(need)
 		c.Limits.check(need)
+		c.Access.check(need)
 		need(c.Approvals.SigningKey != "", "approvals.signingKey", "is missing; make one with: openssl genpkey -algorithm ed25519")
 	case Worker:
 		needURL("workspace.url", c.Workspace.URL)

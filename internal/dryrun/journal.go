@@ -72,6 +72,8 @@ func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) 
 
 func (j *journal) Hold(context.Context, string, string, bool) (bool, error) { return false, nil }
 
+func (j *journal) Held(context.Context, string) ([]string, error) { return nil, nil }
+
 func (j *journal) LetGo(context.Context, string, string) (activities.Holding, error) {
 	return activities.Holding{}, nil
 }

@@ -187,6 +187,7 @@ type Action struct {
 	Queue       string          `json:"queue,omitempty"`
 	Undoable    bool            `json:"undoable,omitempty"`
 	Renews      bool            `json:"renews,omitempty"` // what it grants has an end of its own, which it can put off
+	Checks      bool            `json:"checks,omitempty"` // it gives people access, and can see if they still have it
 	WhyNoUndo   string          `json:"whyNoUndo,omitempty"`
 	DryRun      bool            `json:"dryRun,omitempty"`  // a dry run really runs it: it has no effect outside workspace and log
 	Preview     bool            `json:"preview,omitempty"` // it can say what it would do

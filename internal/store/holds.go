@@ -49,6 +49,19 @@ func (s *Store) Gone(ctx context.Context, resource, key string) error {
 	})
 }
 
+// Held lists the resources that calls need whose names begin like this.
+func (s *Store) Held(ctx context.Context, beginning string) (resources []string, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, `select distinct resource from holds where starts_with(resource, $1) order by resource`, beginning)
+		if err != nil {
+			return err
+		}
+		resources, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return resources, err
+}
+
 // holding lets nobody else at a resource's holds meanwhile.
 func (s *Store) holding(ctx context.Context, resource string, do func(pgx.Tx) error) error {
 	return s.retry(ctx, func(ctx context.Context) error {

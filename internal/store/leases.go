@@ -30,6 +30,17 @@ type Lease struct {
 	RevokedAt *time.Time      // when somebody asked for its end
 	Owner     string          // of the template
 	Tags      []string        // of the template
+	Standing
+}
+
+// Standing is how a grant was found at its provider.
+type Standing struct {
+	Drift        string     // gone, changed or overdue; "" = as it was granted, as far as anybody has looked
+	Says         string     // what is not as it was granted
+	DriftedAt    *time.Time // when that was seen first
+	CheckedAt    *time.Time // when it was seen last; nil = never
+	Unchecked    string     // why it can't be seen
+	FailingSince *time.Time // since when it can't
 }
 
 // OpenLease shows a grant. The same one again changes nothing; one that was made again after its end, and so ends at
@@ -188,8 +199,13 @@ func (s *Store) Leases(ctx context.Context, f LeaseFilter) (list []Lease, err er
 	err = s.retry(ctx, func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `
 			select l.id, l.seq, l.task::text, l.step, l.action, l.requester, l.template, l.output, l.state, l.opened_at, l.expires_at, l.ended_at,
-				l.lease, l.revoke_asked_at, t.owner, t.tags
+				l.lease, l.revoke_asked_at, t.owner, t.tags,
+				case when now.is then st.drift else '' end, case when now.is then st.says else '' end, case when now.is and st.drift <> '' then st.drifted_at end,
+				st.checked_at, coalesce(st.problem, ''), st.failing_since
 			from leases l join tasks t on t.id = l.task
+				left join effects e on e.key = substr(l.id, 7) and e.undone_at is null and l.ended_at is null -- lease/<key>
+				left join access_standings st on st.key = e.key
+				cross join lateral (select coalesce(st.drifted_at > e.done_at, false) as is) as now
 			where ($1 = '' or l.task = nullif($1, '')::uuid) and ($2 = '' or l.state = $2) and ($3 = '' or l.requester = $3 or t.owner = any($8))
 				and ($4 = 0 or l.seq < $4) and ($5 = '' or l.id = $5)
 				and ($6 = '' or l.requester = $6 or l.output->>'user' = $6)
@@ -199,7 +215,7 @@ func (s *Store) Leases(ctx context.Context, f LeaseFilter) (list []Lease, err er
 		}
 		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Lease, err error) {
 			err = row.Scan(&l.ID, &l.Seq, &l.Task, &l.Step, &l.Action, &l.Requester, &l.Template, &l.Output, &l.State, &l.OpenedAt, &l.ExpiresAt, &l.EndedAt,
-				&l.Policy, &l.RevokedAt, &l.Owner, &l.Tags)
+				&l.Policy, &l.RevokedAt, &l.Owner, &l.Tags, &l.Drift, &l.Says, &l.DriftedAt, &l.CheckedAt, &l.Unchecked, &l.FailingSince)
 			return l, err
 		})
 		return err
