@@ -89,12 +89,18 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 
 // unrouted answers for everything that the document doesn't have.
 func (s *Server) unrouted(c echo.Context) error {
+	var methods []string
 	for key := range s.operations {
-		if _, route, _ := strings.Cut(key, " "); route == c.Path() {
-			return echo.ErrMethodNotAllowed
+		if method, route, _ := strings.Cut(key, " "); route == c.Path() {
+			methods = append(methods, method)
 		}
 	}
-	return echo.ErrNotFound
+	if methods == nil {
+		return echo.ErrNotFound
+	}
+	slices.Sort(methods)
+	c.Response().Header().Set(echo.HeaderAllow, strings.Join(methods, ", "))
+	return echo.ErrMethodNotAllowed
 }
 
 // authenticate says who asks. The token is given back if other parts of Backstage take it, too.
@@ -121,7 +127,7 @@ func onSome(do identity.Action) enforcer {
 			return err
 		}
 		if !s.Policy.AllowsSome(a.caller, do) {
-			return fault.New(fault.Denied, "%s may not %s templates", a.caller.Ref, do)
+			return fault.New(fault.Denied, "nothing lets %s do this: %s", a.caller.Ref, do)
 		}
 		return nil
 	}

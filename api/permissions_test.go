@@ -71,7 +71,9 @@ func TestErrors_ShapesOfBothFaces(t *testing.T) {
 		"kind":"NotFound","request":"`+problem.header.Get("X-Request-Id")+`"}`, problem.text)
 	require.Equal(t, "nosniff", problem.header.Get("X-Content-Type-Options"))
 	require.Equal(t, http.StatusNotFound, w.as("", http.MethodGet, "/nothing", nil).status)
-	require.Equal(t, http.StatusMethodNotAllowed, w.as(rosa, http.MethodDelete, "/api/gildway/v1/approvals", nil).status)
+	wrong := w.as(rosa, http.MethodDelete, "/api/gildway/v1/tasks/"+id+"/cancel", nil)
+	require.Equal(t, http.StatusMethodNotAllowed, wrong.status)
+	require.Equal(t, "POST", wrong.header.Get("Allow"))
 }
 
 func TestHandlers_Panic_500WithoutItsText(t *testing.T) {

@@ -133,7 +133,7 @@ func checkQueryValue(schema *openapi3.Schema, value string) (says string) {
 			return "must be <= 2147483647"
 		}
 	case len(schema.Enum) > 0 && !slices.Contains(schema.Enum, any(value)):
-		return "must be equal to one of the allowed values"
+		return "must be equal to one of the allowed values: " + listed(schema.Enum)
 	case schema.Format == "uuid" && uuid.Validate(value) != nil:
 		return `must match format "uuid"`
 	}
@@ -190,7 +190,7 @@ func refusal(err error) string {
 	case "type":
 		return fmt.Sprintf("%s must be %s", pointer(at), strings.Join(wrong.Schema.Type.Slice(), ","))
 	case "enum":
-		return pointer(at) + " must be equal to one of the allowed values"
+		return pointer(at) + " must be equal to one of the allowed values: " + listed(wrong.Schema.Enum)
 	case "maxLength":
 		return fmt.Sprintf("%s must NOT have more than %d characters", pointer(at), *wrong.Schema.MaxLength)
 	}
@@ -198,6 +198,14 @@ func refusal(err error) string {
 		return fmt.Sprintf(" must NOT have additional property '%s'", m[1])
 	}
 	return pointer(at) + ": " + wrong.Reason
+}
+
+func listed(values []any) string {
+	words := make([]string, len(values))
+	for i, v := range values {
+		words[i] = fmt.Sprint(v)
+	}
+	return strings.Join(words, ", ")
 }
 
 func pointer(parts []string) string {
