@@ -198,12 +198,12 @@ func TestCLI_Watch_PlainLines(t *testing.T) {
 	stream := func(last string) *fakeAPI {
 		return newFakeAPI(t, map[string]string{"GET /api/scaffolder/v2/tasks/t1/eventstream": event(1, "log", `{"message":"\u001b[32minfo\u001b[39m: hello","stepId":"a","status":"processing"}`) + last})
 	}
-	good := stream(event(2, "completion", `{"message":"done","output":{"links":[]}}`))
+	good := stream(event(2, "completion", `{"message":"done","output":{"links":[{"title":"Repository","url":"http://git/x"}]}}`))
 	status, out, errOut := good.gildway(t, "task", "watch", "t1")
 	require.Zero(t, status, errOut)
 	require.Contains(t, out, "a [processing]                    info: hello\n")
 	require.NotContains(t, out, "\x1b")
-	require.Contains(t, out, `"links": []`)
+	require.Contains(t, out, "\nRepository: http://git/x\n")
 
 	status, out, _ = good.gildway(t, "task", "watch", "t1", "--output", "json")
 	require.Zero(t, status)
@@ -267,5 +267,30 @@ func TestCLI_Completion_SuggestsWhatTheAPIHas(t *testing.T) {
 		status, out, _ := gildway(t, "completion", shell)
 		require.Zero(t, status)
 		require.Contains(t, out, "gildway")
+	}
+}
+
+func TestReadValues_JSONAndYAML_ByName(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"{\n\t\"a\": [1]}\n": "{\n\t\"a\": [1]}",
+		"a: [1]\n":           `{"a":[1]}`,
+		"":                   "{}",
+		"# nothing\n":        "{}",
+	} {
+		cmd := newRoot(io.Discard, io.Discard)
+		cmd.SetIn(strings.NewReader(text))
+		got, err := readValues(cmd, "-")
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
+	}
+	for text, says := range map[string]string{
+		"- a": "standard input holds no values by name", "7": "standard input holds no values by name", "a: [": "standard input holds neither JSON nor YAML",
+		"1: a": "standard input can't be written as JSON",
+	} {
+		cmd := newRoot(io.Discard, io.Discard)
+		cmd.SetIn(strings.NewReader(text))
+		_, err := readValues(cmd, "-")
+		require.ErrorContains(t, err, says, text)
 	}
 }

@@ -82,10 +82,12 @@ func templateRef(name string) string {
 func readValues(cmd *cobra.Command, file string) (json.RawMessage, error) {
 	var raw []byte
 	var err error
+	where := file
 	switch file {
 	case "":
 		return json.RawMessage("{}"), nil
 	case "-":
+		where = "standard input"
 		raw, err = io.ReadAll(cmd.InOrStdin())
 	default:
 		raw, err = os.ReadFile(file)
@@ -94,13 +96,23 @@ func readValues(cmd *cobra.Command, file string) (json.RawMessage, error) {
 		return nil, fmt.Errorf("reading the values: %w", err)
 	}
 	if json.Valid(raw) {
-		return bytes.TrimSpace(raw), nil
+		raw = bytes.TrimSpace(raw)
+	} else {
+		var values any
+		if err := yaml.Unmarshal(raw, &values); err != nil {
+			return nil, fmt.Errorf("%s holds neither JSON nor YAML: %w", where, err)
+		}
+		if values == nil { // an empty file
+			values = map[string]any{}
+		}
+		if raw, err = json.Marshal(values); err != nil {
+			return nil, fmt.Errorf("%s can't be written as JSON: %w", where, err)
+		}
 	}
-	v := map[string]any{}
-	if err := yaml.Unmarshal(raw, &v); err != nil {
-		return nil, fmt.Errorf("%s holds neither JSON nor YAML: %w", file, err)
+	if raw[0] != '{' {
+		return nil, fmt.Errorf(`%s holds no values by name; write them like {"team":"payments"}, or as YAML`, where)
 	}
-	return json.Marshal(v)
+	return raw, nil
 }
 
 func taskList(f *apiFlags) *cobra.Command {

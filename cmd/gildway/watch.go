@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -71,7 +70,7 @@ func (w following) watch(f *apiFlags, cmd *cobra.Command, c *client.Client, id s
 		return exitCode(exitFailed)
 	}
 	if len(end.Body.Output) > 0 && f.output != "json" { // the completion event holds it
-		return printJSON(cmd.OutOrStdout(), json.RawMessage(end.Body.Output))
+		return printResult(cmd.OutOrStdout(), end.Body.Output)
 	}
 	return nil
 }
