@@ -36,7 +36,7 @@ test: build ## unit, integration (real Temporal, Vault, Postgres) and end-to-end
 
 frontend: build ## Backstage's own frontend in Chromium against the local stack; screenshots in bin/frontend
 	@$(BIN) dev prepare
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-liberation; }
 	@$(GO) test -count=1 -timeout 20m -tags frontend -run '^TestFrontend_' -v ./cmd/gildway
 
 waiting: build ## 10,000 runs wait for people over a restart, and all complete; tells what the worker takes meanwhile
