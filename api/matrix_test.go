@@ -73,6 +73,7 @@ var passes = map[string][]string{
 	"CollectKeys":       {requester},
 	"PauseTask":         {requester, admin},
 	"ResumeTask":        {requester, admin},
+	"ResumeFailedTask":  {requester, admin},
 	"StopTask":          {requester, admin},
 	"RollbackTask":      {requester, owner, admin},
 	"ListTaskEffects":   readers,

@@ -43,14 +43,15 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 	place := strings.NewReplacer("{taskId}", task, "{leaseId}", segment(lease), "{approvalId}", gate, "{namespace}", "default", "{name}", "noop")
 	nowhere := strings.NewReplacer("{taskId}", newID(), "{leaseId}", "lease%2Fnone", "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere")
 	bodies := map[string]string{
-		"PreviewRun":     `{"templateRef":"noop","values":{"name":"one"}}`,
-		"DecideApproval": `{"decision":"reject"}`,
-		"SignDecision":   `{"decision":"approve"}`,
-		"PauseTask":      `{"reason":"test"}`,
-		"StopTask":       `{"undo":true}`,
-		"RollbackTask":   `{"reason":"test"}`,
-		"RevokeAccess":   `{"reason":"test"}`,
-		"RevokeAccessOf": `{"user":"user:default/rosa"}`,
+		"PreviewRun":       `{"templateRef":"noop","values":{"name":"one"}}`,
+		"DecideApproval":   `{"decision":"reject"}`,
+		"SignDecision":     `{"decision":"approve"}`,
+		"PauseTask":        `{"reason":"test"}`,
+		"StopTask":         `{"undo":true}`,
+		"ResumeFailedTask": `{"from":"start"}`,
+		"RollbackTask":     `{"reason":"test"}`,
+		"RevokeAccess":     `{"reason":"test"}`,
+		"RevokeAccessOf":   `{"user":"user:default/rosa"}`,
 	}
 	operations := 0
 	for path, item := range document.Paths.Map() {

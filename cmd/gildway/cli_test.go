@@ -84,7 +84,7 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"GET /api/gildway/v1/leftovers":                   effects,
 		"POST /api/scaffolder/v2/tasks":                   `{"id":"t1"}`,
 		"POST /api/scaffolder/v2/tasks/t1/cancel":         `{"status":"cancelled"}`,
-		"POST /api/scaffolder/v2/tasks/t1/retry":          `{"id":"t1"}`,
+		"POST /api/gildway/v1/tasks/t1/retry":             `{"id":"t1","attempt":1,"kept":[]}`,
 	})
 	for command, want := range map[string]string{
 		"task list":               `{"items":[` + taskJSON + `],"next":"n"}`,
@@ -95,7 +95,7 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 		"task cancel t1 --undo":   `{"id":"t1"}`,
 		"task pause t1":           `{"id":"t1"}`,
 		"task resume t1":          `{"id":"t1"}`,
-		"task retry t1":           `{"id":"t1"}`,
+		"task retry t1":           `{"id":"t1","attempt":1,"kept":[]}`,
 		"task rollback t1":        effects,
 		"task effects t1":         effects,
 		"task leftovers":          effects,
