@@ -203,9 +203,11 @@ type Leftover struct {
 	Of      string     `json:"of"` // execution that tried; the same again is told once
 }
 
-// RollbackWorkflow is the workflow type that undoes what a task has done, RollbackInput its input, RolledBack its result and
-// "rollback/<task>" its id.
+// RollbackWorkflow is the workflow type that undoes what a task has done, RollbackInput its input, RolledBack its result.
 const RollbackWorkflow = "gildway:rollback"
+
+// RollbackID is the id of the workflow that undoes a task.
+func RollbackID(task string) string { return "rollback/" + task }
 
 // RollbackInput asks for everything that a task has done to be undone.
 type RollbackInput struct {

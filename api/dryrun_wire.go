@@ -61,10 +61,7 @@ func withoutLines(summary string, problems []fault.Problem) error {
 // compilable are the actions that an uploaded template is compiled against. In a v1beta3 one an action that nobody
 // knows fails the step that names it, as in Backstage, and not the template.
 func (s *Server) compilable(t *templates.Template) templates.Actions {
-	actions := templates.Actions{}
-	for _, a := range s.Actions {
-		actions[a.ID] = a
-	}
+	actions := s.registered()
 	if t.APIVersion == templates.V3 {
 		return actions
 	}
@@ -76,6 +73,15 @@ func (s *Server) compilable(t *templates.Template) templates.Actions {
 		if _, known := actions[step.Action]; !known {
 			actions[step.Action] = plan.Action{ID: step.Action, Kind: plan.ActionStep, Input: json.RawMessage("{}"), Output: json.RawMessage("{}")}
 		}
+	}
+	return actions
+}
+
+// registered are the actions that there are.
+func (s *Server) registered() templates.Actions {
+	actions := templates.Actions{}
+	for _, a := range s.Actions {
+		actions[a.ID] = a
 	}
 	return actions
 }

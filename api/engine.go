@@ -95,9 +95,6 @@ func (e *TemporalEngine) Start(ctx context.Context, run plan.Run) error {
 	return engineFault(err)
 }
 
-// attemptMemo says in an execution's memo which attempt at the task it is; none is the first.
-const attemptMemo = "gildwayAttempt"
-
 // startAgain starts a later attempt under the same workflow id, unless the newest execution is that attempt or a
 // later one. Two starters at once can still start it one after the other: the second execution asks the store and
 // does nothing.
@@ -113,7 +110,7 @@ func (e *TemporalEngine) startAgain(ctx context.Context, options client.StartWor
 	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 	options.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	options.WorkflowExecutionErrorWhenAlreadyStarted = true
-	options.Memo = map[string]any{attemptMemo: run.Attempt}
+	options.Memo = map[string]any{activities.AttemptMemo: run.Attempt}
 	_, err := e.client.ExecuteWorkflow(ctx, options, run.Plan.Template.Name, run)
 	if isStarted(err) {
 		return fault.Wrap(fault.Unavailable, err, "another starter was faster") // which of the attempts it is, the next try tells
@@ -132,7 +129,7 @@ func (e *TemporalEngine) newest(ctx context.Context, task string) (attempt int, 
 		return 0, false, err
 	}
 	info := described.GetWorkflowExecutionInfo()
-	if memo, ok := info.GetMemo().GetFields()[attemptMemo]; ok {
+	if memo, ok := info.GetMemo().GetFields()[activities.AttemptMemo]; ok {
 		if err := converter.GetDefaultDataConverter().FromPayload(memo, &attempt); err != nil {
 			return 0, false, fault.Wrap(fault.Internal, err, "the memo of the run %s can't be read", task)
 		}
@@ -263,7 +260,7 @@ func (e *TemporalEngine) Rollback(ctx context.Context, in activities.RollbackInp
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	_, err := e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: "rollback/" + in.Task, TaskQueue: activities.MainQueue,
+		ID: activities.RollbackID(in.Task), TaskQueue: activities.MainQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:            truncated("Rolled back by "+in.By+": "+in.Why, 200),

@@ -77,7 +77,7 @@ func executionOf(t *testing.T, attempt int, status enumspb.WorkflowExecutionStat
 	if attempt > 0 {
 		payload, err := converter.GetDefaultDataConverter().ToPayload(attempt)
 		require.NoError(t, err)
-		info.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{attemptMemo: payload}}
+		info.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{activities.AttemptMemo: payload}}
 	}
 	return info
 }
@@ -112,7 +112,7 @@ func TestTemporalEngine_StartAgain_OnceForEachAttempt(t *testing.T) {
 			require.Equal(t, c.starts, f.options.ID != "")
 			if c.starts {
 				require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, f.options.WorkflowIDReusePolicy)
-				require.Equal(t, map[string]any{attemptMemo: 2}, f.options.Memo)
+				require.Equal(t, map[string]any{activities.AttemptMemo: 2}, f.options.Memo)
 			}
 		})
 	}

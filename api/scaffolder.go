@@ -35,16 +35,22 @@ func (s *Server) template(ctx context.Context, ref string) (*templates.Version, 
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "%s", err)
 	}
-	caller := callerOf(ctx)
 	version, ok := s.Templates.Get(parsed.String())
-	if ok {
-		ok, err = s.sees(ctx, &caller, version)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "Template %s not found", parsed)
 	}
+	return s.asSeen(ctx, version)
+}
+
+// asSeen is a version as the caller gets it.
+func (s *Server) asSeen(ctx context.Context, version *templates.Version) (*templates.Version, error) {
+	caller := callerOf(ctx)
+	seen, err := s.sees(ctx, &caller, version)
 	switch {
 	case err != nil:
 		return nil, err
-	case !ok:
-		return nil, fault.New(fault.NotFound, "Template %s not found", parsed)
+	case !seen:
+		return nil, fault.New(fault.NotFound, "Template %s not found", version.Ref)
 	}
 	return s.shown(ctx, caller, version)
 }
@@ -97,14 +103,18 @@ func (s *Server) runnable(ctx context.Context, ref string, do identity.Action) (
 	if err != nil {
 		return nil, err
 	}
+	return version, s.mayDo(ctx, do, version)
+}
+
+func (s *Server) mayDo(ctx context.Context, do identity.Action, version *templates.Version) error {
 	caller := callerOf(ctx)
 	if err := s.learnGroups(ctx, &caller); err != nil {
-		return nil, err
+		return err
 	}
 	if !s.Policy.Allows(caller, do, resourceOf(version)) {
-		return nil, fault.New(fault.Denied, "%s may not %s %s", caller.Ref, do, version.Ref)
+		return fault.New(fault.Denied, "%s may not %s %s", caller.Ref, do, version.Ref)
 	}
-	return version, nil
+	return nil
 }
 
 func (h handlers) GetTemplateParameterSchema(ctx context.Context, r GetTemplateParameterSchemaRequestObject) (GetTemplateParameterSchemaResponseObject, error) {

@@ -68,27 +68,29 @@ func (h handlers) CreateTask(ctx context.Context, r CreateTaskRequestObject) (Cr
 	if err != nil {
 		return nil, err
 	}
-	if wrong := version.Template.CheckValues(r.Body.Values); len(wrong) > 0 {
-		return nil, valuesRefused(wrong)
+	if err := checkValues(version.Template, r.Body.Values, r.Body.Secrets); err != nil {
+		return nil, err
 	}
-	if wrong := version.Template.CheckSecrets(r.Body.Secrets); len(wrong) > 0 {
-		return nil, valuesRefused(wrong)
+	user, err := h.person(ctx, callerOf(ctx))
+	if err != nil {
+		return nil, err
 	}
 	if err := h.takesSecrets(r.Body.Secrets); err != nil {
 		return nil, err
 	}
-	asked := *r.Body
-	asked.Secrets = h.secretsFor(ctx, version.Plan, r.Body.Secrets)
-	task, err := h.newTask(ctx, version, &asked)
+	secrets := h.secretsFor(ctx, version.Plan, r.Body.Secrets)
+	task, err := h.newTask(ctx, version, plan.Run{
+		Task: uuid.NewString(), Values: r.Body.Values, Requester: user, Secrets: slices.Sorted(maps.Keys(secrets)),
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
 	task.Request, task.IdempotencyKey = requestHash(version.Ref, r.Body), r.Params.IdempotencyKey
-	if task.Lent = len(asked.Secrets) > 0; task.Lent {
+	if task.Lent = len(secrets) > 0; task.Lent {
 		if err := h.Store.LendSecrets(ctx, task.ID, 0); err != nil {
 			return nil, err
 		}
-		if err := h.Secrets.Put(ctx, task.ID, asked.Secrets); err != nil {
+		if err := h.Secrets.Put(ctx, task.ID, secrets); err != nil {
 			return nil, err
 		}
 	}
@@ -112,16 +114,14 @@ func (s *Server) forget(ctx context.Context, task string) {
 	}
 }
 
-// newTask puts together what is promised by accepting the request.
-func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTask) (store.NewTask, error) {
+// newTask puts together what is promised by accepting a run of a version. pinned are the versions of templates that its
+// steps run, as far as they were settled before.
+func (s *Server) newTask(ctx context.Context, v *templates.Version, run plan.Run, pinned []plan.Child) (store.NewTask, error) {
 	caller := callerOf(ctx)
-	user, err := s.person(ctx, caller)
-	if err != nil {
+	run.Plan, run.Submitted = *v.Plan, time.Now().UTC()
+	var err error
+	if run.Plan.Children, err = s.pin(run.Plan, pinned); err != nil {
 		return store.NewTask{}, err
-	}
-	run := plan.Run{
-		Task: uuid.NewString(), Plan: *v.Plan, Values: body.Values, Requester: user,
-		Submitted: time.Now().UTC(), Secrets: slices.Sorted(maps.Keys(body.Secrets)),
 	}
 	rawRun, err := json.Marshal(run)
 	if err != nil {
@@ -136,18 +136,18 @@ func (s *Server) newTask(ctx context.Context, v *templates.Version, body *NewTas
 	if err := json.Unmarshal(rawRun, &read); err != nil {
 		return store.NewTask{}, err
 	}
-	shown := user
+	shown := run.Requester
 	if caller.Kind == identity.Service {
 		shown = plan.Person{} // as in Backstage: a program is no user
 	}
-	spec, err := json.Marshal(specOf(v, body.Values, shown))
+	spec, err := json.Marshal(specOf(v, run.Values, shown))
 	if err != nil {
 		return store.NewTask{}, err
 	}
 	return store.NewTask{
 		ID: run.Task, TemplateRef: v.Ref, TemplateDigest: v.Digest, Spec: spec, Run: rawRun, Digest: read.Digest(),
-		CreatedBy: user.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags(), Teams: caller.Groups,
-		Quotas: s.Limits.quotas(user.Ref, caller.Groups, v.Ref),
+		CreatedBy: run.Requester.Ref, Owner: v.Template.Owner, Tags: v.Template.Tags(), Teams: caller.Groups,
+		Quotas: s.Limits.quotas(run.Requester.Ref, caller.Groups, v.Ref),
 	}, nil
 }
 

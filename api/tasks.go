@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,14 @@ func summary(t store.TaskLine) TaskSummary {
 	}
 }
 
+func childOf(t store.TaskLine) TaskChild {
+	line := summary(t)
+	return TaskChild{
+		Id: line.Id, Template: line.Template, Digest: line.Digest, Status: line.Status, Phase: line.Phase, Attempt: line.Attempt,
+		CreatedBy: line.CreatedBy, Owner: line.Owner, CreatedAt: line.CreatedAt, StartedAt: line.StartedAt, EndedAt: line.EndedAt, Step: t.ParentStep,
+	}
+}
+
 // phaseOf says more than the status, which Backstage's clients have to understand.
 func phaseOf(t store.TaskLine) string {
 	switch {
@@ -140,8 +149,18 @@ func (h handlers) GetTaskDetails(ctx context.Context, _ GetTaskDetailsRequestObj
 	shown := GetTaskDetails200JSONResponse{
 		Id: line.Id, Template: line.Template, Digest: line.Digest, Status: line.Status, Phase: line.Phase, Attempt: line.Attempt,
 		CreatedBy: line.CreatedBy, Owner: line.Owner, CreatedAt: line.CreatedAt, StartedAt: line.StartedAt, EndedAt: line.EndedAt,
-		Title: titleOf(run.Plan.Template), Plan: task.Digest, Output: task.Output, Values: run.Values, Approvals: []Approval{}, Access: []Lease{},
+		Title: titleOf(run.Plan.Template), Plan: task.Digest, Output: task.Output, Values: run.Values, Approvals: []Approval{}, Access: []Lease{}, Children: []TaskChild{},
 		Steps: StepCounts{All: len(run.Plan.Steps)}, Links: h.linksOf(task),
+	}
+	if task.Parent != "" {
+		shown.Parent = &TaskParent{Task: task.Parent, Step: task.ParentStep}
+	}
+	children, err := h.Store.TaskPage(ctx, store.TaskPageFilter{Parent: task.ID, Limit: mostShown})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range slices.Backward(children) {
+		shown.Children = append(shown.Children, childOf(c))
 	}
 	for _, s := range run.Plan.Steps {
 		if p := progress[s.ID]; p != nil && p.over() {

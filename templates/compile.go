@@ -179,6 +179,7 @@ func (c *compiler) action(i int) {
 			"what follows runs even if the approval is refused", "a condition on steps."+s.id+".error for what follows")
 	}
 	c.input(s, action)
+	c.child(s, action)
 }
 
 // undo checks that what is to be undone can be.

@@ -11,6 +11,7 @@ import (
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/approval"
 	"github.com/gildway/gildway/activities/catalog"
+	"github.com/gildway/gildway/activities/child"
 	"github.com/gildway/gildway/activities/debug"
 	"github.com/gildway/gildway/activities/fetch"
 	"github.com/gildway/gildway/activities/github"
@@ -28,7 +29,7 @@ func shippedActions(t *testing.T) templates.Actions {
 	for _, some := range [][]activities.Action{
 		approval.Actions(), catalog.New(catalog.Config{}).Actions(), github.New(github.Config{}).Actions(),
 		itsm.New(itsm.Config{}, nil).Actions(), okta.New(okta.Config{}, nil).Actions(),
-		toolchain.New(nil, nil, nil).Actions(), vault.New(vault.Config{}).Actions(),
+		toolchain.New(nil, nil, nil).Actions(), vault.New(vault.Config{}).Actions(), child.Actions(child.Config{}),
 	} {
 		all = append(all, some...)
 	}

@@ -28,7 +28,7 @@ type Rule struct {
 
 // Rules are all rules, by subject.
 func Rules() []Rule {
-	return slices.Concat(formRules, stepRules, expressionRules, conditionRules, fileRules)
+	return slices.Concat(formRules, stepRules, childRules, expressionRules, conditionRules, fileRules)
 }
 
 // RuleOf finds a rule by its id.

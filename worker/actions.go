@@ -3,10 +3,12 @@ package worker
 import (
 	"context"
 	"io/fs"
+	"strings"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/approval"
 	"github.com/gildway/gildway/activities/catalog"
+	"github.com/gildway/gildway/activities/child"
 	"github.com/gildway/gildway/activities/debug"
 	"github.com/gildway/gildway/activities/fetch"
 	files "github.com/gildway/gildway/activities/fs"
@@ -23,11 +25,11 @@ import (
 // connected to before an action runs: with the zero configuration the registry is good for compiling
 // templates. golden is what golden:// URLs are read from.
 func Registry(c config.Config, golden fs.FS) *activities.Registry {
-	return RegistryOf(c, golden, nil)
+	return RegistryOf(c, golden, nil, nil)
 }
 
-// RegistryOf is Registry where the files of template versions are kept.
-func RegistryOf(c config.Config, golden fs.FS, kept *fetch.Kept) *activities.Registry {
+// RegistryOf is Registry where the files of template versions are kept and, of a worker, tasks can be rolled back.
+func RegistryOf(c config.Config, golden fs.FS, kept *fetch.Kept, rollbacks child.Rollbacks) *activities.Registry {
 	directory := Directory(c)
 	groups := okta.New(okta.Config{URL: c.Okta.URL, Token: c.Okta.Token}, directory)
 	keys := vault.New(vaultConfig(c))
@@ -44,6 +46,7 @@ func RegistryOf(c config.Config, golden fs.FS, kept *fetch.Kept) *activities.Reg
 		keys.Actions(),
 		desk.Actions(),
 		toolchain.New(directory, groups, keys).Actions(),
+		child.Actions(child.Config{Rollbacks: rollbacks, PublicURL: strings.TrimSuffix(c.PublicURL, "/")}),
 	} {
 		all = append(all, some...)
 	}

@@ -61,10 +61,6 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	if err != nil {
 		return fmt.Errorf("the notifications: %w", err)
 	}
-	registry := RegistryOf(c, golden, fetch.NewKept(db))
-	if err := registry.Check(); err != nil {
-		return fmt.Errorf("the actions are not complete: %w", err)
-	}
 	blobs, err := blob.OpenBucket(ctx, c.Workspace.URL)
 	if err != nil {
 		return fmt.Errorf("the workspace: %w", err)
@@ -77,6 +73,10 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		return fmt.Errorf("connecting to Temporal at %s: %w", c.Temporal.Address, err)
 	}
 	defer temporal.Close()
+	registry := RegistryOf(c, golden, fetch.NewKept(db), rollbacks{temporal})
+	if err := registry.Check(); err != nil {
+		return fmt.Errorf("the actions are not complete: %w", err)
+	}
 
 	kept := TaskSecrets(c)
 	runs := RunOptions(c, registry, logger)

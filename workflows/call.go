@@ -102,6 +102,16 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 		c.mayHaveDone(s, in)
 		return activities.Outcome{}, err
 	}
+	if s.Kind == plan.ChildStep {
+		if out, err = c.runChild(ctx, s, in, out.Output); err != nil {
+			c.mayHaveDone(s, in)
+			return activities.Outcome{}, err
+		}
+		if s.Lease != nil { // people may have taken their time
+			ends := workflow.Now(ctx).Add(s.Lease.TTL.Std()).UTC()
+			in.LeaseEnds = &ends
+		}
+	}
 	if len(out.Output) == 0 || string(out.Output) == "null" {
 		out.Output = emptyObject
 	}

@@ -111,6 +111,17 @@ func decisionOptions(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// acceptOptions are the options of asking the API to accept a task: it may be away, or a quota used up.
+func acceptOptions(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           activities.AcceptQueue,
+		StartToCloseTimeout: bookkeepingLimit,
+		WaitForCancellation: true, // what was accepted is to be known
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+		Summary:             truncated(summary, summaryLimit),
+	})
+}
+
 func queueOf(s plan.Step) string {
 	if s.Queue == "" {
 		return activities.MainQueue

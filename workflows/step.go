@@ -137,10 +137,15 @@ func (r *run) act(ctx workflow.Context, s *step, evaluated activities.Evaluated)
 	var outcomes []activities.Outcome
 	var err error
 	parallel := len(calls) > 1 && r.in.Plan.Execution == plan.DAG
-	if parallel {
+	asTask := s.Kind == plan.ChildStep // which ends after its activity
+	switch {
+	case parallel:
 		r.begin(ctx, s)
 		outcomes, err = r.iterate(ctx, s, calls)
-	} else {
+	case asTask:
+		r.begin(ctx, s)
+		r.places.without(func() { outcomes, err = r.oneByOne(ctx, &s.Step, calls) })
+	default:
 		r.begun(ctx, s)
 		calls[0].First, calls[len(calls)-1].Last = true, true
 		outcomes, err = r.oneByOne(ctx, &s.Step, calls)
@@ -154,7 +159,7 @@ func (r *run) act(ctx workflow.Context, s *step, evaluated activities.Evaluated)
 	switch {
 	case err != nil:
 		r.fail(ctx, s, err)
-	case parallel:
+	case parallel || asTask:
 		r.complete(ctx, s)
 	default:
 		r.end(ctx, s, Completed, "")

@@ -59,6 +59,8 @@ type world struct {
 	timeline   []string                    // the step of everything that happened
 	effects    []activities.Effect         // of the task, in the order to undo them
 	saidHolds  bool                        // what approved a gate in an earlier attempt still does
+	asked      []activities.AskedRun
+	refuses    error // of what is asked for
 }
 
 func newWorld() *world {

@@ -16,6 +16,7 @@ import (
 const (
 	largestOutput     = 128 << 10
 	largestItemOutput = 4 << 10  // in a chunk there are hundreds of them
+	largestAsked      = 96 << 10 // of a task that a step asks for; who accepts it has no blobs
 	largestPart       = 16 << 10 // of what the items of a chunk gave together: a run may have hundreds of chunks
 )
 

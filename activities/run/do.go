@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -107,7 +108,10 @@ func (c *calling) keep(ctx context.Context, output json.RawMessage) (json.RawMes
 		return nil, err
 	}
 	limit := largestOutput
-	if c.in.Item != nil {
+	switch {
+	case c.asks:
+		limit = largestAsked
+	case c.in.Item != nil:
 		limit = largestItemOutput
 	}
 	return c.runner.offload(ctx, output, limit)
@@ -235,6 +239,7 @@ type calling struct {
 	input  json.RawMessage
 	files  *workspace.Workspace // nil if the action doesn't write
 	hide   redactor
+	asks   bool // for a task of its own: its output goes to whoever accepts tasks
 
 	mu   sync.Mutex
 	said map[string]int // how often each line was
@@ -246,7 +251,10 @@ func (r *Runner) prepare(ctx context.Context, action activities.Action, in activ
 	if err != nil {
 		return nil, err
 	}
-	c := &calling{runner: r, in: in, prefix: prefix, said: map[string]int{}}
+	c := &calling{runner: r, in: in, prefix: prefix, said: map[string]int{}, asks: action.Info().Kind == plan.ChildStep}
+	if c.asks && prefix == "" && bytes.Contains(in.Input, []byte(secretMark)) {
+		return nil, fault.New(fault.Invalid, "step %s passes a secret on; a task that a step runs has no secrets", in.Step)
+	}
 	if c.input, c.hide, err = r.reveal(ctx, in, prefix != ""); err != nil {
 		return nil, err
 	}

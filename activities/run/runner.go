@@ -130,7 +130,7 @@ func (r *Runner) Register(w Registrar, queue string) {
 	}
 	register(w, activities.CheckGrantsActivity, r.CheckGrants)
 	for _, info := range r.registry.Infos() {
-		if info.Kind != plan.ActionStep {
+		if info.Kind == plan.GateStep {
 			continue
 		}
 		id := info.ID

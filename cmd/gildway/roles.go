@@ -87,7 +87,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		return fmt.Errorf("the database: %w", err)
 	}
 	defer db.Close()
-	registry := worker.RegistryOf(c, goldenFolders(), fetch.NewKept(db))
+	registry := worker.RegistryOf(c, goldenFolders(), fetch.NewKept(db), nil)
 	infos := registry.Infos()
 	directory := worker.Directory(c)
 	library, err := templatesource.Open(ctx, templatesource.Options{
@@ -127,6 +127,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen, err)
 	}
+	go server.Listen(ctx, temporal)
 	logger.Info("the API is up", "listen", c.Listen, "templates", len(library.List()))
 	return server.Serve(ctx, listener)
 }

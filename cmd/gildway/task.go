@@ -188,6 +188,9 @@ func (f *apiFlags) printTask(cmd *cobra.Command, t client.TaskDetails, g client.
 	if t.Attempt > 0 {
 		fmt.Fprintf(out, "retried %s\n", plural(t.Attempt, "time"))
 	}
+	if t.Parent.Task != "" {
+		fmt.Fprintf(out, "for step %s of %s\n", t.Parent.Step, t.Parent.Task)
+	}
 	if t.Links.Temporal != "" {
 		fmt.Fprintln(out, t.Links.Temporal)
 	}
@@ -219,6 +222,9 @@ func (f *apiFlags) printTask(cmd *cobra.Command, t client.TaskDetails, g client.
 	fmt.Fprintln(out, "\n* the steps that the run's time is made of")
 	for _, a := range t.Approvals {
 		fmt.Fprintf(out, "waits for %d of %s: gildway approval approve %s\n", a.Required, strings.Join(a.Approvers, ", "), a.ID)
+	}
+	for _, c := range t.Children {
+		fmt.Fprintf(out, "step %s runs %s: %s, %s\n", c.Step, c.Template, c.ID, c.Phase)
 	}
 	for _, l := range t.Access {
 		fmt.Fprintf(out, "granted %s by step %s: %s, until %s\n", l.Action, l.Step, l.State, clock(l.ExpiresAt))

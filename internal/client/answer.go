@@ -61,6 +61,14 @@ type TaskDetails struct {
 	Approvals []Approval // those that are open
 	Access    []Lease
 	Links     struct{ Temporal string }
+	Parent    struct{ Task, Step string } // "" if somebody has submitted it
+	Children  []ChildLine
+}
+
+// ChildLine is a task that a step of another one has run.
+type ChildLine struct {
+	TaskLine
+	Step string // with the iteration of a loop
 }
 
 // Details gives a task as /api/gildway/v1 has it.

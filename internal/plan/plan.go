@@ -40,6 +40,10 @@ type Plan struct {
 	Steps     []Step          `json:"steps"`    // topological order; file order among equals
 	Edges     []Edge          `json:"edges,omitempty"`
 	Output    json.RawMessage `json:"output,omitempty"` // as written, with its expressions
+
+	// Children are the templates that its steps run, and that those run, as far as their refs are written down: sorted by
+	// ref. They were pinned when the run was submitted, so that what is approved is approved with them.
+	Children []Child `json:"children,omitempty"`
 }
 
 // Template says which template a plan was compiled from.
@@ -67,6 +71,7 @@ const (
 	ActionStep Kind = "action" // an activity does it
 	GateStep   Kind = "gate"   // people decide it
 	SwitchStep Kind = "switch" // it chooses one of its branches
+	ChildStep  Kind = "child"  // another template does it, as a task of its own
 )
 
 // Step is one node of the graph. Expressions stand in If, Each and Input as written; what they come
@@ -215,6 +220,7 @@ type Run struct {
 	Secrets   []string        `json:"secrets,omitempty"` // the names of the secrets given; their values stay in Vault
 	Attempt   int             `json:"attempt,omitempty"` // how often the task was retried after it had ended
 	Kept      []Kept          `json:"kept,omitempty"`    // of an attempt that goes on where an earlier one failed: what it takes over from there
+	Parent    *Parent         `json:"parent,omitempty"`  // nil: somebody has submitted it
 }
 
 // Person is who asks: the entity ref and, when the catalog knows them, the entity.

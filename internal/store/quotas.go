@@ -17,6 +17,8 @@ type Quota struct {
 	Ref       string
 	Running   int // tasks that have not ended; 0 = no limit
 	PerMinute int // submissions, and as many at once after a quiet minute; 0 = no limit
+	// Except are tasks that don't count among those that run: a task that another one waits for must not wait for that one.
+	Except []string
 }
 
 // QuotaOf says which of a task's marks the quota counts by.
@@ -70,8 +72,8 @@ func (q Quota) take(batch *pgx.Batch) {
 }
 
 func (q Quota) fits(batch *pgx.Batch) {
-	batch.Queue(`select count(*) from (select from tasks where ended_at is null and `+string(q.Of)+` limit $2) t`,
-		q.Ref, q.Running).QueryRow(func(row pgx.Row) error {
+	batch.Queue(`select count(*) from (select from tasks where ended_at is null and `+string(q.Of)+` and id <> all($3::text[]::uuid[]) limit $2) t`,
+		q.Ref, q.Running, append([]string{}, q.Except...)).QueryRow(func(row pgx.Row) error {
 		var running int
 		if err := row.Scan(&running); err != nil || running < q.Running {
 			return err

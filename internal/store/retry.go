@@ -25,6 +25,8 @@ type NewAttempt struct {
 	Digest  string          // of a Run with other values; "" leaves it as it is
 	Spec    json.RawMessage // likewise
 	Audited map[string]any  // what the audit log is told beside the number
+
+	Started bool // whoever asks for it starts its workflow, and nobody else
 }
 
 // Retry opens an ended task again, in one transaction: its completion and cancellation are taken out of the log and
@@ -59,8 +61,8 @@ func (s *Store) Retry(ctx context.Context, n NewAttempt, prepare func(context.Co
 func reopen(ctx context.Context, tx pgx.Tx, n NewAttempt) error {
 	opened, err := tx.Exec(ctx, `
 		update tasks set attempt = $2, run = $3, digest = coalesce(nullif($4, ''), digest), spec = coalesce($5, spec),
-			status = 'open', output = null, error = null, started_at = null, ended_at = null, paused_at = null
-		where id = $1 and attempt = $2 - 1 and ended_at is not null`, n.Task, n.Attempt, n.Run, n.Digest, nullable(n.Spec))
+			status = 'open', output = null, error = null, started_at = case when $6 then now() end, ended_at = null, paused_at = null
+		where id = $1 and attempt = $2 - 1 and ended_at is not null`, n.Task, n.Attempt, n.Run, n.Digest, nullable(n.Spec), n.Started)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type TaskLine struct {
 	CreatedAt      time.Time
 	StartedAt      *time.Time
 	EndedAt        *time.Time
+	Parent         string
+	ParentStep     string
 }
 
 // TaskPlace is a place in the list of all tasks, which is ordered by age.
@@ -37,6 +39,7 @@ type TaskPageFilter struct {
 	Owner     string
 	Status    []string
 	CreatedBy string
+	Parent    string     // whose steps they are done for
 	Since     time.Time  // created then or later
 	Before    *TaskPlace // older than the task there; nil = from the newest
 	Limit     int
@@ -50,6 +53,9 @@ func (s *Store) TaskPage(ctx context.Context, f TaskPageFilter) (lines []TaskLin
 		if is.value != "" {
 			w.terms = append(w.terms, w.with(is.column+" = ?", is.value))
 		}
+	}
+	if f.Parent != "" {
+		w.terms = append(w.terms, w.with("parent = ?::uuid", f.Parent))
 	}
 	if !f.Since.IsZero() {
 		w.terms = append(w.terms, w.with("created_at >= ?", f.Since))
@@ -65,7 +71,8 @@ func (s *Store) TaskPage(ctx context.Context, f TaskPageFilter) (lines []TaskLin
 		rows, err := s.pool.Query(ctx, `
 			select id::text, template_ref, template_digest, status,
 				ended_at is null and exists(select from approvals a where a.task = tasks.id and a.state = 'pending'),
-				ended_at is null and paused_at is not null, attempt, created_by, owner, created_at, started_at, ended_at
+				ended_at is null and paused_at is not null, attempt, created_by, owner, created_at, started_at, ended_at,
+				coalesce(parent::text, ''), parent_step
 			from tasks where `+w.text()+` order by created_at desc, id desc limit `+limit, w.args...)
 		if err != nil {
 			return err

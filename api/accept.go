@@ -1,0 +1,211 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/snapshot"
+	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/templates"
+)
+
+// deepest is how many tasks may stand above each other, so that a template that runs itself comes to an end.
+const deepest = 5
+
+// Accept makes a task of what a step of a run asks for, in the name of that run's requester and by the rules for
+// submissions. It answers with what the workflow of the task is started with; asked again, with the same.
+func (s *Server) Accept(ctx context.Context, in activities.AskedRun) (plan.Run, error) {
+	run, err := s.acceptChild(ctx, in)
+	if err != nil {
+		f := fault.From(inWords(err))
+		s.Log.WarnContext(ctx, "a task that a step asks for is not accepted", "parent", in.Parent.Task, "step", in.Parent.Step,
+			"template", in.Template, "kind", string(f.Kind), "error", f.Public, "cause", f.Cause)
+		return run, fault.Seal(f)
+	}
+	return run, nil
+}
+
+func (s *Server) acceptChild(ctx context.Context, in activities.AskedRun) (run plan.Run, err error) {
+	above, err := s.Store.Task(ctx, in.Parent.Task)
+	if err != nil {
+		return run, err
+	}
+	if above.Ended() || above.Attempt != in.Parent.Attempt {
+		return run, fault.New(fault.Conflict, "task %s has ended", above.ID)
+	}
+	parent, err := runOf(above)
+	if err != nil {
+		return run, err
+	}
+	in.Parent.Ancestors = parent.Lineage()
+	if len(in.Parent.Ancestors)+1 >= deepest {
+		return run, fault.New(fault.Invalid, "templates run each other %d deep: %s; does one run itself?",
+			deepest, strings.Join(append(in.Parent.Ancestors, above.ID), ", "))
+	}
+	if ctx, err = s.inNameOf(ctx, parent.Requester.Ref); err != nil {
+		return run, err
+	}
+	version, err := s.childVersion(ctx, in.Template, parent.Plan)
+	if err != nil {
+		return run, err
+	}
+	if err := s.mayDo(ctx, identity.Run, version); err != nil {
+		return run, err
+	}
+	before, err := s.Store.Task(ctx, in.Task)
+	switch {
+	case err == nil:
+		return s.acceptAgain(ctx, before, in)
+	case !errors.Is(err, fault.NotFound):
+		return run, err
+	}
+	if err := checkValues(version.Template, in.Values, nil); err != nil {
+		return run, err
+	}
+	task, err := s.newTask(ctx, version, plan.Run{Task: in.Task, Values: in.Values, Requester: parent.Requester, Parent: &in.Parent}, parent.Plan.Children)
+	if err != nil {
+		return run, err
+	}
+	task.Parent, task.ParentStep, task.Started = above.ID, place(in.Parent), true
+	task.Quotas = notCounting(task.Quotas, append(in.Parent.Ancestors, above.ID))
+	if _, err := s.Store.CreateTask(ctx, task); err != nil {
+		return run, err
+	}
+	return s.accepted(ctx, in.Task)
+}
+
+// acceptAgain answers when the task is there: as before, or with another attempt at it, when its parent is retried.
+func (s *Server) acceptAgain(ctx context.Context, t store.Task, in activities.AskedRun) (plan.Run, error) {
+	run, err := runOf(t)
+	switch {
+	case err != nil:
+		return run, err
+	case run.Parent == nil || run.Parent.Task != in.Parent.Task:
+		return run, fault.New(fault.Internal, "task %s is there and has another parent", t.ID)
+	case run.Parent.Attempt == in.Parent.Attempt:
+		return run, nil
+	case !t.Ended():
+		return run, fault.New(fault.Conflict, "task %s, which an earlier attempt has begun, goes on; cancel it first", t.ID)
+	}
+	caller := callerOf(ctx)
+	run.Attempt, run.Parent, run.Kept = t.Attempt+1, &in.Parent, nil
+	raw, err := json.Marshal(run)
+	if err != nil {
+		return run, err
+	}
+	err = s.Store.Retry(ctx, store.NewAttempt{
+		Task: t.ID, Attempt: run.Attempt, Run: raw, Strategy: recoverStrategy(t), By: caller.Ref, Started: true,
+		Quotas: notCounting(s.Limits.quotas(caller.Ref, caller.Groups, t.TemplateRef), append(in.Parent.Ancestors, in.Parent.Task)),
+	}, func(context.Context) error { return nil })
+	if err != nil {
+		return run, err
+	}
+	return s.accepted(ctx, t.ID)
+}
+
+// accepted is what was promised, however often it was asked for.
+func (s *Server) accepted(ctx context.Context, task string) (plan.Run, error) {
+	t, err := s.Store.Task(ctx, task)
+	if err != nil {
+		return plan.Run{}, err
+	}
+	return runOf(t)
+}
+
+// inNameOf makes somebody the caller who isn't there: the groups are asked for, no token tells them.
+func (s *Server) inNameOf(ctx context.Context, ref string) (context.Context, error) {
+	who := identity.Principal{Ref: ref, Kind: identity.User}
+	if kind, _, _ := strings.Cut(ref, ":"); kind != string(identity.User) {
+		who.Kind = identity.Service
+	}
+	if s.OpenDoors {
+		who = identity.Guest
+	}
+	if err := s.learnGroups(ctx, &who); err != nil {
+		return ctx, err
+	}
+	return context.WithValue(ctx, askedKey{}, asked{caller: who}), nil
+}
+
+// childVersion is the version that the parent's plan was submitted with, or else the present one.
+func (s *Server) childVersion(ctx context.Context, ref string, parent plan.Plan) (*templates.Version, error) {
+	pinned, found := parent.Pinned(ref)
+	if !found {
+		return s.template(ctx, ref)
+	}
+	if now, ok := s.Templates.Get(ref); ok && now.Digest == pinned.Digest && now.Plan.Template.BaseURL == pinned.BaseURL {
+		return s.asSeen(ctx, now)
+	}
+	kept, err := s.Store.TemplateByDigest(ctx, pinned.Digest)
+	if err != nil {
+		return nil, err
+	}
+	version, problems := templates.Restore(pinned.File, snapshot.Snapshot{Digest: pinned.Digest, Source: []byte(kept.Source)},
+		pinned.ShownURL, pinned.BaseURL, s.registered())
+	if version == nil {
+		return nil, fault.WithProblems(fmt.Sprintf("the version of %s that was approved can't run any more", ref), problems)
+	}
+	return s.asSeen(ctx, version)
+}
+
+// pin settles the versions of the templates that a plan runs, and that those run, as far as their refs are written down and
+// they are not settled before.
+func (s *Server) pin(p plan.Plan, pinned []plan.Child) ([]plan.Child, error) {
+	known := map[string]bool{}
+	for _, c := range pinned {
+		known[c.Ref] = true
+	}
+	pinned = slices.Clone(pinned)
+	for left := p.ChildRefs(); len(left) > 0; left = left[1:] {
+		ref := left[0]
+		if known[ref] {
+			continue
+		}
+		v, ok := s.Templates.Get(ref)
+		if !ok {
+			return nil, fault.New(fault.Invalid, "%s runs %s, which isn't there", p.Template.Ref, ref)
+		}
+		known[ref] = true
+		pinned = append(pinned, plan.Child{Ref: ref, Digest: v.Digest, File: v.Template.File, ShownURL: v.BaseURL, BaseURL: v.Plan.Template.BaseURL})
+		left = append(left, v.Plan.ChildRefs()...)
+	}
+	slices.SortFunc(pinned, func(a, b plan.Child) int { return strings.Compare(a.Ref, b.Ref) })
+	return pinned, nil
+}
+
+// place is where in its run a step stands, with the iteration of a loop.
+func place(p plan.Parent) string {
+	if p.Iteration == "" {
+		return p.Step
+	}
+	return p.Step + "/" + p.Iteration
+}
+
+// notCounting lets tasks not count that wait for the one to be accepted.
+func notCounting(quotas []store.Quota, tasks []string) []store.Quota {
+	for i := range quotas {
+		quotas[i].Except = tasks
+	}
+	return quotas
+}
+
+// inWords makes of refused values what a step can fail with.
+func inWords(err error) error {
+	var refused valuesRefused
+	if !errors.As(err, &refused) {
+		return err
+	}
+	says := make([]string, len(refused))
+	for i, r := range refused {
+		says[i] = r.Message
+	}
+	return fault.Wrap(fault.Invalid, err, "the values don't fit: %s", strings.Join(says, "; "))
+}
