@@ -146,3 +146,32 @@ func rounded(text string) string {
 		return strconv.FormatFloat(f, 'g', 14, 64)
 	})
 }
+
+// A message is cut where the reference implementation cuts it, with its place in the template.
+func TestDifferential_MessagesOfEveryLength_CutAlike(t *testing.T) {
+	engine, _, err := newOracle(t.Context(), oracle.World{Vars: []byte(generatorVars), WorkUnits: fuzzWork})
+	require.NoError(t, err)
+	defer engine.Close()
+	var cases []oracle.Case
+	for n := 200; n < 330; n++ {
+		cases = append(cases, oracle.Case{Src: fmt.Sprintf("${{ range(%d) | parseEntityRef }}", n)})
+	}
+	for n := range 12 { // an escape, a letter of three bytes and one of two units where the cut is
+		for _, end := range []string{`\n`, "\u2028", "é€", "😀"} {
+			cases = append(cases, oracle.Case{Src: fmt.Sprintf("\n ${{ %q | parseEntityRef }}", strings.Repeat("/", 900+n)+strings.Repeat(end, 40))})
+		}
+	}
+	answers, err := engine.Answers(t.Context(), cases)
+	require.NoError(t, err)
+	vars, cut := vars(t, generatorVars), 0
+	for i, want := range answers {
+		got := answer(cases[i], vars, fuzzWork)
+		if strings.HasSuffix(want.Error, "…") {
+			cut++
+		}
+		if diff := disagreement(got, want); allowed(cases[i], got, want) == "" {
+			require.Empty(t, diff, cases[i].Src)
+		}
+	}
+	require.Greater(t, cut, 50)
+}

@@ -3,6 +3,8 @@ package expr
 import (
 	"fmt"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Pos is a place in a template source. Line and Column count from 1, Column in UTF-16 units as editors and the
@@ -22,25 +24,37 @@ type SyntaxError struct {
 	Limit string
 }
 
-func (e *SyntaxError) Error() string { return "Template error at " + e.Pos.String() + ": " + e.Msg }
+func (e *SyntaxError) Error() string {
+	return oneLine("Template error at " + e.Pos.String() + ": " + e.Msg)
+}
 
-// oneLine escapes what could break a line or turn its direction, since messages may show what a template computed.
+// oneLine escapes what could break a line or turn its direction, since messages may show what a template computed, and
+// cuts what is too long, as the reference implementation does with whole messages.
 func oneLine(msg string) string {
 	var b strings.Builder
+	left := maxMessage
 	for _, r := range msg {
+		part, units := string(r), utf16.RuneLen(r)
 		switch {
 		case r < ' ', r >= 0x7F && r <= 0x9F, r == 0x61C, r == 0x200E, r == 0x200F, r >= 0x2028 && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
+			part, units = fmt.Sprintf(`\u%04x`, r), len(`\u0000`)
 		}
-		if b.Len() > maxMessage {
+		if units > left {
+			switch {
+			case units == len(part): // an escape, which is cut like any text
+				b.WriteString(part[:left])
+			case left > 0: // half a character
+				b.WriteRune(utf8.RuneError)
+			}
 			return b.String() + "…"
 		}
+		left -= units
+		b.WriteString(part)
 	}
 	return b.String()
 }
 
+// maxMessage bounds a message, in UTF-16 units.
 const maxMessage = 1024
 
 // EvalError says why a template that parses has no value. Limit names the exceeded limit of the budget, Cause is what
@@ -52,7 +66,9 @@ type EvalError struct {
 	Cause error
 }
 
-func (e *EvalError) Error() string { return "Template error at " + e.Pos.String() + ": " + e.Msg }
+func (e *EvalError) Error() string {
+	return oneLine("Template error at " + e.Pos.String() + ": " + e.Msg)
+}
 
 // Unwrap gives the error of a caller's function, or of the context.
 func (e *EvalError) Unwrap() error { return e.Cause }
