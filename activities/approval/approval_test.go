@@ -243,6 +243,9 @@ func TestDecide_Delegate_CountsForWhoeverDelegated(t *testing.T) {
 	handed, err := d.Decide(t.Context(), in)
 	require.NoError(t, err)
 	require.Equal(t, plan.Pending, handed.Outcome)
+	require.Len(t, d.notices, 1)
+	require.Equal(t, []string{"user:default/bo"}, d.notices[0].To)
+	require.Equal(t, notice.ApprovalOpened, d.notices[0].Kind)
 	in.Before = []plan.Decision{handed.Decision}
 	in.Statement = d.statement(t, func(s *identity.Statement) { s.Approver = "user:default/bo" })
 	got, err := d.Decide(t.Context(), in)

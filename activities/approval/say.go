@@ -21,7 +21,8 @@ func (g *Gate) link(id string) string {
 	return g.PublicURL + "/api/gildway/v1/approvals/" + url.PathEscape(id)
 }
 
-// tell says who decided what, and how far the gate has come with it. When a stage is done, those of the next are asked.
+// tell says who decided what, and how far the gate has come with it. When a stage is done, those of the next are asked; so is
+// whoever somebody lets decide.
 func (g *Gate) tell(ctx context.Context, in activities.DecideInput, d plan.Decision, all []plan.Decision) error {
 	line := d.By + " rejected"
 	switch d.Verdict {
@@ -42,6 +43,12 @@ func (g *Gate) tell(ctx context.Context, in activities.DecideInput, d plan.Decis
 	}
 	if err := g.Journal.Log(ctx, in.Task, in.Gate+"/said/"+d.Nonce, in.Step, "", line); err != nil {
 		return err
+	}
+	if d.Verdict == plan.Delegate {
+		return g.Notifier.Notify(ctx, notice.Notice{
+			Key: in.Gate + "/delegated/" + d.Nonce, Kind: notice.ApprovalOpened, To: []string{d.To}, Task: in.Task, Link: g.link(in.Gate),
+			Title: d.By + " lets you decide on what " + in.Requester + " asks for", Text: in.Approval.Reason,
+		})
 	}
 	next := in.Approval.Stage(in.Requester, all)
 	if next == d.Stage || in.Approval.Decide(in.Requester, all) != plan.Pending {

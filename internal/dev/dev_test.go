@@ -23,7 +23,7 @@ func TestConfigs_AreCompleteForTheirRoleAndHoldNoMore(t *testing.T) {
 	require.NoError(t, err)
 	server, worker, err := writeConfigs(places{
 		stateDir: dir, listen: "127.0.0.1:1", sandbox: "http://127.0.0.1:2", database: "postgres://u:p@127.0.0.1:3/gildway",
-		temporal: "127.0.0.1:4", vault: "http://127.0.0.1:5", serverVault: "s.api", workerVault: "s.worker",
+		smtpPort: 6, temporal: "127.0.0.1:4", vault: "http://127.0.0.1:5", serverVault: "s.api", workerVault: "s.worker",
 		signingKey: "decisions.key", verifyKey: "decisions.pub",
 	}, creds)
 	require.NoError(t, err)
@@ -38,6 +38,10 @@ func TestConfigs_AreCompleteForTheirRoleAndHoldNoMore(t *testing.T) {
 	require.Equal(t, "http://127.0.0.1:1", w.PublicURL)
 	require.Equal(t, "s.worker", w.Vault.Token.Reveal())
 	require.Equal(t, creds.Okta, w.Okta.Token.Reveal())
+	require.Equal(t, creds.Slack, w.Notifications.Slack.Token.Reveal())
+	require.Equal(t, creds.Mail, w.Notifications.Email.Password.Reveal())
+	require.Equal(t, 6, w.Notifications.Email.Port)
+	require.False(t, s.Notifications.Slack.On() || s.Notifications.Email.On())
 	require.True(t, s.GitHub[0].Token.Empty(), "it only reads what everybody may read")
 	require.Equal(t, []config.TemplateSource{{Catalog: true}}, s.Templates.Sources)
 	require.Empty(t, s.Okta.URL)
@@ -55,6 +59,14 @@ func TestKeysAndCredentials_AreMadeOnce(t *testing.T) {
 	again, err := loadCredentials(dir)
 	require.NoError(t, err)
 	require.Equal(t, first, again)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "credentials.json"), []byte(`{"github":"ghs_old","okta":"00old","servicenow":"old","catalog":"old"}`), 0o600))
+	older, err := loadCredentials(dir)
+	require.NoError(t, err)
+	require.Equal(t, "ghs_old", older.GitHub)
+	require.NotEmpty(t, older.Slack, "which an older release did not have")
+	kept, err := loadCredentials(dir)
+	require.NoError(t, err)
+	require.Equal(t, older, kept)
 
 	private, public, err := ensureDecisionKey(dir)
 	require.NoError(t, err)
