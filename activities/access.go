@@ -135,6 +135,7 @@ const RoundsWorkflow = "gildway:access-rounds"
 // RoundsInput says what to do how often. Rounds begin at fixed times, those that time.Truncate gives, so that each has the same
 // workflow id, "<that of the rounds>/<its beginning>", whoever starts it.
 type RoundsInput struct {
+	ID    string        `json:"id"`              // the workflow id
 	Check *CheckInput   `json:"check,omitempty"` // what a round does
 	Every time.Duration `json:"every"`
 

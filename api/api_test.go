@@ -369,10 +369,10 @@ func (e *fakeEngine) Checking(context.Context, string) (Checking, error) {
 	return e.checking, e.err
 }
 
-func (e *fakeEngine) Keep(_ context.Context, id string, in activities.RoundsInput, change bool) error {
+func (e *fakeEngine) Keep(_ context.Context, in activities.RoundsInput, change bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.kept = append(e.kept, fmt.Sprint(id, " ", in.Every, " ", change))
+	e.kept = append(e.kept, fmt.Sprint(in.ID, " ", in.Every, " ", change))
 	return e.err
 }
 

@@ -76,7 +76,7 @@ func TestListAccess_ShowsWhatIsNotAsItWasGranted(t *testing.T) {
 func TestRounder_SaysOnceWhatItWants(t *testing.T) {
 	t.Parallel()
 	e := &fakeEngine{err: fault.New(fault.Unavailable, "not yet")}
-	r := newRounder(map[string]activities.RoundsInput{"access-check": {Every: time.Hour}}, e, slog.New(slog.DiscardHandler))
+	r := newRounder([]activities.RoundsInput{{ID: "access-check", Every: time.Hour}}, e, slog.New(slog.DiscardHandler))
 	_, err := r.pass(t.Context())
 	require.Error(t, err)
 	e.set(func(e *fakeEngine) { e.err = nil })

@@ -45,7 +45,7 @@ type Engine interface {
 	Check(ctx context.Context, by string, in activities.CheckInput) error
 	Checking(ctx context.Context, user string) (Checking, error)
 	// Keep sees to it that rounds go on, and with change, that they are these. Those without Every end.
-	Keep(ctx context.Context, id string, in activities.RoundsInput, change bool) error
+	Keep(ctx context.Context, in activities.RoundsInput, change bool) error
 }
 
 const (

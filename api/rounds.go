@@ -79,26 +79,26 @@ func (e *TemporalEngine) Checking(ctx context.Context, user string) (c Checking,
 const roundsMemo = "gildwayRounds"
 
 // Keep implements Engine.
-func (e *TemporalEngine) Keep(ctx context.Context, id string, in activities.RoundsInput, change bool) error {
+func (e *TemporalEngine) Keep(ctx context.Context, in activities.RoundsInput, change bool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	wanted, err := json.Marshal(in)
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "what is to be done again and again can't be written down")
 	}
-	running, as, err := e.rounds(ctx, id)
+	running, as, err := e.rounds(ctx, in.ID)
 	switch {
 	case err != nil:
 		return engineFault(err)
 	case running && (!change || as == string(wanted)):
 		return nil
 	case in.Every <= 0 && running:
-		return engineFault(e.client.TerminateWorkflow(ctx, id, "", "switched off in the configuration"))
+		return engineFault(e.client.TerminateWorkflow(ctx, in.ID, "", "switched off in the configuration"))
 	case in.Every <= 0:
 		return nil
 	}
 	_, err = e.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: activities.MainQueue,
+		ID: in.ID, TaskQueue: activities.MainQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:            "Every " + in.Every.String(),
@@ -128,22 +128,22 @@ func (e *TemporalEngine) rounds(ctx context.Context, id string) (running bool, a
 type rounder struct {
 	*loop.Loop
 	engine Engine
-	rounds map[string]activities.RoundsInput
+	rounds []activities.RoundsInput
 	said   map[string]bool
 }
 
-func newRounder(rounds map[string]activities.RoundsInput, e Engine, log *slog.Logger) *rounder {
+func newRounder(rounds []activities.RoundsInput, e Engine, log *slog.Logger) *rounder {
 	r := &rounder{engine: e, rounds: rounds, said: map[string]bool{}}
 	r.Loop = loop.New(reconcileEvery, r.pass, func(err error, again any) { log.Warn("access can't be looked after yet", "error", err, "again", again) })
 	return r
 }
 
 func (r *rounder) pass(ctx context.Context) (more bool, err error) {
-	for id, in := range r.rounds {
-		if err := r.engine.Keep(ctx, id, in, !r.said[id]); err != nil {
+	for _, in := range r.rounds {
+		if err := r.engine.Keep(ctx, in, !r.said[in.ID]); err != nil {
 			return false, err
 		}
-		r.said[id] = true
+		r.said[in.ID] = true
 	}
 	return false, nil
 }

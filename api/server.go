@@ -38,9 +38,8 @@ type Config struct {
 	Limits    Limits
 	RunLink   func(task string) string // a page that shows a run to operators; nil: there is none
 	Origins   []string                 // of web pages that may call the scaffolder API from elsewhere
-	// Rounds are what is done again and again, by workflow id.
-	Rounds map[string]activities.RoundsInput
-	Log    *slog.Logger
+	Rounds    []activities.RoundsInput // what is done again and again
+	Log       *slog.Logger
 	// Notice is how long requests are still taken after the server has begun to say that it is not ready,
 	// so that a load balancer can find out.
 	Notice time.Duration

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/gildway/gildway/activities"
@@ -21,20 +21,24 @@ import (
 
 // estate is what there is to look at: grants by their keys, in the order of their pages.
 type estate struct {
+	mu        sync.Mutex
 	pages     [][]activities.GrantBatch
 	suspect   map[string]bool // looks changed at first
 	drifted   map[string]bool // and the second time
 	down      map[string]bool // queues whose provider doesn't answer
+	denied    map[string]bool // and those where our credential is no good
 	looked    []string
 	confirmed []string
 	unchecked []activities.UncheckedGrants
 	begun     []time.Time // when a check began to list
 }
 
-func (e *estate) register(env *testsuite.TestWorkflowEnvironment) {
+func (e *estate) register(env activityRegistrar, now func() time.Time) {
 	env.RegisterActivityWithOptions(func(_ context.Context, q activities.GrantsQuery) (page activities.GrantPage, err error) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		if q.After == 0 {
-			e.begun = append(e.begun, env.Now().UTC())
+			e.begun = append(e.begun, now().UTC())
 		}
 		if int(q.After) < len(e.pages) {
 			page.Batches = e.pages[q.After]
@@ -43,8 +47,13 @@ func (e *estate) register(env *testsuite.TestWorkflowEnvironment) {
 		return page, nil
 	}, name(activities.GrantsActivity))
 	env.RegisterActivityWithOptions(func(ctx context.Context, in activities.CheckGrants) (found activities.CheckedAccess, err error) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		if e.down[activity.GetInfo(ctx).TaskQueue] {
 			return found, fault.Seal(fault.New(fault.Unavailable, "Okta does not answer"))
+		}
+		if e.denied[activity.GetInfo(ctx).TaskQueue] {
+			return found, fault.Seal(fault.New(fault.Denied, "our token is no good"))
 		}
 		for _, key := range in.Keys {
 			switch {
@@ -64,6 +73,8 @@ func (e *estate) register(env *testsuite.TestWorkflowEnvironment) {
 		return found, nil
 	}, name(activities.CheckGrantsActivity))
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.UncheckedGrants) error {
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		e.unchecked = append(e.unchecked, in)
 		return nil
 	}, name(activities.UncheckedActivity))
@@ -79,7 +90,7 @@ func TestCheckAccess_Everything_LookedAtOnce_WhatLooksChangedTwice(t *testing.T)
 		},
 		suspect: map[string]bool{"b": true, "c": true}, drifted: map[string]bool{"b": true},
 	}
-	e.register(env)
+	e.register(env, env.Now)
 	began := env.Now()
 	env.ExecuteWorkflow(activities.CheckWorkflow, activities.CheckInput{})
 	require.NoError(t, env.GetWorkflowError())
@@ -101,7 +112,7 @@ func TestCheckAccess_ProviderDown_IsNoDriftAndStopsNobodyElse(t *testing.T) {
 		pages: [][]activities.GrantBatch{{{Queue: activities.OktaQueue, Keys: []string{"a", "b"}}, {Queue: activities.VaultQueue, Keys: []string{"c"}}}},
 		down:  map[string]bool{activities.OktaQueue: true},
 	}
-	e.register(env)
+	e.register(env, env.Now)
 	env.ExecuteWorkflow(activities.CheckWorkflow, activities.CheckInput{})
 	require.NoError(t, env.GetWorkflowError())
 	var found activities.CheckedAccess
@@ -123,8 +134,8 @@ func TestRounds_OverSpring_OneADay(t *testing.T) {
 		ids = append(ids, info.WorkflowExecution.ID)
 	})
 	e := &estate{}
-	e.register(env)
-	env.ExecuteWorkflow(activities.RoundsWorkflow, activities.RoundsInput{Check: &activities.CheckInput{}, Every: day})
+	e.register(env, env.Now)
+	env.ExecuteWorkflow(activities.RoundsWorkflow, activities.RoundsInput{ID: "rounds", Check: &activities.CheckInput{}, Every: day})
 	var again *workflow.ContinueAsNewError
 	require.True(t, errors.As(env.GetWorkflowError(), &again), "%v", env.GetWorkflowError())
 	require.Len(t, e.begun, 200)
@@ -134,7 +145,7 @@ func TestRounds_OverSpring_OneADay(t *testing.T) {
 	}
 	require.Len(t, ids, 200)
 	for i, id := range ids {
-		require.True(t, strings.HasSuffix(id, fmt.Sprintf("/%sT00:00:00Z", time.Date(2027, 1, 4+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))), id)
+		require.True(t, strings.HasPrefix(id, fmt.Sprintf("rounds/%sT00:00:00Z", time.Date(2027, 1, 4+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))), id)
 	}
 }
 
@@ -145,9 +156,9 @@ func TestRounds_TakenOver_WaitsForTheNext(t *testing.T) {
 	env.SetStartTime(time.Date(2027, 1, 4, 9, 0, 0, 0, time.UTC))
 	last := time.Date(2027, 1, 4, 0, 0, 0, 0, time.UTC)
 	e := &estate{}
-	e.register(env)
+	e.register(env, env.Now)
 	env.RegisterDelayedCallback(env.CancelWorkflow, 20*time.Hour)
-	env.ExecuteWorkflow(activities.RoundsWorkflow, activities.RoundsInput{Check: &activities.CheckInput{}, Every: day, Last: &last})
+	env.ExecuteWorkflow(activities.RoundsWorkflow, activities.RoundsInput{ID: "rounds", Check: &activities.CheckInput{}, Every: day, Last: &last})
 	require.Len(t, e.begun, 1)
 	require.WithinDuration(t, last.Add(day), e.begun[0], time.Minute)
 }

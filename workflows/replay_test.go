@@ -75,6 +75,8 @@ func recordHistories(t *testing.T) {
 		return out, err
 	})
 	w.undoes(server, "test:cancel", func(activities.UndoInvocation) error { return nil })
+	estate := checkedEstate()
+	estate.register(server, time.Now)
 	require.NoError(t, server.Start())
 	defer server.Stop()
 
@@ -105,6 +107,42 @@ func recordHistories(t *testing.T) {
 	}))
 	recordBranches(ctx, t, c)
 	recordLoops(ctx, t, c, w)
+	recordChecks(ctx, t, c, estate)
+}
+
+// checkedEstate has a grant that looks changed, and one that can't be seen.
+func checkedEstate() *estate {
+	return &estate{
+		pages: [][]activities.GrantBatch{
+			{{Queue: activities.OktaQueue, Keys: []string{"a", "b"}}, {Queue: activities.VaultQueue, Keys: []string{"c"}}},
+			{{Queue: activities.OktaQueue, Keys: []string{"d"}}},
+		},
+		suspect: map[string]bool{"b": true}, drifted: map[string]bool{"b": true},
+		denied: map[string]bool{activities.VaultQueue: true},
+	}
+}
+
+// recordChecks looks at what was granted, and does so in rounds.
+func recordChecks(ctx context.Context, t *testing.T, c client.Client, e *estate) {
+	for _, queue := range []string{activities.OktaQueue, activities.VaultQueue} {
+		w := worker.New(c, queue, worker.Options{DisableWorkflowWorker: true})
+		e.register(w, time.Now)
+		require.NoError(t, w.Start())
+		defer w.Stop()
+	}
+	check, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: activities.CheckID(uuid.NewString()), TaskQueue: activities.MainQueue},
+		activities.CheckWorkflow, activities.CheckInput{})
+	require.NoError(t, err)
+	require.NoError(t, check.Get(ctx, nil))
+	save(ctx, t, c, "access-check", check.GetID())
+
+	every := activities.RoundsInput{ID: uuid.NewString(), Check: &activities.CheckInput{}, Every: 2 * time.Second}
+	rounds, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: every.ID, TaskQueue: activities.MainQueue}, activities.RoundsWorkflow, every)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return size(ctx, t, c, rounds.GetID()) > 30 }, time.Minute, 100*time.Millisecond)
+	require.NoError(t, c.CancelWorkflow(ctx, rounds.GetID(), ""))
+	require.Error(t, rounds.Get(ctx, nil))
+	save(ctx, t, c, "access-rounds", rounds.GetID())
 }
 
 func recordBranches(ctx context.Context, t *testing.T, c client.Client) {

@@ -39,7 +39,7 @@ func Rounds(ctx workflow.Context, in activities.RoundsInput) error {
 func beginRound(ctx workflow.Context, in activities.RoundsInput, at time.Time) error {
 	kind, what := activities.CheckWorkflow, any(in.Check)
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            workflow.GetInfo(ctx).WorkflowExecution.ID + "/" + at.Format(time.RFC3339),
+		WorkflowID:            in.ID + "/" + at.Format(time.RFC3339),
 		TaskQueue:             activities.MainQueue,
 		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,

@@ -132,11 +132,9 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	return server.Serve(ctx, listener)
 }
 
-// rounds are what is done again and again, by workflow id.
-func rounds(c config.Config) map[string]activities.RoundsInput {
-	return map[string]activities.RoundsInput{
-		activities.CheckRounds: {Check: &activities.CheckInput{}, Every: c.Access.Checks()},
-	}
+// rounds are what is done again and again.
+func rounds(c config.Config) []activities.RoundsInput {
+	return []activities.RoundsInput{{ID: activities.CheckRounds, Check: &activities.CheckInput{}, Every: c.Access.Checks()}}
 }
 
 // templateSources are the sources of templates, in the order in which they count.
