@@ -67,7 +67,7 @@ func newWorld(t *testing.T, change ...func(*Server)) *world {
 	db, err := store.Open(t.Context(), pgtest.URL(t))
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
-	w := &world{t: t, store: db, engine: &fakeEngine{}, keys: &fakeKeys{held: map[string]string{}}, vault: &fakeVault{}}
+	w := &world{t: t, store: db, engine: &fakeEngine{checking: Checking{State: "never"}}, keys: &fakeKeys{held: map[string]string{}}, vault: &fakeVault{}}
 
 	authority := httptest.NewUnstartedServer(nil)
 	w.issuer, err = issuer.Open(t.TempDir(), "http://"+authority.Listener.Addr().String())
