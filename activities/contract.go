@@ -160,6 +160,7 @@ type Invocation struct {
 	Item      *InBlob         `json:"item,omitempty"`   // where the Item with the input stands, if not in Input
 	Layers    []string        `json:"layers,omitempty"` // workspace layers this step sees, oldest first
 	LeaseEnds *time.Time      `json:"leaseEnds,omitempty"`
+	Again     int             `json:"again,omitempty"` // how often people had it tried anew
 	First     bool            `json:"first,omitempty"` // says "Beginning step"
 	Last      bool            `json:"last,omitempty"`  // says "Finished step"; false for all but the last of a loop
 }
@@ -251,6 +252,8 @@ const (
 	StepBegan     RecordKind = "step-began"
 	RunPaused     RecordKind = "run-paused"
 	RunResumed    RecordKind = "run-resumed"
+
+	StepOverridden RecordKind = "step-overridden" // people want something else of a step than what it is at
 )
 
 // Record tells the read model what happened. The same record twice is one.
@@ -268,8 +271,9 @@ type Record struct {
 	Continues  bool            `json:"continues,omitempty"`  // step-failed: the run goes on, because of onError
 	Additional bool            `json:"additional,omitempty"` // step-failed: the run had failed before
 	Output     json.RawMessage `json:"output,omitempty"`
-	Steps      int             `json:"steps,omitempty"`  // run-started: how many there are
-	Number     int             `json:"number,omitempty"` // run-paused, run-resumed: how often
+	Steps      int             `json:"steps,omitempty"`     // run-started: how many there are
+	Number     int             `json:"number,omitempty"`    // run-paused, run-resumed, step-overridden: how often
+	Iteration  string          `json:"iteration,omitempty"` // step-overridden: which item, if one
 }
 
 // GateInvocation opens an approval gate.

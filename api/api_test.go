@@ -285,6 +285,8 @@ type fakeEngine struct {
 	checks     []string
 	checking   Checking
 	kept       []string
+	lost       map[string]string // how runs ended, by task
+	cancelled  []activities.CancelStep
 }
 
 func (e *fakeEngine) set(f func(*fakeEngine)) {
@@ -334,6 +336,19 @@ func (e *fakeEngine) Renew(_ context.Context, _, id string, in activities.RenewL
 	defer e.mu.Unlock()
 	e.renewed, e.renewalIDs = append(e.renewed, in), append(e.renewalIDs, id)
 	return activities.RenewedLease{Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}, e.err
+}
+
+func (e *fakeEngine) Lost(_ context.Context, task string, _ int) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lost[task], e.err
+}
+
+func (e *fakeEngine) CancelStep(_ context.Context, _ string, in activities.CancelStep) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cancelled = append(e.cancelled, in)
+	return e.err
 }
 
 func (e *fakeEngine) Results(context.Context, string) ([]plan.Kept, error) {

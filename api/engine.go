@@ -9,6 +9,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -34,6 +35,11 @@ type Engine interface {
 	// Results gives what the last run of a task came to, for another attempt to take over. A Conflict fault means that
 	// nobody knows any more.
 	Results(ctx context.Context, task string) ([]plan.Kept, error)
+	// Lost says how the run of an attempt has ended of which its task was never told; "" if it goes on, or another attempt has
+	// begun.
+	Lost(ctx context.Context, task string, attempt int) (how string, err error)
+	// CancelStep hands over what people want of a step instead of what it is at. A step that is at nothing is a Conflict fault.
+	CancelStep(ctx context.Context, task string, in activities.CancelStep) error
 	// Renew hands a signed wish to keep a grant for longer to its lease and gives the new end. The same id, if there is one,
 	// renews once and gives the same end.
 	Renew(ctx context.Context, lease, id string, in activities.RenewLease) (activities.RenewedLease, error)
@@ -99,12 +105,12 @@ func (e *TemporalEngine) Start(ctx context.Context, run plan.Run) error {
 // later one. Two starters at once can still start it one after the other: the second execution asks the store and
 // does nothing.
 func (e *TemporalEngine) startAgain(ctx context.Context, options client.StartWorkflowOptions, run plan.Run) error {
-	switch newest, running, err := e.newest(ctx, run.Task); {
+	switch newest, info, err := e.newest(ctx, run.Task); {
 	case err != nil:
 		return engineFault(err)
 	case newest >= run.Attempt:
 		return nil
-	case running:
+	case info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return fault.New(fault.Unavailable, "the run before is still ending")
 	}
 	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL
@@ -118,23 +124,23 @@ func (e *TemporalEngine) startAgain(ctx context.Context, options client.StartWor
 	return engineFault(err)
 }
 
-// newest tells which attempt the newest execution of a task is, -1 if Temporal has none, and if it goes on.
-func (e *TemporalEngine) newest(ctx context.Context, task string) (attempt int, running bool, err error) {
+// newest is the newest execution of a task, nil if Temporal has none, and which attempt that is.
+func (e *TemporalEngine) newest(ctx context.Context, task string) (attempt int, info *workflowpb.WorkflowExecutionInfo, err error) {
 	described, err := e.client.DescribeWorkflowExecution(ctx, task, "")
 	var unknown *serviceerror.NotFound
 	if errors.As(err, &unknown) {
-		return -1, false, nil
+		return -1, nil, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return 0, nil, err
 	}
-	info := described.GetWorkflowExecutionInfo()
+	info = described.GetWorkflowExecutionInfo()
 	if memo, ok := info.GetMemo().GetFields()[activities.AttemptMemo]; ok {
 		if err := converter.GetDefaultDataConverter().FromPayload(memo, &attempt); err != nil {
-			return 0, false, fault.Wrap(fault.Internal, err, "the memo of the run %s can't be read", task)
+			return 0, nil, fault.Wrap(fault.Internal, err, "the memo of the run %s can't be read", task)
 		}
 	}
-	return attempt, info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+	return attempt, info, nil
 }
 
 func isStarted(err error) bool {

@@ -30,11 +30,15 @@ func (h handlers) GetTaskGraph(ctx context.Context, r GetTaskGraphRequestObject)
 	if err != nil {
 		return nil, err
 	}
+	waits, err := h.Store.Waits(ctx, task.ID, task.Attempt)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	if task.EndedAt != nil {
 		now = *task.EndedAt
 	}
-	g := graphing{task: task, plan: run.Plan, progress: progress, stumbles: stumbles, open: open, now: now}.graph()
+	g := graphing{task: task, plan: run.Plan, progress: progress, stumbles: stumbles, open: open, waits: waits, now: now}.graph()
 	switch r.Params.Format {
 	case "dot":
 		text := templates.DotRun(&run.Plan, notesOf(g))
@@ -54,6 +58,7 @@ type graphing struct {
 	progress map[string]*stepProgress
 	stumbles map[string]int
 	open     []store.Approval
+	waits    []store.Wait
 	now      time.Time // or when the run ended
 }
 
@@ -78,6 +83,9 @@ func (in graphing) graph() Graph {
 		}
 		if !task.Ended() {
 			step.WaitingFor = in.waitingFor(s, step.State)
+			if step.State == "processing" {
+				step.Waits = in.waitsOf(s.ID)
+			}
 		}
 		g.Steps = append(g.Steps, step)
 	}
@@ -95,6 +103,9 @@ func (in graphing) waitingFor(s plan.Step, state string) (reasons []WaitingFor) 
 				says := fmt.Sprintf("%d of %s", a.Required, strings.Join(a.Approvers, ", "))
 				reasons = append(reasons, WaitingFor{Kind: "approval", Id: a.ID, Says: says})
 			}
+		}
+		if provider := in.providerOf(s.ID); provider != nil {
+			reasons = append(reasons, *provider)
 		}
 		return reasons
 	}

@@ -358,6 +358,9 @@ type GraphStep struct {
 
 	// WaitingFor Why it does not go on
 	WaitingFor []WaitingFor `json:"waitingFor,omitempty"`
+
+	// Waits Its calls that wait for their provider
+	Waits []StepWait `json:"waits,omitempty"`
 }
 
 // Health defines model for Health.
@@ -483,6 +486,13 @@ type NewRollback struct {
 	// Force Also what others have worked on since, such as a repository with new commits
 	Force  bool   `json:"force,omitempty"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// NewStepRequest defines model for NewStepRequest.
+type NewStepRequest struct {
+	// Iteration The key of one item of a loop; without it all that are under way are meant
+	Iteration string `json:"iteration,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // NewTask defines model for NewTask.
@@ -611,6 +621,20 @@ type StepCounts struct {
 
 	// Ended Completed
 	Ended int `json:"ended"`
+}
+
+// StepWait A call that did not succeed and will be made again
+type StepWait struct {
+	// Iteration The key of the item of a loop
+	Iteration string `json:"iteration,omitempty"`
+	NextAt    string `json:"nextAt"`
+	Since     string `json:"since"`
+
+	// Tries That did not succeed
+	Tries int `json:"tries"`
+
+	// Why What the last one failed of
+	Why string `json:"why"`
 }
 
 // Suggestion defines model for Suggestion.
@@ -1125,6 +1149,9 @@ type ResumeFailedTaskJSONRequestBody = NewRetry
 // RollbackTaskJSONRequestBody defines body for RollbackTask for application/json ContentType.
 type RollbackTaskJSONRequestBody = NewRollback
 
+// CancelStepJSONRequestBody defines body for CancelStep for application/json ContentType.
+type CancelStepJSONRequestBody = NewStepRequest
+
 // ApplyConditionsJSONRequestBody defines body for ApplyConditions for application/json ContentType.
 type ApplyConditionsJSONRequestBody = Conditions
 
@@ -1217,6 +1244,9 @@ type ServerInterface interface {
 	// RollbackTask Undo all that a task has done, in all its attempts, the last first
 	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
 	RollbackTask(ctx echo.Context, taskId TaskId) error
+	// CancelStep Try a step now that waits for its provider, skip or abort it
+	// (POST /api/gildway/v1/tasks/{taskId}/steps/{step}/{action})
+	CancelStep(ctx echo.Context, taskId TaskId, step string, action string) error
 	// ListTemplateSources Where templates come from, and what is wrong there that belongs to no template
 	// (GET /api/gildway/v1/template-sources)
 	ListTemplateSources(ctx echo.Context) error
@@ -1826,6 +1856,38 @@ func (w *ServerInterfaceWrapper) RollbackTask(ctx echo.Context) error {
 	return err
 }
 
+// CancelStep converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelStep(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "taskId" -------------
+	var taskId TaskId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "taskId", ctx.Param("taskId"), &taskId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter taskId: %s", err))
+	}
+
+	// ------------- Path parameter "step" -------------
+	var step string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "step", ctx.Param("step"), &step, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter step: %s", err))
+	}
+
+	// ------------- Path parameter "action" -------------
+	var action string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelStep(ctx, taskId, step, action)
+	return err
+}
+
 // ListTemplateSources converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTemplateSources(ctx echo.Context) error {
 	var err error
@@ -2368,6 +2430,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/pause", wrapper.PauseTask, options.OperationMiddlewares["pauseTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/resume", wrapper.ResumeTask, options.OperationMiddlewares["resumeTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/cancel", wrapper.StopTask, options.OperationMiddlewares["stopTask"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/steps/:step/:action", wrapper.CancelStep, options.OperationMiddlewares["cancelStep"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/retry", wrapper.ResumeFailedTask, options.OperationMiddlewares["resumeFailedTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/rollback", wrapper.RollbackTask, options.OperationMiddlewares["rollbackTask"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/effects", wrapper.ListTaskEffects, options.OperationMiddlewares["listTaskEffects"]...)
@@ -3436,6 +3499,48 @@ type RollbackTaskdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RollbackTaskdefaultApplicationProblemPlusJSONResponse) VisitRollbackTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelStepRequestObject struct {
+	TaskId TaskId `json:"taskId"`
+	Step   string `json:"step"`
+	Action string `json:"action"`
+	Body   *CancelStepJSONRequestBody
+}
+
+type CancelStepResponseObject interface {
+	VisitCancelStepResponse(w http.ResponseWriter) error
+}
+
+type CancelStep202JSONResponse Asked
+
+func (response CancelStep202JSONResponse) VisitCancelStepResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelStepdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelStepdefaultApplicationProblemPlusJSONResponse) VisitCancelStepResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4542,6 +4647,9 @@ type StrictServerInterface interface {
 	// RollbackTask Undo all that a task has done, in all its attempts, the last first
 	// (POST /api/gildway/v1/tasks/{taskId}/rollback)
 	RollbackTask(ctx context.Context, request RollbackTaskRequestObject) (RollbackTaskResponseObject, error)
+	// CancelStep Try a step now that waits for its provider, skip or abort it
+	// (POST /api/gildway/v1/tasks/{taskId}/steps/{step}/{action})
+	CancelStep(ctx context.Context, request CancelStepRequestObject) (CancelStepResponseObject, error)
 	// ListTemplateSources Where templates come from, and what is wrong there that belongs to no template
 	// (GET /api/gildway/v1/template-sources)
 	ListTemplateSources(ctx context.Context, request ListTemplateSourcesRequestObject) (ListTemplateSourcesResponseObject, error)
@@ -5474,6 +5582,59 @@ func (sh *strictHandler) RollbackTask(ctx echo.Context, taskId TaskId) error {
 	return nil
 }
 
+// CancelStep operation middleware
+func (sh *strictHandler) CancelStep(ctx echo.Context, taskId TaskId, step string, action string) error {
+	var request CancelStepRequestObject
+
+	request.TaskId = taskId
+	request.Step = step
+	request.Action = action
+
+	var body CancelStepJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelStep(ctx.Request().Context(), request.(CancelStepRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelStep")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelStepResponseObject); ok {
+		return validResponse.VisitCancelStepResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListTemplateSources operation middleware
 func (sh *strictHandler) ListTemplateSources(ctx echo.Context) error {
 	var request ListTemplateSourcesRequestObject
@@ -6208,161 +6369,166 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rctw2uuCroHq3KntqqYsvyZxIvxTHTjTjxC5JGe9WxlWGyK+7MWIDHABUu49LVfs0+2D7JFv4AJAg",
-	"G2STLbZyqfljSyKJ23e/4sssFatCcOBazc6+zAoq6Qo0SPyNzjVI80MGKpWs0Ezw2dnsHc83BO7NN2TN",
-	"9JJQspBANUjCslkyY+alf5UgN7NkxukKZmduqGSm0iWsqBlzLuSK6tnZjHH9zctZMtObAuyvsAA5e3hI",
-	"ZrQopLin+WVmvsBxC6qXwbD1C8lMwr9KJiGbnWlZQjiXG1ppyfgCR05LqURkbzdLIJ84fNafiJgTvQRS",
-	"0AWQW5gLCR17c2P1T5gDVdC5D/903CZytmK6GrG1KvswHCCDOS1zPTt7dnqazFb0M1uVq9nZ1/gb4/a3",
-	"Z1FAaKruOhfvHo5bu4ZVkVMNP+MY0XHxv/1HVQVN+4a2z8eM/2BeVoXgCpA+vqPpndJ0Aa+ltMiUCq6B",
-	"I0xoUeQspQavTv6pDHJ9CYb+7xLms7PZfzup6e/EPlUnrWFx3iaWVm98pQiYl8ityDazh2T2XorbHFY9",
-	"aynsG/9z3Jr8uJHFXL15Rb59+fVfEADufTPcRZqCUq+WkN4ha5GiAKmZPbrU/BmybQL8UazJivINWUiK",
-	"DAYkEAXAIxwimWWSzXXvMJaKV4RKIFxoQpX5fWPHxTkgiw4NPIPsQkfwIJkpTaXue6oR8YAbivp1xuEe",
-	"mZ8sOTfvJLNMcIN6c8pyyGYfk9Ygyezz0UIcbY1c8t3nlooyz3Crt50H9xBi/a9uwUkFlPpcwynrVYrb",
-	"f0KqzYIuUjt9G7yNtX2J7E7IzIiW5+agP9NVkdvvmIaV2oWLdtLX9jOzCjc8lZJuwtFfPCQzlvUu4NlD",
-	"SPA0z9/NZ2e/Dpn/2n718DEY7WX7ZFEeuvG7z89vZdwx1ke3jQ3/++Knt142a1Ec5XAPOcmZ0oYglIZC",
-	"zZII/wzXHo5YT9W9i+vqGJubYLwo9S6YXtG1GUmUeujLD7GFOHVgexFWUXB6TYVlWwfawCSjJuRCddJ5",
-	"ikpP19MMUqaY4CPw2q3+e/dlbEEZW4DSEZ3MKSs55YTyjNzTvATD6qhG1uf2n21D3YC2YBJUxz5iBPSQ",
-	"zAqRs3QzEKwSqOpAYYNxoJyeGX1q8bGT32VsPgcJXJMCRJEDWZVK+/1GOTsyxWELV0ux5tuTf49QMKT0",
-	"yQz26ZxQ4uFtzxwVDMK0YcdGjM2FNDx5yfiCQK5glnTzpBenMSFSAM/siwEsJRjUxx9TylPIR4kTwwfi",
-	"ZEDVXfyB06/iD5nO40/Wy01cX9vilTizW5kfscL6EFuCtSQBdQdDJrVcqwg1JMuPPQykIsFtRqLiRoNf",
-	"ApEwd2SXrZjWkKH+EaM7Gie4202c24jVyqlzW8/mMVPmw1KQJc1IBjksqI7TPmqRUXaijNJCc4JvqITM",
-	"pViR0yhBaREdwU98RtZLgfSRGZrgSgONLuYeZMZSHWJ9TccW1RGCdtiheN5Cs1ujIlCDKX46hEQfNrxl",
-	"luW25Jrn6aOYe4ypG3tzAH3gNNF1KqcSthaYDSK66IilFmYTOeiIWoKWhV0yzTJmIE7z941XuiRrPYUW",
-	"d8B3L9C+llRzxla7bYc11wvxP69AKYf9W8vlziztX5yzUP1AsbU5jhWbXS9FXLaWMu8wb7dHt+bo9vCG",
-	"95XqlcjCbfQZAO7l7T203rWHWW8sWERs/6+8WLpxMiW2zJDiR8ux6F7iaxF5juLyb7CJcPYsk6Ai7P2X",
-	"q7feGfR3dKCM1qGWYn0j4nLDsHXKM0W0IPhdZPCV0SHiWhjVyw4btEO0ryUtCsYXN578Wmy7AK6I4CkQ",
-	"xrVA8+EOnFKzohsigWbOL4YOlV3AQDnenNRvKPFOGX/y4TH6Q+uF4xSMuYEUW8x5MA9+JbjlhJfaul+2",
-	"WKZ9rAZqnh1qtwQlSpnClRlgoO5tv7jBoQYpYeEkrQGScCe953AFCp2Ng6QSzuJeH2L5xZZsPh+wIvV4",
-	"hGnucAKcmW5NiH2PWJHVlOO8+hH6xPeo/GVddjnNhznS+m2g/eRFtQI/X3T9gsPr+RzSCELTtNM/cwsL",
-	"yrv8A4LDRcSSv7hVxphlVuCkNM8J+g+JoiwjS7E2ViU6J2Oi4s5Ktm05wzJYFUIDTzfkDrxfFMePjTPC",
-	"EZPMitrp3DZBNs4Grl2SJXfOzynMUcm8/6U9sZdZa2qM75JnRJSa5FTpnULLnGHbEnVArkHajyVTCKYA",
-	"5wbbDAHGH6k7VhyJwmrnR4Uwyp+0QY7hDOF7yebjcP6O8Syk2YWFdrqkfIE4a6zkrAT0La8op4sxLgsM",
-	"lG3D+1IrF3u0aI2OfUMlitwaFFSQz2dnvMzzZKwLStFN3KJRjKfQgXrMIp4C4GTOpNJ74Xubiqn2EQvC",
-	"9Lkh4eoECcVoCxEcLN678Ik5DGWtlB1Ib8Dmduv31okQk6A3YtYBrOHv5eaqjMUkmIRUC7l5ZQNjw5f6",
-	"S5ELmkH2hkXiDehQTCVo9Uh7eNu15h42aeGfSvDjK7r+yRmdD8nMOntHf9i2tGt/mhswiZxZ94m/ZTxi",
-	"h2Jgcrjp3Yre1OZhbwjJUNLlrkBPa7vdRnvbYWR20L3tLj13f3T7IJnWwKPY1tp4LhYjCK6CUs+ozxrC",
-	"f1hADNWAj1ugg6LDV+ox7StlQ1E2UqWXwCRhmcIABjrQDUMfsjWnh3TtaSssZ44thtzV1v3yY2Afqwe2",
-	"A5IaJPVvbp+N080oyYUovlLE7L8vWPC8U5C0gLo2Stj2nNdg9p6CBYLRkSwcVIkbPiP/cO5zFCUSCqGY",
-	"OTNC0xWcqKUo/jELwdQfUusDSlvTsguOQuDeOcLjrGZPpH3ZH9IL3vymss93JTG1YMCUsayuIDU6EL1t",
-	"REtuhciB8jZs68ybXqzSzrr3WpfFcOfCtedZO9bMueMSBmtewWxfR+3v7Z0ldV4QAsbNE55xDLZvhFy9",
-	"d6Jh/5yCsSH9KAfriGf1CRUfsOoJ+f8gabGMcA9tuKKOBzrFXKM9A8ScKaqWEtD4OSearUBhjFcvhQJv",
-	"2BlLh/hBY0GbVDLNUpq/dy7EbVZkeTNqk0j7Jf9K4XSEKbKimZkrseot0cLbVsOD65AtRmR94Lm9zhZR",
-	"DawvWQc+Q1p2misFlTTPIY95yYck+pSq0/86cm/Xhv9F9rZnMFaIu59izmyuWU64WBM2N2bKkiq0zL1H",
-	"YUhaZgPjrZkcKI/uVJJZjX01CIIDb6GgPzOPF520gzgQ4Q6asrgbaS7FqsPn2JmWYEOa/SYIjouvVkN1",
-	"LvraiejBZrQ7PNXHEJhWxA6BLMExhEp7sKTr+IHBQ0fLQtyRlVD9bCFmYxu6F5YP+ddaYQAvxHaQZIcP",
-	"uO06qFSBMeHeztidsSwhG5kANDLTTxQY3yikMNa4XaSPo2Z1wl8yU3esKPbN2zgYbSezNWWa8cWbeEIB",
-	"evMyAXbYhSAInWFGTT3wTvd05hN1A23Q+ydcSocFZYzcfgSa62VfpHE7JkYlZ3yhYlummlBOzEBUC4lH",
-	"qgW542I9QtYND1Fe8qLUGMZWPXHsAbYQVGPsbUE1o9fDQk1VNHqv/L233rs3mE265NROH3DoiKMaOWYh",
-	"xT3LQMadwaEi+dJnGA9XJHEHzrX1cYA3dk5zBeGcL3ZqM3sk6xm21DniKFe/BA5rb7lsyYeUcnILVjd0",
-	"GiHJBbeWUI+dc+pHhuy7SPziFwUSnQILKcqCSJirBD2dYk7WS7Ei+K1Cp6i3YinfOIvVOXeJkFaDrp0P",
-	"Ys1BIj/by4J9/mxA/uK96ENPJVZgrCNC1R1kmCVoUBR41ouYz2Oyx1AJZkpZFLFmHk7/m2UE9uSr+9AQ",
-	"5V9FMtUje/46HO/a+9673/9mQH5hJV068gq9tKnoJ6S/j10MrIqZRGQJU74KwXGmugShyfMGh1GGw/ZA",
-	"gYw9Awl4VFMEEqzQOEAg4WdYX9RWeUubeLzL/yE+pUuYqlyE8eGd3GguqrZnVvTzW+ALowc9Oz09TWKk",
-	"mYmYBpkJskZEtepjJjgkWOxndUpV8U9yB949ENH/OzYX5tWO2FiQ+xrs7Hl8Z1kwx4RppJ3J4J/w75+s",
-	"MHIR51wYvkuoPieUpILPc5Zqp5UzhWy/zgUntxti9ckm2JIus7Qn09ZIuNKIy3jKbTDBi8gEWxUg7iQ7",
-	"qOOq1g4PgqUPXdNquRk5qfcBNI/OmmMJnpqrjjyzQKyMNtQ71s6QsrkLBoJ3UOjExi0MUVgdSh0TtBfP",
-	"CM1z5z6TJSd0QRnW0DhsrK1A8/YIBNyD6bTdeoGL0CzNFrai+3DRSMuoT7yOLm67COt6YaPvpUJKSPU5",
-	"ji700vxZabppFN1tTbE7ShlHgnuRHpZJ7pz53fyQDFrFaq9RFZaYl9em5RXj1ZC7KBsH76Jqkee31BZt",
-	"jqEwIWNaxEWunERxCLGk90DWQhr+KDhBBSEhqkyXBk1oGGJC8uKwxiRZplXUz/RoeHYkJk8Z03fZmtsF",
-	"D5MG7m26phszClyh2ZzVVNOOQMQZSAldnqZ1w4RxrhGaRpNdvD7bHMcn3x1ZDTshmN9zJGHFeAYyMTzq",
-	"yHPp//d//m9s5Jzxu7E2y2c9soIpJngjZun+PiGnNqMz2UeROspSQjBOoUA30OK3SzV772VJVyHp0ADg",
-	"C1sRtfoeUoFeO/WIQOA3mN8ICriupc1+Qz0fHReqgqE9XoivB0Yqk1nJziyM1KOi5F0hz86EifcS7pmR",
-	"m79hosxUscYWZgDmggwfuCOfswXOf2f1HDarp4ZbX7DRo205VsOMIvT2ec1ZDorcgmIZNDyTQ8/nydMS",
-	"W5qdsTHzetlG7WcK3awNhWRkMmNLZ2rPWbkfXF4Cs+YtdR4To4VES0sn0bR6dKug8crgwDQuPOp7u3EF",
-	"VnUOOzqI+xQrb1xe8nuao6/zF05LvQSujWzHj78HzvCHn4V+I0rUOF4578Qsmf1gLcArquEtWzH7zS+c",
-	"3lOWu5yeX7gqi0JI++zSyHlO8+EmrCsVmDIwtX1y/+vIeSaOLjNv7FKu1mEYoieLI6xs7lYIB5VT1cLR",
-	"5UQ4bAhgX4U2/ZZi2GVO4ezLLtK5siGUWNF6hw9eYMgGwyeEjcze2ScQtRW0cFEfLMm+27uGh4Wh4X4P",
-	"/ZXNm5osASsaRe/Kb4BC70y18o2KQsfRnjYFHkudhYPTx87kmi04ZD09D/qKtMa0d1FswWOpJXgE+Owr",
-	"RXi0XMHB17uBm9+/EquCppr89cN17Muuegrrh5jnYm2LRwYXivkokt1OuLTo8WooXmEbkMjR5h2ZZzZn",
-	"I7rTVjKJK2txGSVG/tYpJc2Sl64cLlsDZmeMbqBcLEDFvQYD+ivttk6eDywjrBcSOUpZl3cOkizBrnYR",
-	"kh86tqa4+2hYInGQcvzdZmDKce9R51TpH4FKfQtU28kNBtiAvW1vN9qKb6coGAtFFZA+2hLeWdrxIs7n",
-	"zdyBSA27u7T33wWwV0tmk+GHbcB8cl2uVlQa0bedWWSD5nG2brm6jftg9GAuZFLZRqQqB6jz9s7wu5O6",
-	"UKAnLP7seTSNfnvfH93Ov0cFRE21d1t21hXsrurVEiLyDJSuYsiPiOyGu/8maBIaNbOEglqsigL4fivp",
-	"7N4SLuZrzEdieSZjnRXMOSqPDN5ERme4LFurOq8zuL8+PR26xhqvd+Ws5IzfjcSAt/hJg4iffTuFU+HZ",
-	"X2wStu9UOXhF7+03+2VZnZpJc9rb2qvRT838Yq2/cxvNqFpObbcai1Bpw3UybI+B1tA8sJehSO1zw+zg",
-	"G6FRPA54/XFAR/mYNlLeuh5Yht815v/Pfj9iSNaJ5zIecwMy62Z0bz2St3Io7+MemQtrbyPcmSIX7y9j",
-	"muTCF2/s87GBjJBd+q/R9xknN+6lrxT55TLxSReuQ4qRIangc7YoJezWWO1qE7/nLmEYjyEYHXe4MoVa",
-	"UKx4QWia3/ihBtQSINbWH3Wt+X3FMX4/svh5Z8ypt2QoyEjr2q2Xv/sYrY4UO83VlpI5THH9drDi+pfd",
-	"TSsNF3WH3nKD9oZ4OrNkw9N+NkxvxkzQx/DT/zQCZRntTWCYV6EhOyNcVIFSV1dgoLMBfU5c3v0ZpoAa",
-	"mVMbm3V+px2n0UjYfYd1NaWyBQWxeoOxVQZtfb+7DCI8ydOGXj+6KOIRi3zZ66q+1MolTYwyQRu5oFUP",
-	"ysrwsPAOPSw1SewqcwyoeooQblNJnzwT8sYdw/eVL3ugnua+67YfbqmCX2QezT6V0GAP2uXPGkGZM4i6",
-	"+YucdqSySjDSFdthYDer6NeBc7o5wJuO5HGVEFpmTAupnJpoDI71UhDbl6P6QJ0TgyMbpG+bCTNYr3dD",
-	"VC3Ydzgr7BkEu+nQkdywHfWoNc/eLkGYsG7zUbWZY0LpFSp2VVl257F398moeEJHgePuika/rEmYwBa1",
-	"HYwRdEa7UpGXKx4H2Jx1xFLm7HOHB0ELspZMQ1/X2Nz1HdmesK/BZ9FZ9oz045lFJtJyBVwnBI4Xx0QV",
-	"kB4jVH99/vEYXd/HpYx20JJlx26xsS7Tm2YYZO6kt6tF27f5pR/bzd/fm7RCGOSIk6IgjniNEZn9u9HF",
-	"RttaYGe15+hQ405Gi8mG0WKeG++vwfJ4b2XYvme3gE0zuyxClA79F1iEaffKF1nJcsDNDj6WUs3TKxaC",
-	"Ex9brnwrKU+X0xX7JjO1ZjpdjugM1skGJq0HtquKW5j4rG6YgBYn5icQSuwBETHfabX3lb92l722mX8k",
-	"iMf+bjWp3XnisefDbLhASYu3yQ3kvYe8gn+VwDVDayejiwkqvSt7LlKRN+/6uwS17G0n6HVHW+JhyL2L",
-	"sJGfR13SFV17OsQ6GmxOuK4Qx87SSGUJFR+rwPbG15uTpqWUwH1tQ3OKgJ8cm2VkFG1VX5uXoF5LOTqo",
-	"ZQVnC+Jj4gRX+31tFW5FuGh+eBwYtG5VNj8rcykqXhKOKlmcKnujWQq+g7dag9IRqk8+qIyLCgOCMfvo",
-	"NqDNFt2Wehmrxn/nrhmwufExJLRPursX+PPf7kHUoPdtTotZZ7tKrm1fmGhZpy2MrZIN4k2xmW64kuvh",
-	"CI13U6yoIsKZLbbjeEuKXpdhxYyVgl/jarX7AdCcUqXyCHIArb6RSHgWM9G/efmqvk1soC59BTnV7B4r",
-	"wVu28xx5ws7Td71FmguIbeBDo2tFLEEhKrRQQDvLPszu2KWq+Orh+hNvc9uCLueMe3Rpbk9lbfQUgnTo",
-	"3VCsmoHcbgb4WlFuD+tYFu9J3+cCd3AOJtkNdJvfWhpjB+sF3C6BSiv47U9v/Cb/+uHGt+XCpdv3qlGX",
-	"Whf2bjvG55FSj6uSK1JdM0GUmOs1ttyqtHKqSFZi57MqqUgdk08ntGAnKqVzi/KfjEwMb++rH5GL95fn",
-	"7oMFy7M13ZzcP/tEliLPlBXc9QJy89MxBsRScB033NWGFwVNl3D0/Ph05m6SwN2ps5OT9Xp9TPHxsZCL",
-	"E/etOnl7+er1z9ev8ZtabM5+sKuwN6VYZj175ttJ0ILNzmYvjk+PX7hG/giA1vJP6vyABSDa2U4qTPDL",
-	"bHY2Mwzywgf3wstHf41faumDJdu3iJYli/dMiNnM8cErGV6NPl1rBTNnO2ZYulq+c3QYhh0gOi4axaq9",
-	"ZCak7XrR7CBAtKhSwaoN7Kz3jcueGhIn9hrRAS+6W1AfPrYuyXx+ejrZzZh1z4DIPZQ/w7rO68Cn7rrT",
-	"+JjVIoO7LZOZ8uaT9T81z7fqmA4yMXLjdhMwABu9YugS5hn2nj7HOmDXiRkDO6GvmGYrxlHDp0bf/HXm",
-	"yGaG0f4C5IopR3UKEzSPmC2sj9PYSepv2oxS2g+gwws5DwikcJoImNBVIsTdBCAyttScyjpbxoxrtbxI",
-	"YxW0dYT1h+w8cXumZ/ZMH7Z4UxcpnxHB801lZoXTG6oN7hw9Jh9cpxqmCdyD3GBDgH7KH07YH5NZIVQE",
-	"DxAuFcttIcHzp0KCS9td4hYWmPskLaEJxhfEqriPxIy3BhHWSzB2aN2VoWqerojSLM+tmWrp1bBgbMZg",
-	"1mWhf05stxVV3dxHNaFV/6g98KibeKs2U51i0naVOSDd1p3ddzDXhFBiUFchF7P+BOwnOBHT7eqRk4SX",
-	"VoD8yrLROBO2rBd9p4fnvFYXQJ07SnNX+NySxLt5XerxnWtYPAn42p0JHppaNtbiHpDge0Xzjb+SwaWH",
-	"Ac+w48njEea1ASdSsqVNkMp1wwyRpnJ7WczBi6yAZ+eIGpWoMCwgB3oPagxpW+AfmVH6cOSLu+L9YbeE",
-	"nh1ag+oF0QRAuXAjjTpFmkXk7C7l1F2bjwHtXQd/grVGSKV7TpJ00jeHdZcZE/FG0ZXt8+7a1gnsgLEU",
-	"a7zmp8raYqrWHo69XrAEakWPUwwu62t9jv6G99ZEdYTnuxuEHFJv94VpcU0Ar2kx/BudtlMypZ55b4JM",
-	"jU1VAWfvSsZKtMeTwXvbTB+5HSYU2ltpxHyOKg9Vd418kc04ejG4/DAM7SvpNDne13LtKaSagePBZVgf",
-	"kk4osxwy2L5fI4VNHO5hGUS3syXIqv79+lsmv+v6j+boaNw8fHhfx03gAA86/jttqWHDGm5p+8pVKrZe",
-	"wuqQSrZf2MkX/+MuNap2zB8cQl26lF9q3SOuvnl8Ag2rkSE8gH24l/fUs+pz71C1oiA6CTsxPmLCLvFj",
-	"L5VsAPsgAqgqjB5kUk1okLtLMyMYhoVBVkmZUgD2zHhD74Cfu6wmY8itfU4E8AXjQBagsf8Xm8SCsGzf",
-	"MJyqYecILLcMagQ3OWkUlx8AV6/Zgld49KfD1FYDgQ6WWJ3xMfG19yAJusYUYbr2w2H/cPOHtcsnSMUK",
-	"pmCbZp2EVpy4aha+pKhvoNXFE5Rln3y1Vt0jwJb7f5oMFTO5OZLupsIo0gQdiA6DMsEET4wxzZ5gEYT5",
-	"EFw7RPAqMKLoJrHpwAlZsHtAfMmED8yshcynMNtu5IbQus/QunLTK+LaRllMVdQ5+oGmS5tLYNeZiUEo",
-	"4sEfQ40c5hqrS3uV+bfVW6MdJ78nZbd1be4ThfYilxKjrxC9ib4QcScQa0DFwMiDzor9oPy58eYfGpxb",
-	"7SmfCKChxWJTEJm0rTmVjbxpkWc+rx/Dhd+eksy2qX+sjVIVy3YCuK7QsqVLOwKKQbKUhLnRg1yiYdRK",
-	"D24sqEC0MwHhyow7j5Y1dczjn/VO0mXpY8nctql/sOLA/h2HFz7EVhxW8o04U3d/vpmCG6BZr2Z8Cns1",
-	"QtS5klENR5qtYPbndG+0qx+fxsOh6w4crViQT+OeggucfLH3XvZ6KMJOLAc+Zz9Nh1KuXeH+FByY2u5o",
-	"TBGKyrvP3mU+/QX1+/pyifruk90nb0be03vh7iGNei6aIDuxTGa8DVhN0Wn/aVHcWGfqgWy/xr0hB3aU",
-	"X9gISdRRvmZ5PoWppkVBqO2CZ5VvDp81UXQOBPu6WCW8jF1YQti87pc5DLMc4B8GoIjIc3//87Q48sqO",
-	"/DfYHJQpuGkg64vW38FGJdaywa78a0mLwpjIWtwBR2r+O4J3AtZM72yht5nTB/KRkRh4rphhEedohdtQ",
-	"KaHmzRGgdQAbANugnXOvIve6ah/8GxpFl1aTxaRqo9aul8xAi0h3f4OzRpFCmJ6Yx1ekhl2dq6tRfkes",
-	"vGrV0yeDf3AdcgaEwpxyFupr1XliM9agssn9mgmNFbhyRdlwtfWQipfd74O7A+HknmfHeE737L+ag0Su",
-	"zvAf+P30vt+VX2Jmn0SZs/3TMKxuIJ4EOZdG4bCdfQxyLusk0Q2h8veEorZKZHpB8t6Me1htw1/99MdX",
-	"NL6DBeOEC7IS0qNVideb2BwcCapcHUaVsEMfAAGucOAKA/64wPlBEMEJnWuQhBJLLwcBhLtR7CBweIMu",
-	"jEPTo9nBganR987uBjnWfT8e7FdG67eKhqvZVPYSa9sROyFzKVZ1CR++Yx1FRMjwIZX+ljZ3Nxlkro0j",
-	"WWOJss/svoPCTlMq674hIs+I4ANzQZ28sDDYjW7BDVtTY5wb+sDY5jdwYIQboAQjj74FA0Ongj4e/fAW",
-	"zCCruKHxJtjPIc9tX0Z3S39SO5WrwuKBSFMfZQRvnF/2yBYw7zBMGt1SDutX2m4cM9hAQT0McwgmMUmg",
-	"UYWZihUg/SeBs0mRtRTGdHUtxagmt5ALvsB8BS4aHQd3Q81PdmZbfPUCbhjE/uABn0YPqwgeXON1IeR2",
-	"gz34JvLlViDXzZYWtqdy4jJrbYcEf8e0LDnRQkzh6fXTn7i+IX3FH/hCCOvfmC5/FJjqrDTlWX1L02oK",
-	"uQ3UlmN4WIh5ACku1ufuHpY6fWhje2DfAvDhbvhxNHjyBa+dKmgKD/bnft98zQ0ODijXULHLN+9XMkVJ",
-	"RpXQgNWpVcFh1bHH8kiXrTiWREYbyW4xP3vADOFl4Ucd9nUPyAc4hBodEX9fTqGku0859b11bNt416nE",
-	"6K5B7kpHDNIX9vcFOZ9CdPw5/VJuczHflFNPNn9GQnNINUz3+bt/+U+hAoV9fw4f1L7Ic0/7LZRzZZb3",
-	"IIMmhLYl2x8F2+rOKCfHt77xyQkt9dIg4D/Xd+rYwyiKZO/W/NCRNLwPYRvKF+Sv1+9+Jh/glvwNNuQa",
-	"mu1qZme/fmxzjaK8zVlqI2B1vSpTRIG8Z6m9HSt0RdSnYyFI+ebI8nZ3zU8LqHaCWk8KT3cNeX50x8Wa",
-	"n9QHXX+NGc755igV3F4iqbqV3Qvz5qv6xcN4IIIJnjhttZr5yt0IFQH/Ow51hrFh9RhFZXqkhl01+3kt",
-	"pZDbdi+2NrApLSsAl9JSHYxlB3XDoBqcpBA5SzePwKU0PP598GkFmmZU007afV+//JN/9+npOFgFimtZ",
-	"5iOz0HthiHQfm8K7nXqgh00bVQH0znUU3ROUESs3gOT98xPbgHRXA6ea2B8BoWEXMaUdF7b1eB1YNi3Q",
-	"3Jk4z0OjL28zPtGGxsijL7XwmZAnX3zXkYeTLxKsef3Qw4eDbzssGdd0zRkCQVOTJjcdku3ZHMovb9RQ",
-	"Hw8jKRrn8NRFMcFlhTEtQWPTlKCXyrkNQVbuKrUUaz4d6gbrsRaI+XdF5gzyLLgEJ5WQ2W68tWsNX3Tt",
-	"aCfB7Z2lL/Za8wPpD27wpy7nw1n3rHhB6bBg9+gLejnhqi55UWpEl84UUQcC0roDI/CrAs3I/wAzyH8k",
-	"/jUXZqMSfJNgbNXTuigeV+G+Vf8xIZ/eWcRzTmgreojXa9V3RX+lCC5rKNJv1fM0UX5YicDAuvx4evrw",
-	"a4IHp+k/dkhrpTe6kjDOVuVqdnYavYpqyE1+nbOJ+VzB4OkiXjWq0rN/lKenL1Jki/gjVqGa17afdNVJ",
-	"yKxVJzH4GA+ddT+sv1fJc1DKRu4gs/fVrJmCafWowfn4Q2VNZ2ItUosLiQ9vz1OJRPyL54KGCVs2YVtS",
-	"Y3AY0xLO7ReU43n5DxLy8vTbp+rfc5Bov73bb4iwfDadoW0ZXD11S3lyd6FhQXqYePIbicbfsyh0yTTb",
-	"Me5estolyQaXuRy6vmWywpbeQ7wgrhXOoMObMn207+wPV69iq0kODb9Xvqavk87VnSHyeC6Y0nSjXJtI",
-	"NqFj5sIwdDejIEqLYhTc22mHvQCsr6ONO8JEjkB4bV8b3bdljk3VPj6FZwaXOMQx865x07W9FY/Nq0y8",
-	"JS0K4DCxzwaLh+xh10nj5642rSwMoF+cEgWp4Jk1j5vVDL8Pcrcb0BLoqhNlrvHxUyANRl5xSUf1mkaE",
-	"Xq9B3oM8UsA9aM5tmzWb72sd2ui7YYLbN6ZFijY+GF7iUlIKW5a8r1/1yTDicJnLWm4Om0R64a5NjeaQ",
-	"/luTjGqSClIJ+rdWJbvyss+rSkzbwUcRmokCm/BWPbhtkq55hu+4fO66+VzVgNP6KM3jkWy4kYTdIp54",
-	"2sId41mVvVBRyVEN210ZQ+/9N9f2kyEe92oBE7jc3c0wjx3GtZgY6bU/VIeg1plGk78VKegCVOJQHrXB",
-	"tb0GZ1pRgR7wRorFZL5wNyDjiyP4rIEPzp1hfPG6/uDp46NvWK4xldP5SZiswcAzAp+pEd7q3CVeUyy3",
-	"IItc3NKczEvuwmhCOgN5Yoi51bWidC7bVLEMXI6w6wiSU74o6WJfuC6B5nr5X51w+xGfHxJKboZ4kUQm",
-	"QO3OQrFNWEjOmj3Qq51EjiFMLFmBliztxt2f3PNhmmWRG94/MpvPqPkuKbNvtz+Xq1uDHEbGvJdiBXoJ",
-	"pTon3Mgm39IUOXTdVB5DZi0vwNCTcTcm7chYctcqPT0lm5kv3l+SFztQhKnqQuQ9DsFoNJtuCrkyj38b",
-	"ArnBmhT6iNK1jiNzZbLVJZvKmDzZ2LNrTlDfcvbrRyOB3VBtV3b3LWNBwKdmcNuxkA+RK8fqT33+4PZ3",
-	"b+z9VJh8KEuunOKKeWxBjKTa+MPHh/8fAAD//w==",
+	"7L3pcuQ2tiD8Koj8voi6HUMttdh9Lf2Sa7HVXbYrJLk9E+6KKIg8mYkWE2ADoLLyVihinmYebJ5kAgcA",
+	"CTJBJpliykvcP1WSSGI7C85+vsxSsSoEB67V7OzLrKCSrkCDxN/oXIM0P2SgUskKzQSfnc1+4vmGwL35",
+	"hqyZXhJKFhKoBklYNktmzLz07xLkZpbMOF3B7MwNlcxUuoQVNWPOhVxRPTubMa6/fjVLZnpTgP0VFiBn",
+	"Dw/JjBaFFPc0v8zMFzhuQfUyGLZ+IZlJ+HfJJGSzMy1LCOdyQystGV/gyGkplYjs7WYJ5BOHz/oTEXOi",
+	"l0AKugByC3MhoWNvbqz+CXOgCjr34Z+O20TOVkxXI7ZWZR+GA2Qwp2WuZ2fPT0+T2Yp+ZqtyNTv7Cn9j",
+	"3P72PAoITdVd5+Ldw3Fr17AqcqrhRxwjOi7+t/+oqqBp39D2+ZjxH8zLqhBcAdLHtzS9U5ou4K2UFplS",
+	"wTVwhAktipyl1ODVyb+UQa4vwdD/v4T57Gz2/53U9Hdin6qT1rA4bxNLqzeeKQLmJXIrss3sIZl9kOI2",
+	"h1XPWgr7xv8YtyY/bmQxV+9ek29effVXBIB73wx3kaag1OslpHfIWqQoQGpmjy41f4ZsmwC/F2uyonxD",
+	"FpIigwEJRAHwCIdIZplkc907jKXiFaESCBeaUGV+39hxcQ7IokMDzyC70BE8SGZKU6n7nmpEPOCGon6d",
+	"cbhH5idLzs07ySwT3KDenLIcstnHpDVIMvt8tBBHWyOXfPe5paLMM9zqbefBPYRY/6tbcFIBpT7XcMp6",
+	"leL2X5Bqs6CL1E7fBm9jbV8iuxMyM1fLC3PQn+mqyO13TMNK7cJFO+lb+5lZhRueSkk34egvH5IZy3oX",
+	"8PwhJHia5z/NZ2e/Dpn/2n718DEY7VX7ZPE+dON3n5/fyrhjrI9uGxv+18UP7/3drEVxlMM95CRnShuC",
+	"UBoKNUsi/DNcezhiPVX3Lq6rY2xugvGi1LtgekXXZiRR6qEvP8QW4sSB7UVYQcHJNRWWbR1oA5OMmJAL",
+	"1UnnKQo9XU8zSJligo/Aa7f6N+7L2IIytgClIzKZE1ZyygnlGbmneQmG1VGNrM/tP9uGugFtwSSojn3E",
+	"COghmRUiZ+lmIFglUNWBwgbjQDk5M/rU4mMnv8vYfA4SuCYFiCIHsiqV9vuNcnZkisMWrpZizbcnf4NQ",
+	"MKT0yQz26ZxQ4uFtzxwFDMK0YcfmGpsLaXjykvEFgVzBLOnmSS9PY5dIATyzLwawlGBQH39MKU8hH3Wd",
+	"GD4QJwOq7uIPnHwVf8h0Hn+yXm7i8toWr8SZ3cr8iBXWh9gSrCUJqDsYMqnvtYpQQ7L82MNAKhLcZiQq",
+	"rjT4JRAJc0d22YppDRnKHzG6o3GCu93EuY1YrZw4t/VsHlNlflkKsqQZySCHBdVx2kcpMspOlBFaaE7w",
+	"DZWQuRQrcholKC2iI/iJz8h6KZA+MkMTXGmg0cXcg8xYqkOsr+nYojpC0A47FM9baHZrRARqMMVPh5Do",
+	"w4b3zLLc1r3mefoo5h5j6kbfHEAfOE10ncqJhK0FZoOILjpiqYXZRA46IpagZmGXTLOMGYjT/EPjla6b",
+	"tZ5CizvguxdoX0uqOWOr3dbDmuuF+J9XoJTD/q3lcqeW9i/Oaah+oNjaHMeKza6XIn63ljLvUG+3R7fq",
+	"6PbwhveV6rXIwm30KQDu5e09tN61h1lvLFhEbP+v/bV04+6U2DJDih99j0X3El+LyHO8Lv8OmwhnzzIJ",
+	"KsLef756741B/0ADymgZainWNyJ+bxi2TnmmiBYEv4sMvjIyRFwKo3rZoYN2XO1rSYuC8cWNJ78W2y6A",
+	"KyJ4CoRxLVB9uAMn1KzohkigmbOLoUFlFzDwHm9O6jeUeKOMP/nwGP2h9cJxCsbcQIot5jyYB78W3HLC",
+	"S23NL1ss0z5WAyXPDrFbghKlTOHKDDBQ9rZf3OBQg4SwcJLWAEm4k95zuAKFxsZBtxLO4l4fovnFlmw+",
+	"H7Ai9XiEae5wApyZbk2IfY9YkZWU47z6EfLEGxT+si69nObDDGn9OtB+90W1Aj9fdP2Cw9v5HNIIQtO0",
+	"0z5zCwvKu+wDgsNFRJO/uFVGmWX2wklpnhO0HxJFWUaWYm20SjROxq6KO3uzbd8zLINVITTwdEPuwNtF",
+	"cfzYOCMMMcmsqI3ObRVk43Tg2iRZcmf8nEIdlczbX9oT+ztrTY3yXfKMiFKTnCq989IyZ9jWRB2Qa5D2",
+	"Y8kUF1OAc4N1hgDjj9QdK45EYaXzo0IY4U9aJ8dwhvBGsvk4nL9jPAtpdmGhnS4pXyDOGi05KwFtyyvK",
+	"6WKMyQIdZdvwvtTK+R4tWqNh31CJIrcGBRXk89kZL/M8GWuCUnQT12gU4yl0oB6ziKcAOJkzqfRe+N6m",
+	"Yqq9x4IwfW5IuDpBQtHbQgQHi/fOfWIOQ1ktZQfSG7C53fq9dSLEJOiNmHUAbfiN3FyVMZ8Ek5BqITev",
+	"rWNs+FJ/LnJBM8jesYi/AQ2KqQStHqkPb5vW3MMmLfxLCX58Rdc/OKXzIZlZY+/oD9uadm1PcwMmkTPr",
+	"PvH3jEf0UHRMDle9W96bWj3sdSEZSrrc5ehpbbdbaW8bjMwOurfdJefuj26/SKY18Ci2tTaei8UIgqug",
+	"1DPq88blP8whhmLAxy3QQdFhK/WY9kxZV5T1VOklMElYptCBgQZ0w9CHbM3JIV172nLLmWOLIXe1db/8",
+	"GNjHyoFth6QGSf2b22fjZDNKciGKZ4qY/fc5C150XiQtoK6NELY95zWYvadggWBkJAsHVeKGz8g/nfkc",
+	"rxIJhVDMnBmh6QpO1FIU/5yFYOp3qfUBpS1p2QVHIXDvDOFxVrMn0r7qd+kFb35d6ee7gphaMGDKaFZX",
+	"kBoZiN42vCW3QuRAeRu2deRNL1Zpp917qctiuDPh2vOsDWvm3HEJgyWvYLavovr39s6SOi4IAePmCc84",
+	"Btt3Qq4+uKth/5iCsS79KAfr8Gf1XSreYdXj8v9O0mIZ4R7acEUdd3SKuUZ9Bog5UxQtJaDyc040W4FC",
+	"H69eCgVesTOaDvGDxpw2qWSapTT/4EyI26zI8maUJpH2S/5M4XSEKbKimZkrseIt0cLrVsOd65AtRkR9",
+	"4Lm9zRZRCawvWAc+Q1p2qisFlTTPIY9ZyYcE+pSq0/46cm/Xhv9F9ranM1aIux9ixmyuWU64WBM2N2rK",
+	"kirUzL1FYUhYZgPjrZocCI/uVJJZjX01CIIDb6GgPzOPF520gzgQ4Q6asrgZaS7FqsPm2BmWYF2a/SoI",
+	"jouvVkN1LvraXdGD1Wh3eKqPITCtiB0CWYJjCJX0YEnX8QODh46WhbgjK6H62UJMxzZ0Lywf8q+13AD+",
+	"EttBkh024LbpoBIFxrh7O313RrOEbGQA0MhIP1Ggf6OQwmjjdpHej5rVAX/JTN2xotg3buNgtJ3M1pRp",
+	"xhfv4gEFaM3LBNhhF4IgdIYpNfXAkWM206q4WSelea68LY9pjKSxImohxT3LUMoatARDg2YZu+3jmY8U",
+	"DsRRbyBxMSUWl2L0/j3QXC/7XJ3bTjkqOeMLFTtzqgnlxAxEtZAIUy3IHRfrEZftcB/pJS9KjX501eNI",
+	"H6CMQTXG3ipc030+zNdVucP3CiB8782Lg/m0i47tNEKHlkCqkWV7vI1bo0NJ9pUPcR4uyeIOnG3t4wBz",
+	"8JzmCsI5X+4Up/aIFjR8sXPEUb4GCRzWXnXauqBSysktWOHUiaQkF9yqYj2K1qkfGbJvIw6UnxVItEos",
+	"pCgLImGuEjS1ijlZL8WK4LcKrbJejaZ841RmZ10mlnGF1g+x5iCRoe6lQr94PiCA8l70oacSKzDqGaHq",
+	"DjJkrgZFgWe9iPkidvkZKsFQLYsiVs/E6X+zkMSegHnvm6L8WSRUPrLnr8Lxrr3xv/v9rwcEOFa3S0dg",
+	"o79tKvoJ6e9jFwOrnDaRu4QpnwbhOFOdA9HkeYP9OMNheyBPyp6eDDyqKTwZ9tI4gCfjR1hf1GaBljTx",
+	"eJ/DQ3xKF7FV2Sjjw7t7o7moWqFa0c/vgS+MHPT89PQ0iZFmJmIibCbIGhHVyq+Z4JBgtqEValXFP8kd",
+	"ePtERAHp2FwY2DtiY0HwbbCzF/GdZcEcE8axdkajf8K/f7KXkXN558LwXUL1OaEkFXyes1Q7tYApZPt1",
+	"MDq53RArTzbBlnTpxT2hvuaGK811GY/5DSZ4GZlgKwXFnWQHdVzV0uFBsPSha1otNyMn9UaI5tFZfTDB",
+	"U3PpmWcWiJXWiHLH2mlyNnjCQPAOCp1Yx4khCitDqWOCCusZoXnu7Hey5IQuKMMkHoeNtRpq3h6BgHsw",
+	"nbZdMbBRmqXZzFq0Xy4acSH1idfuzW0bZZ2wbOS9VEgJqT7H0YVemj8rTTeNrL+tKXa7SeNIcC/SwzLJ",
+	"nTP/ND8kg1ax5G8UhSUGBrZpecV4NeQuysbBu6ha5PkttVmjYyhMyJgUcZErd6M4hFjSeyBrIQ1/FJyg",
+	"gJAQVaZLgyY09HEheXFYY5Qu0ypq6Ho0PK81FPtxsmG+ROQYGla1ZbDWUphGVlHliZXcKKZrQzISyAoo",
+	"xunuRpZHH0JHePiUkRUuZnY77WTS8AkbNOvGjGK40GzOatbR9gPFuWgJXfa+dUOPc/YhmkZDjrxQ3xzH",
+	"h0AeWTUjIRhldSRhxQw6JIZRH/mr6v/+7/8TGzln/G6s4vZZj8wji0kfEd18f8OY0x3QpO99eR3JQSEY",
+	"p9AiGmjx2wX8ffAXalc671A37Eubl7Z6A6lA06V6hDv2a4wyBQVc11fufkO9GO2dq1zSPaaYrwb6i5NZ",
+	"yc4sjNSjYhW6HM+dYSsfJNwzIzz8huFKU3l8W5gBGJEzfOCOqNoWOP87tuqwsVU13Ppcvh5ty7FidhSh",
+	"t89rznJQ5BYUy6Bhnh16Pk8eHNoSb42indfLNroPU2hrbggkI0NKWzJTe87KBuOiQ5jV8akzGxkpJJrg",
+	"O4mk1SNbBeVvBocH4MKjBsgbl+ZWZxKglbxPsPIa9iW/pzkafH/mtNRL4Nrc7fjxG+AMf/hR6HeiRInj",
+	"tTPRzJLZd1YNvqIa3rMVs9/8zOk9ZbmLrPqZq7IohLTPLs09z2k+XI93CRtTeue2T+5/Hjml5ugy8xo/",
+	"5Wod+mJ6YmnC/PJugXBQUlt9ObrIFIcNAewr/67fUgy7zCmcfdlFOlfWjxQrHdDhiBDot0IfEmEjY6j2",
+	"8cZteW6c6wsT4+/2zqRioX+8301xZaPXJguDi8YydEWZQKF3Brz5clGh9WxPnQKPpY6FwuljZ3LNFhyy",
+	"nsoTfalyY4rsKLbgsQAfPAJ89kwRHk0acfD1tvDm96/FqqCpJn/75Tr2ZVdWizXGzHOxtik8g9P1vCvN",
+	"bidcWvR4NRSvsRhL5Gjzjvg/GzkT3WkrpMclF7m4HnP/1oE9zcSjrkg6m4lnZ+zaAIavRO7jtDLiZMxm",
+	"2qkyTcFbj1meV25xj837WJKqQLLKkhQDtNFUuwKm4m5Tl8qnOpKeWnuKBy4tNx0ezyoaVnAgFlpEzHci",
+	"ml2QHdgvvNpbFD7lYgEqbtUZUIVst/b4YmCybb2QCKrLOgl6WNBUvatdjM4PHVtT3Lw3LNw+CMz/djMw",
+	"ML/3qA02fA9U6lugDlMNhdqoElsEcrSVpR1HYzRIVUD6aEvFzgSol/F72MwdiDxhDaT2/rsA9nrJbMrI",
+	"sA2YT67L1YpKI5psh7/ZyI74tWuZl3VOootrLmRS6a6kYk815znD705qxtUTu/H8RTTZZHvfH93O36CA",
+	"qKbau03O7IrIqLI6EyLyDJSuAh0eEX4Q7v7roJRulMcKBbXYIwrg+62ks8ZRuJivMGiO5ZmM1R8x56g8",
+	"MngTBnpsZNla1XnN2b86PR26xhqvdwVW5YzfjcSA9/hJg4iffzOF0ef5X22qgq/nOnhFH+w3+4UCnppJ",
+	"c9pbAK9RddD8YrXzc+tyqwqzbRfki1Bpw7Q1bI+BVNc8sFfhldpnJtvBN0KjxTjg9TurHeVjbFN56yrF",
+	"GX7XmP8/++28IVknnst4zA3IrJvRvfdI3gr0vY9bzC6sPQThzhS5+HAZEwAXPsVpn48NZITs0k+MPsY4",
+	"uXEvPVPk58vERwa5OkLmDkkFn7NFKWG3RmFXm/g9d12GcR+P0UGGC1MoBcVSfISm+Y0fakDGDWJt/VHX",
+	"mj9UHOP3cxe/6PQJ9ibWBWGTXbv19+8+RgVHip3mhJaQOUxw/Waw4PrX3aVdDRd1h94yU/e64DpDucPT",
+	"fj5MbsZw5cfw0/80F8oyWsHDMK9CQ3ZGuKgc2S77xkBnA/qcuOyUM4xTNndObQyog5DtOI1y2+47zD4r",
+	"lU27iWXljM3Facv73clC4UmeNuT60alDj1jkq15XwqVWLrJnlAraCFiuKrVWioeFd2gBq0liVzJwQNVT",
+	"uNibQvrk4bo37hjeVL6GgXKa+65bf7ilCn6WeTREWkKDPWgX5G0uytxaMLbN/zntiLeWYG5XLBqDNd+i",
+	"XwfOg+YA7zoyHFRCaJkxLaRyYqJRONZLQWz1muoDdU4MjmyQvm241mC53g1RNSrYYaywZxDspkNGcsN2",
+	"ZG3XPHs7T2bC7OZHZTCPCXWoULErF7k72aK7mkzFEzrSgHfn/fplTcIEtqjtYIyg0xuZirxc8TjA5qzD",
+	"1zVnn7ssnIKsJdPQV1s5d9V5tifsK4NbdBYHQPrxzCITabkCrhMCx4tjogpIjxGqv774eIyuieNSRuvM",
+	"ybJjt1h+mulN0001d7e3S5jct0SsH9vN31/Bt0IY5IiToiCOeI0es/1rNsZG21pgZ070aFfwTkaLwaDR",
+	"jLMbb6/BIhJey7DVAW8BS8t2aYR4O/S3eQlzQ5TPBJTlgP4n3tdVzdN7LQQnPjap/1ZSni6nS4lPZmrN",
+	"dLocUT+vkw1MmjVvVxXXMPFZXVYENU6MHyGU2AMa4p7py9Huzs1uM/+Ik5X9w0pSu5MZYs+H6XCBkBYv",
+	"Jh3c9x7yCv5dAtcMtZ2MLiaoh1Dpc5Fw7nnX3yWoZW/RTS872jwkQ+5dhI38PGqSruja0yEme2EJz3WF",
+	"OHaWRqhRKPhYAbY3/qE5aVpKCdwn4DSnCPjJsVlGRlFX9QmkCcq1lKOBWlZwtiA+Ju7iar+vrcCtCBfN",
+	"D48DhdatysbPZS6EyN+Eo/Jqp4quadYr2MFbrULpCNUHh1TKRYUBwZh9dBvQZotuS72M1az4yTXjsAkc",
+	"MSS0T7prfPjz367U1aD3bU6LUYG76gLY6knR3GObvV0Fg8RLxzPdMCXXwxEarzlaUUWEM1tsx/GWFK0u",
+	"wzJuKwG/xtVq9wOgOaVI5RHkAFJ9I9DzLKaif/3qdd1zb6AsfQU51eweyxW0dOc58oSdp+8q8DQXENvA",
+	"L43aLrEAheilhRe00+zD6JtdoopPca8/8Tq3zTp0xjgrbNlCLo9NJe/JBI8eSBC5vhugVfWc280Asyte",
+	"4cNK/MWbOPRZwx3Ig0l2w9+GIpdG78HUDrdLoNLKAPand36Tf/vlxtexw6Xb96pRl1oXthkk4/NIVs5V",
+	"yRWp+rIQJeZ6jTXqKgGdKpKVWCqwiv9Sx+TTCS3YiUrp3GL/J3M9hu0u60fk4sPluftgwfJsTTcn988/",
+	"kaXIM2Xv8HoBufnpGH1jKbgKMa4X6EVB0yUcvTg+nbnWK7g7dXZysl6vjyk+PhZyceK+VSfvL1+//fH6",
+	"LX5T36Cz7+wqbGshy7dnz335E1qw2dns5fHp8UvX+QIB0Fr+SR0qsABEO1v5hwl+mc3OZoZXXng/X9it",
+	"99d4F1jvN9luu1uWLF7jI6Y+xwevrvNq9OlKgZg52+7D0uWenqPtMKxY0tGZF7NMk5mQtkpLs+IF0aKK",
+	"2qs2sDM/PX4N1ZA4sX13B7zo2gY/fGx1lX1xejpZK9m6xkWkceuPsK5DPPCp6w8cH7NaZNAMNpkpr0lZ",
+	"U1TzfKsWAyATc4XcbgIGYB1ZDK3DPMNi7eeYjOpKl6OPJzQb02zFOAr71Iiev84c2czQ8V+AXDHlqE5h",
+	"LO0Rs4Ug4jR2kvrWtFFK+w502MH2gEAKp4mACa0mQtxNACKjVs2prANnzLhW4IsUAkK1R1jTyM4Tt2d6",
+	"Zs/0YYs3dZHyGRE831QaVzi9odqgSe8x+aXOWYZ7kBssYNFP+cMJ+2MyK4SK4AHCpWK5LSR48VRIcGmr",
+	"odzCAsOgpCU0wfiCWGn3kZjx3iDCeglGJa2riFTdBhRRmmGIMUiw9GpYMBYPMeuy0D8ntjqQqlpdUk1o",
+	"WKdvLB51E29VFq3zmrRVkA5It3UrhB3MNSGUGNRVyMWsaQELcE7EdLtqOiVhlxeQzywbjTNhy3rRjHp4",
+	"zmtlAZS5ozR3hc8tSfw0r7NyvnUVvicBX7uSxkNTysa06QMSfO/VfON7mLhIMeAZVuh5PMK8NeCsKj6Q",
+	"AqRy5WNDpKksYBZzsPMb8OwcUaO6KgwLyIHegxpD2hb4R2aUPhz5gkUILrOH3Tf07NASVC+IJgDKhRtp",
+	"1CnSLHLP7hJO7Zla3/augz/BtDCk0j0nSTrpm8O6S42JGKboyqaguDKLAiu2LMUa+2JVAVxM1dLDsZcL",
+	"lkDt1eMEg8u6D9bR37HRU1RGeLG7oM0h5XafQxiXBLCvkeHfaL+dkin1zHsTBG1sqmRF21wckwYfTwYf",
+	"bPcJ5HYYW2jbOIn5HEUequ4aoSObcfRicPlhGNpXt9PkeF/fa09xqxk4HvwO60PSCe8shwy2Tt3IyyYO",
+	"9zAjotvYEgRY/37tLZM3h/+jGToarboPb+u4CWzhQYsMJy01dFjDLW0dxErE1ktYHVLI9gs7+eJ/3CVG",
+	"1Tb6g0OoS5byS61rGtat+ieQsBrBwgPYh3t5TzmrPvcOUSsKopOwcugjJuy6fmwX1gawD3IBVTnsg1Sq",
+	"CRVy12U2gmGYI2SFlCkvwJ4Zb+gd8HMX4GQUubUPjwC+YBzIAjSWamOTaBCW7RuGUxWYHYHllkGN4CYn",
+	"jToAB8DVa7bgFR796TC1VeuhgyVWZ3xMfJkEkARNY4owXdvhMLHf/GHtQgtSsYIp2KZZJ6EVJ67KRi4p",
+	"yhuodfEE77JPPnGrLudgKzN8mgwVM7k5kq61ZxRpgmJRh0GZYIInxphm+bYIwvwS9Oki2DuPKLpJbGRw",
+	"QhbsHhBfMuEdM2sh8ynUthu5IbQuCVWXFlXEVfiymKqoM/QDTZc2rMCuMxODUMSDP4YaOcw1Jpr2CvPv",
+	"q7dGG05+T8Juq8/0E7n2Il280VaI1kSfk7gTiDWgYmDkQRHMflD+2HjzDw3OrUqiTwTQUGOx0YhM2iqq",
+	"ynretMgzH+KP7sJvTklm2yo8Vkep8mY7AVwna9ksph0OxSBuSsLcyEEu5jCqpQcdNioQ7QxAuDLjzqMZ",
+	"Th3z+Ge9k3Rp+pg9t63qHyxPsH/HYYOS2IrDpL4RZ/rafmam4AZo1qoZn8LX4IkYVzKq4UizFcz+nOaN",
+	"diLk01g4dF2Mo+UL8hHdU3CBky+2UWyvhSIsynLgc/bTdAjl2uXwT8GBqS1kxxShKLz7QF7mw19Qvq+b",
+	"odS9enafvBl5T+uFa9wbtVw0QXZimcx4HbCaolP/06K4scbUA+l+jT43BzaUX1gPSdRQvmZ5PoWqpkVB",
+	"qC1YaIVvDp81UXQOBEu8WCG8jDXYIWxelzYdhlkO8A8DUETkuW+YPi2OvLYj/x02B2UKbhrI+rz1d7BR",
+	"idVssIvEWtKiMCqyFnfAkZr/geCdgDXTO5vzbeb0jnxkJAaeK2ZYxDlq4dZVSqh5cwRoHcAGwDaovN0r",
+	"yL2tKj3/hkrRpZVkMajaiLXrJTPQItL1G3HaKFII0xPz+IrUsAB31crnd8TKq6o9fXfwd65YzgBXmBPO",
+	"QnmtOk+smxskOblfM4HdRkCuKBsuth5S8LL7fXDtKk7ueXaM53TP/qs5SKTLif/A76f3/a74EjP7JMKc",
+	"LaWGbnUD8SSIufR9de0NsayDRLELzO8IRW3CyPQXyQcz7mGlDd/g548vaHwLC8YJF2QlpEerEjvR2Bgc",
+	"CapcHUaUsEMfAAGucOAKA/64wPlOEMEJnWuQhBKfYHUAQLgOeAeBwzs0YRyaHs0ODkyNvsx5N8gxBfzx",
+	"YL8yUr8VNFz6prJd322554TMpVjV2Xz4ji+FLMOHVPqugq6XHmSuoiNZY7ayj+y+g8JOUyprviEiz4jg",
+	"A2NB3X1hYbAb3YKOcFNjnBv6wNjmN3BghBsgBCOPvgUDQyeCPh79sGtrEFXckHgTLO2Q57ZEo60CppLa",
+	"qFzlGA9Emvood+INXk4nX8x/DydfbJmIh/2RKOmqmPhM2dL1KAa75MzKkotZsE1H4SgTKVLJGaEB6dYW",
+	"okY/eaYI8hvCxfqYqDtWnFUewYUAow0G3jksmxkas0kOZjQQRQ7oJjRT/QdWtKe3OfzlmNBbITVWMZg7",
+	"S1xkx42e1vE91wV9NGoMZo5ZMsPhx4j9HWYBvMau64M/AEGHPRv/+CKd9eAifnGx7sOxBNEKo3ENsGzq",
+	"5QTihUPBI1uDYIdBoVHw6LD24O3aT4MNC6g/YezPJKYEaGRPp2IFeG8ngZFYkbUUfOHqiiAUbyEXfIFx",
+	"Rlw0iobuhpmf7MxW6esF3DCI/cEdtY0ydBE8uMaOTOR2g2U0J/LBVCDXzao0tix64iLibZETyp9pV6WG",
+	"aCGm8ND46U9c6Z++pC18IYT1b0yX3wtMUVCa8qxuhLeaQt4GatOoPCzEPIAUF+tz1+qqDvvb2DL2twB8",
+	"uPtsHA2efMHOfgVN4cH+3O9Tq7nBwQHlaqJ2+dT8SqZIparEGcwqrxKFq6Jblke6KOOxJDLauOUW86MH",
+	"zBBeFn7UYRfrAfkAQ26jqOnvy5ibdLcaoL48lu384IoNYVufWqrtiB3wBTn6JO+nuDr+nPZkt7mYTdmJ",
+	"J5s/I6E5pBom+/zDv/ynEIHC0l2HD0a5yHNP+y2Uc+nR9yCDOqK2quIfBdvqikYnx7e+YNEJLfXSIOC/",
+	"1nfq2MMoimQ/rfmhPeDY0mQbyhfkb9c//Uh+gVvyd9iQa2iWmZqd/fqxzTWK8jZnqfVc13nmTBEF8p6l",
+	"tgFhaEKsT8dCkPLNkeXtzqrQAqqdoJaTwtNdQ54f3XGx5if1QddfY2ZCvjlKBbd9elW3sHth3nxdv3gY",
+	"Q0MwwROHm1czX7mmbhHw/8ShzgwwrB6jH5geKWFXRbreSinktt6LJUlsKNoKwIWiVQdj2UFd6KsGJylE",
+	"ztLNI3ApDY9/H3xagaYZ1bSTdj/UL//g3316Og5Wgde1LPOR2SO9MES6j03hzcU90MO6q6oAeueKAu8J",
+	"yoiWG0Dy/sWJtVruKrxWE/sjIDSsl1ra0XOxx+rAsmmB5s7EWR4apbWbfsU2NEYefamFj2A++eItjQ8n",
+	"XyRY9fqhhw8H33ZoMk3rdFCMaJRNPjKUX96ooT4e5qZonMNTJ7MF/UZjUoLGYkdBDaRzGzpQmavUUqz5",
+	"dKgbrMdqIObfFZkzyLOgj1UqIbMFtWvTGr7oKkpPgts7U9beyM3h0tXc4E+dhouz7pmphrfDgt2jLejV",
+	"hKu65EWpEV06Q7sdCEirjU1gVwWakf8AM8hfEv+ac49TCb7ON5bYamaJ2FW4b9VfJuTTO5PvzhuuQ3Tc",
+	"oaewasf/TBFc1lCk38rDa6L8sNSegfU04mklwzuxD06veeyQVktvVBNinK3K1ezsNNpNbkgzzs7ZxHyu",
+	"YPB0EasaVenZP8vT05cpskX8EbPHzWvbT7rym2TWym8afIyHzpYZVpev5DkoZT13kNmWU2umYFo5anAe",
+	"zdC7ptPzjdTiQlmGl9WqrkT8i+eChglbNmGrymNQB4YTndsvKMfz8h8k5NXpN09Vd+sgTn3bnnPIZfl8",
+	"OkXbMrh66pbw5NoZYiGJMGDsN7oaf89XoQuC2/Zx95LVrptscHraofPSJktI6z3EC+JKWA06vCnDvvvO",
+	"/nB5ZjZY6NDwe+1zcTvpXN0ZIo/HcCpNN8qVd2UTGmYuDEN3MwqitChGwb0dz9MLwLqjdNwQJnIEwlv7",
+	"2uh6S3MshvjxKSwzuMQhhpmfGs3qbWNLNq8iaJe0KIDDxDYbTPqzh10ne5y7aK6yMIB+eUoUpIJnVj1u",
+	"ZiH9PsjdbkBLoKtOlLnGx0+BNOh5xSUd1Wsa4Xq9BnkP8kgB96A5t+URbZy+NWij7YYJbt+YFina+GB4",
+	"iQtJKWw5gX3tqk+GEYfLONByc9jg7wvX+TgaJ/rfkmRUklSQStC/tSjZlU9xXmVQ28pbitBMFFg8u6qd",
+	"b4PrzTN8x+Vh1EUjq8K51kZpHo9kw43kiRbxxMMW7hjPquiFikqOatjuihj64L+5tp8MsbhXC5jA5O46",
+	"Oj12GFcaZqTV/lCVvVpnGo30VqSgC1CJQ3mUBte2fdW0VwVawBshFpPZwt2AjC+O4LMGPjh2hvHF2/qD",
+	"p/ePvmO5xlBOZydhsgYDzwh8pubyVucu8JpimhRZ5OKW5mRecudGE9IpyBNDzK2u5aVz0aaKZeBihF0l",
+	"n5zyRUkX+8J1CTTXy//qhNv3+PyQUHIzxDMiMgFqdxSKLZ5EctbsXVDtJHIMYWDJCrRkaTfu/uCeD5Ms",
+	"i9zw/pHRfEbMd0GZfbv9sVzdGuQwd8wHKVagl1Cqc8LN3eRLESOHrptBoMusZQUYejKu09mOiCXXDu3p",
+	"KdnMfPHhkrzcgSJMVT3N9zgEI9Fsuinkyjz+bQjkBnNS6CNSTjuOzOVCVX1ylVF5srFn15yg7k7460dz",
+	"A7uh2qbs7u6AgcOnZnDbvpBfIq0C6099/OD2d+9sXzkMPpQlV05wxTi2wEdSbfzh48P/CwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -58,6 +58,8 @@ type Store interface {
 	claimStore
 	lentStore
 	startStore
+	lostStore
+	waitStore
 	versionStore
 	Ping(ctx context.Context) error
 }
@@ -84,6 +86,7 @@ type Server struct {
 	starter    *starter
 	revoker    *revoker
 	rounder    *rounder
+	finder     *finder
 	feeds      *feeds
 	tryouts    tryouts
 	leaving    atomic.Bool   // the process was asked to stop
@@ -104,6 +107,7 @@ func New(config Config) (*Server, error) {
 		rounder: newRounder(config.Rounds, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
 		feeds: newFeeds(config.Store, config.Events), tryouts: tryouts{by: map[string]int{}},
 	}
+	s.finder = newFinder(config.Store, config.Engine, config.Secrets, config.Log)
 	s.metrics = newMetrics(templateMetrics{s}, noticeMetrics{s})
 	document, err := GetSpec()
 	if err != nil {
@@ -152,6 +156,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var starting sync.WaitGroup
 	starting.Go(func() { s.starter.Run(working) })
 	starting.Go(func() { s.revoker.Run(working) })
+	starting.Go(func() { s.finder.Run(working) })
 	if s.Secrets != nil {
 		reclaimer := newReclaimer(s.Store, s.Secrets, acceptanceLimit, s.Log)
 		starting.Go(func() { reclaimer.Run(working) })

@@ -33,7 +33,7 @@ func (p *parser) branches(n *node, path string, i int) []branch {
 			try = "each on the steps of the branches"
 		case "action":
 			try = "a step of its own before or after the switch"
-		case "input", "concurrency", "timeout", "retry", "onError", "undo", "lease":
+		case "input", "concurrency", "timeout", "retry", "onError", "skippable", "undo", "lease":
 			try = e.key + " on the steps of the branches"
 		default:
 			continue

@@ -178,6 +178,10 @@ func (c *compiler) action(i int) {
 		c.advise(s.node.keyMark("onError"), s.path+".onError", "gate-goes-on",
 			"what follows runs even if the approval is refused", "a condition on steps."+s.id+".error for what follows")
 	}
+	if action.Kind == plan.GateStep && s.isSkippable() {
+		c.refuse(s.node.keyMark("skippable"), s.path+".skippable", "skippable-approval",
+			"an approval can't be skipped: whoever could would approve", "a condition under which nobody has to be asked: autoApprove")
+	}
 	c.input(s, action)
 	c.child(s, action)
 }
@@ -267,7 +271,7 @@ func (c *compiler) step(i int, needs []string) plan.Step {
 		Undoable:         f.action.Undoable && (s.undo == nil || s.undo.text == "true"),
 		Renews:           f.action.Renews && s.lease != nil && s.lease.Renewable,
 		RunsAfterFailure: f.runsAfterFailure,
-		Concurrency:      s.concurrency, OnError: s.onError,
+		Concurrency:      s.concurrency, OnError: s.onError, Skippable: s.isSkippable(),
 		Timeout: s.timeout, Retry: s.retry, Lease: s.lease, Line: s.line, Column: s.column,
 	}
 	if out.Kind == "" {

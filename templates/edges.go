@@ -122,6 +122,10 @@ func (c *compiler) stepReference(i int, t text, ref expr.Reference) {
 			ref.Path[1], c.t.steps[i].id), "")
 		return
 	}
+	if s := &c.t.steps[i]; c.t.steps[from].isSkippable() && s.cond == nil && len(ref.Path) > 3 {
+		c.advise(at, t.path, "skippable-is-read", fmt.Sprintf("people may skip %s: then %s is undefined, and %s runs all the same", ref.Path[1], ref, s.id),
+			"an `if` that asks for it, or a default")
+	}
 	c.graph.add(from, i, plan.Data, ref.String(), at, t.path)
 }
 

@@ -92,6 +92,16 @@ var stepRules = []Rule{{
 	Bad:  "steps:\n  - { id: ok, action: approval:request, onError: continue, input: { approvers: [\"group:default/ml\"], reason: Access } }\n",
 	Good: "steps:\n  - { id: ok, action: approval:request, input: { approvers: [\"group:default/ml\"], reason: Access } }\n",
 }, {
+	ID: "skippable-approval", Title: "An approval that can be skipped", V3: Error,
+	Why:  "Whoever may skip a step would approve. What needs nobody's approval says so with autoApprove.",
+	Bad:  "steps:\n  - { id: ok, action: approval:request, skippable: true, input: { approvers: [\"group:default/ml\"], reason: Access } }\n",
+	Good: "steps:\n  - { id: ok, action: approval:request, input: { approvers: [\"group:default/ml\"], reason: Access } }\n",
+}, {
+	ID: "skippable-is-read", Title: "The output of a step that people may skip", V3: Advised,
+	Why:  "A step that was skipped has no output. What reads it all the same has a condition, so that it is skipped, too, or a default.",
+	Bad:  "steps:\n  - { id: look, action: catalog:fetch, skippable: true, input: { entityRef: \"component:default/a\" } }\n  - { action: debug:log, input: { message: \"${{ steps.look.output.entity.kind }}\" } }\n",
+	Good: "steps:\n  - { id: look, action: catalog:fetch, skippable: true, input: { entityRef: \"component:default/a\" } }\n  - { action: debug:log, if: \"${{ steps.look.output }}\", input: { message: \"${{ steps.look.output.entity.kind }}\" } }\n",
+}, {
 	ID: "cycle", Title: "Steps that wait for each other", V3: Error,
 	Why:  "None of them would ever start.",
 	Bad:  "steps:\n  - { id: a, action: debug:log, needs: [b] }\n  - { id: b, action: debug:log, needs: [a] }\n",

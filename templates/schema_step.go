@@ -68,6 +68,9 @@ func (s schema) policy(fields object) {
 		"attempts": countField("In total.", 1000), "interval": durationField("Before the second attempt; it doubles from there."),
 	})
 	fields["onError"] = oneOfTexts("What the failure of the step means: the run fails, or goes on. Default: fail", "fail", "continue")
+	fields["skippable"] = object{
+		"type": "boolean", "description": "true: people may go on without the step while it waits for a provider; it then has no output. Default: false",
+	}
 	fields["undo"] = object{"type": "boolean", "description": "false: what the step did stays when the run is undone. Default: true"}
 	fields["lease"] = s.closed("How long what the step grants lasts; then it is undone.", object{
 		"ttl": durationField("How long."), "renewable": object{"type": "boolean", "description": "Whether it can be made to last longer."},

@@ -24,6 +24,7 @@ type step struct {
 	timeout          plan.Duration
 	retry            *plan.Retry
 	onError          plan.OnError
+	skippable        *node // a boolean
 	undo             *node // a boolean
 	lease            *plan.Lease
 	branches         []branch
@@ -38,9 +39,12 @@ type need struct {
 // isSwitch says whether the step chooses a branch and does nothing else.
 func (s *step) isSwitch() bool { return len(s.branches) > 0 }
 
+// isSkippable says whether people may go on without the step.
+func (s *step) isSkippable() bool { return s.skippable != nil && s.skippable.text == "true" }
+
 var (
 	stepFields = []string{"id", "name", "action", "input", "if", "each", "concurrency", "needs", "timeout", "retry", "onError",
-		"undo", "lease", "switch", "backstage:permissions"}
+		"skippable", "undo", "lease", "switch", "backstage:permissions"}
 	retryFields = []string{"attempts", "interval"}
 	leaseFields = []string{"ttl", "renewable", "maxTtl", "remindBefore", "approvers"}
 
@@ -104,7 +108,7 @@ func (p *parser) step(n *node, path string, in inBranch) {
 	}
 	s.input = p.mapping(n, path, "input", false)
 	p.loop(&s)
-	if p.ours(n, path, "needs", "concurrency", "timeout", "retry", "onError", "undo", "lease", "switch") {
+	if p.ours(n, path, "needs", "concurrency", "timeout", "retry", "onError", "skippable", "undo", "lease", "switch") {
 		p.policy(&s)
 	}
 	p.t.steps = append(p.t.steps, s)
@@ -163,6 +167,7 @@ func (p *parser) policy(s *step) {
 			s.onError = plan.Continue
 		}
 	}, "fail", string(plan.Continue))
+	s.skippable = p.field(n, s.path, "skippable", false, boolNode)
 	s.undo = p.field(n, s.path, "undo", false, boolNode)
 	p.lease(s)
 	if s.lease != nil && s.undo != nil && s.undo.text == "false" {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/vault"
@@ -29,6 +30,13 @@ func (j journal) Complete(ctx context.Context, task string, attempt int, status,
 		return err
 	}
 	return j.secrets.Forget(ctx, activities.InAttempt(task, attempt))
+}
+
+// CallWaits implements run.Journal.
+func (j Journal) CallWaits(ctx context.Context, in activities.Invocation, tries int, why string, next time.Time) error {
+	return j.Store.CallWaits(ctx, store.Wait{
+		Task: in.Run.Task, Attempt: in.Run.Attempt, Step: in.Step, Iteration: in.Iteration, Tries: tries, Why: why, Next: next,
+	})
 }
 
 // EffectBegins implements run.Journal.

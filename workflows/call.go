@@ -17,6 +17,7 @@ type caller struct {
 	effects []*effect          // in order of completion
 	version int                // of the plan
 	leases  endedLeases        // of an earlier attempt; nil in the first
+	calls   []*underway        // in the order in which they were begun
 }
 
 // places bound how much runs at once.
@@ -91,14 +92,7 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 		ends := workflow.Now(ctx).Add(s.Lease.TTL.Std()).UTC()
 		in.LeaseEnds = &ends
 	}
-	if s.Local {
-		ctx = localOptions(ctx, *s, summary(s, in.Iteration))
-		err = workflow.ExecuteLocalActivity(ctx, s.Action, in).Get(ctx, &out)
-	} else {
-		ctx = stepOptions(ctx, *s, summary(s, in.Iteration))
-		err = workflow.ExecuteActivity(ctx, s.Action, in).Get(ctx, &out)
-	}
-	if err != nil {
+	if out, err = c.perform(ctx, s, in); err != nil {
 		c.mayHaveDone(s, in)
 		return activities.Outcome{}, err
 	}

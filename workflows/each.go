@@ -29,7 +29,8 @@ func Each(ctx workflow.Context, in activities.EachInput) (activities.EachResult,
 	if in.Undo != nil {
 		return undoPart(ctx, in, keys), nil
 	}
-	c := caller{info: in.Run, version: in.Version}
+	c := &caller{info: in.Run, version: in.Version}
+	c.listenForStep(ctx)
 	if in.Run.Attempt > 0 {
 		c.leases = listenForLeases(ctx)
 	}

@@ -35,6 +35,9 @@ func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
 	if err != nil {
 		return err
 	}
+	if err := r.listenForSteps(ctx); err != nil {
+		return err
+	}
 	decisions := workflow.GetSignalChannelWithOptions(ctx, activities.DecideMessage,
 		workflow.SignalChannelOptions{Description: "An approver's signed decision"})
 	workflow.Go(ctx, func(ctx workflow.Context) {

@@ -48,8 +48,14 @@ func (r *run) actInParts(ctx workflow.Context, s *step, chunks []activities.Chun
 		run: r, step: s, chunks: chunks, layers: r.layersBefore(s),
 		running: map[int]workflow.ChildWorkflowFuture{}, given: make([]activities.Gathered, len(chunks)),
 	}
+	s.parts = p
 	p.work(ctx)
+	s.parts = nil
 	err := p.failure
+	if why, skipped := skippedByPeople(err); skipped {
+		r.skip(ctx, s, why)
+		return
+	}
 	if err == nil {
 		var gathered activities.Gathered
 		gathered, err = gather(ctx, s.Name, activities.GatherInput{Parts: p.given})

@@ -26,14 +26,15 @@ type run struct {
 	opening  map[string]bool  // by gate id; people may see the gate before its activity has answered
 	messages int              // signals that are being worked on
 
-	failure   *fault.Error // the first one; nothing new begins after it
-	also      []string     // what failed after it, step by step
-	cancelled bool
-	paused    bool
-	pauses    int  // how often it was paused or resumed
-	ending    bool // all steps have ended: it's too late to cancel
-	phase     phase
-	approvers []string // as shown in the search attribute
+	failure    *fault.Error // the first one; nothing new begins after it
+	also       []string     // what failed after it, step by step
+	cancelled  bool
+	paused     bool
+	pauses     int  // how often it was paused or resumed
+	overridden int  // how often people wanted something else of a step
+	ending     bool // all steps have ended: it's too late to cancel
+	phase      phase
+	approvers  []string // as shown in the search attribute
 }
 
 // Run carries out a plan. It is a dynamic workflow: the type is the template's name, the argument a

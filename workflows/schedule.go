@@ -41,6 +41,7 @@ type step struct {
 	branch         string       // that a switch has chosen
 	fault          *fault.Error // of a step that may fail and did
 	layers         []string     // what it changed in the workspace, in order
+	parts          *parts       // of a long loop that is under way
 	gate           *gate        // of an approval that was opened
 }
 

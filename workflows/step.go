@@ -156,6 +156,10 @@ func (r *run) act(ctx workflow.Context, s *step, evaluated activities.Evaluated)
 	if err == nil {
 		err = r.inSpiteOfCancel(ctx)
 	}
+	if why, skipped := skippedByPeople(err); skipped {
+		r.skip(ctx, s, why)
+		return
+	}
 	switch {
 	case err != nil:
 		r.fail(ctx, s, err)

@@ -50,8 +50,10 @@ func (r *Runner) do(ctx context.Context, id string, in activities.Invocation) (a
 	out, err := c.carryOut(ctx, action)
 	if err != nil {
 		c.stumbled(ctx, "Attempt %d did not succeed: %s", err)
+		c.waits(ctx, err)
 		return none, err
 	}
+	c.goesOn(ctx)
 	if action.Info().Undoable {
 		if err := answering(r.journal.EffectDone(ctx, in.Key(), out.Output)); err != nil {
 			return none, err
@@ -327,7 +329,7 @@ func (c *calling) stumbled(ctx context.Context, format string, err error) {
 	}
 	key := c.key("attempt")
 	if c.prefix == "" {
-		key = c.key("attempt/" + strconv.Itoa(int(attempt(ctx))))
+		key = c.key(c.again() + "attempt/" + strconv.Itoa(int(attempt(ctx))))
 	}
 	text := logLine(activities.LogWarn, fmt.Sprintf(format, attempt(ctx), f.Public), nil)
 	if err := c.runner.line(ctx, c.in.Run.This(), key, c.in.Step, "", text); err != nil {

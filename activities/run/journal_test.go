@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
@@ -47,6 +48,7 @@ type journal struct {
 	effects     []string
 	down        bool
 	attempt     int // the newest at the task
+	waits       []wait
 }
 
 func newJournal() *journal {
@@ -107,6 +109,28 @@ func (j *journal) Held(context.Context, string) ([]string, error) { return nil, 
 
 func (j *journal) LetGo(context.Context, string, string) (activities.Holding, error) {
 	return activities.Holding{}, nil
+}
+
+func (j *journal) CallWaits(_ context.Context, in activities.Invocation, tries int, why string, next time.Time) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waits = append(j.waits, wait{in.Step + in.Iteration, tries, why, time.Until(next)})
+	return nil
+}
+
+func (j *journal) CallGoesOn(_ context.Context, _, step, iteration string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waits = append(j.waits, wait{step + iteration, 0, "", 0})
+	return nil
+}
+
+// wait is what was noted of a call that waits; no tries, that it goes on.
+type wait struct {
+	call  string
+	tries int
+	why   string
+	pause time.Duration
 }
 
 func (j *journal) SetPaused(context.Context, string, int, bool) error { return nil }

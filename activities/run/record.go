@@ -73,6 +73,11 @@ func (r *Runner) record(ctx context.Context, rec activities.Record) error {
 		return step("undone/"+mark(rec), "", or(rec.Message, "Undid step "+name))
 	case activities.UndoFailed:
 		return step("undo-failed/"+mark(rec), "", or(rec.Message, "Step "+name+" could not be undone"))
+	case activities.StepOverridden:
+		if err := answering(r.journal.CallGoesOn(ctx, rec.Task, rec.Step, rec.Iteration)); err != nil {
+			return err
+		}
+		return step(fmt.Sprintf("overridden/%d", rec.Number), "", rec.Message)
 	case activities.RunPaused, activities.RunResumed:
 		if err := answering(r.journal.SetPaused(ctx, rec.Task, rec.Attempt, rec.Kind == activities.RunPaused)); err != nil {
 			return err

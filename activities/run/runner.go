@@ -29,6 +29,10 @@ type Journal interface {
 	Log(ctx context.Context, task, key, step, status, message string) error
 	// SetStatus moves the task.
 	SetStatus(ctx context.Context, task string, attempt int, status string) error
+	// CallWaits notes that a call did not succeed and will be made again, CallGoesOn that it waits no more; without an
+	// iteration none of its step does.
+	CallWaits(ctx context.Context, in activities.Invocation, tries int, why string, next time.Time) error
+	CallGoesOn(ctx context.Context, task, step, iteration string) error
 	// SetPaused tells whether an attempt at the task begins nothing new.
 	SetPaused(ctx context.Context, task string, attempt int, paused bool) error
 	// Complete ends an attempt at the task. Only the first end counts.

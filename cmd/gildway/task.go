@@ -23,7 +23,7 @@ func taskCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "task", GroupID: "use", Short: "Submit, watch, stop and retry runs of templates"}
 	f.add(cmd)
-	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskGraph(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskPause(&f), taskResume(&f), taskRollback(&f), taskEffects(&f), taskLeftovers(&f), taskCollect(&f))
+	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskGraph(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskStep(&f), taskPause(&f), taskResume(&f), taskRollback(&f), taskEffects(&f), taskLeftovers(&f), taskCollect(&f))
 	return cmd
 }
 

@@ -277,6 +277,13 @@ func (c *Client) ResumeTask(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodPost, v1+"tasks/"+url.PathEscape(id)+"/resume", nil, nil)
 }
 
+// CancelStep asks for something else of a step than what it is at: retry, skip or abort. Without an iteration all items of
+// a loop that are under way are meant.
+func (c *Client) CancelStep(ctx context.Context, task, step, action, iteration, reason string) error {
+	path := v1 + "tasks/" + url.PathEscape(task) + "/steps/" + url.PathEscape(step) + "/" + action
+	return c.call(ctx, http.MethodPost, path, map[string]any{"iteration": iteration, "reason": reason}, nil)
+}
+
 // RetryTask runs a task that has ended again, with secrets if it needs any.
 func (c *Client) RetryTask(ctx context.Context, id string, secrets map[string]string) error {
 	body := map[string]any{}

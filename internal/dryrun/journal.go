@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"time"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -77,6 +78,12 @@ func (j *journal) Held(context.Context, string) ([]string, error) { return nil, 
 func (j *journal) LetGo(context.Context, string, string) (activities.Holding, error) {
 	return activities.Holding{}, nil
 }
+
+func (j *journal) CallWaits(context.Context, activities.Invocation, int, string, time.Time) error {
+	return nil
+}
+
+func (j *journal) CallGoesOn(context.Context, string, string, string) error { return nil }
 
 func (j *journal) SetPaused(context.Context, string, int, bool) error { return nil }
 

@@ -102,6 +102,7 @@ type Step struct {
 	// Concurrency bounds how many items of Each run at once; 0 = the plan's Parallel. A sequential plan runs them one by one.
 	Concurrency int     `json:"concurrency,omitempty"`
 	OnError     OnError `json:"onError,omitempty"`
+	Skippable   bool    `json:"skippable,omitempty"` // people may go on without it
 
 	Timeout Duration `json:"timeout,omitempty"` // one attempt; 0 = the workflow's default
 	Retry   *Retry   `json:"retry,omitempty"`
