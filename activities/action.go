@@ -78,12 +78,13 @@ type Preview[Out any] struct {
 	Output Out      // what Do would give, as far as it can be known
 }
 
-// Until says when the lease of what is granted ends, " until …", or nothing.
-func (c *Call) Until() string {
+// Lasting says, before an action is called, for how long what it grants lasts: " for 30d", or nothing. It says the same
+// whenever it is asked.
+func (c *Call) Lasting() string {
 	if c.LeaseEnds == nil {
 		return ""
 	}
-	return " until " + c.LeaseEnds.UTC().Format(time.RFC3339)
+	return " for " + plan.Duration(time.Until(*c.LeaseEnds).Round(time.Minute)).String()
 }
 
 // Files is a run's workspace while an action works in it. Names are slash-separated and relative;

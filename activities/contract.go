@@ -14,6 +14,7 @@ const (
 	OutputsActivity       = "gildway:outputs"        // local; OutputsInput -> Outputs
 	RecordActivity        = "gildway:record"         // local; Record -> nothing
 	OpenGateActivity      = "approval:request"       // GateInvocation -> OpenedGate
+	CheckGateActivity     = "gildway:check-gate"     // CheckGate -> CheckedGate
 	ItemsActivity         = "gildway:items"          // local; Chunk -> []ItemKey
 	GatherActivity        = "gildway:gather"         // local; GatherInput -> Gathered
 	DecideActivity        = "gildway:decide"         // DecideInput -> Decided
@@ -283,6 +284,8 @@ type GateInvocation struct {
 	Behind  []Behind        `json:"behind,omitempty"`  // the steps that wait for it; none in plans of version 1
 	Written json.RawMessage `json:"written,omitempty"` // the step's input before its expressions were evaluated
 	Said    []plan.Said     `json:"said,omitempty"`    // what approved it in an earlier attempt
+
+	Done map[string]json.RawMessage `json:"done,omitempty"` // outputs of the steps before the gate, by id
 }
 
 // Behind is a step that waits for an approval.
@@ -332,6 +335,19 @@ type OpenedGate struct {
 	Shown     string        `json:"shown,omitempty"`     // digest of what approvers see; decisions are about that
 	Automatic string        `json:"automatic,omitempty"` // why it is approved already
 	Again     bool          `json:"again,omitempty"`     // it is approved already, by GateInvocation.Said
+	Foreseen  bool          `json:"foreseen,omitempty"`  // approvers see what the steps behind would do
+}
+
+// CheckGate asks whether what was approved is still what would be done.
+type CheckGate struct {
+	GateInvocation
+	Shown    string        `json:"shown"` // as in OpenedGate
+	Approval plan.Approval `json:"approval"`
+}
+
+// CheckedGate answers with the digest of what is shown now. If it is another one, the decisions so far count for nothing.
+type CheckedGate struct {
+	Shown string `json:"shown"`
 }
 
 // GateNews is that people are reminded of a gate, or that more of them may decide.
@@ -344,6 +360,7 @@ type GateNews struct {
 	Before    []plan.Decision `json:"before,omitempty"`
 	Number    int             `json:"number,omitempty"` // of the reminder, from 1
 	Requester string          `json:"requester"`
+	Shown     string          `json:"shown,omitempty"` // as in OpenedGate
 }
 
 // DecideInput asks to verify a decision. Only what the statement proves counts.

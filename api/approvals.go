@@ -134,7 +134,7 @@ func shownApproval(a store.Approval) Approval {
 	}
 	for _, d := range a.Decisions {
 		shown.Decisions = append(shown.Decisions, ApprovalDecision{
-			By: d.By, As: d.As, Verdict: d.Verdict, Comment: d.Comment, At: moment(d.At), Stage: d.Stage, To: d.To, For: d.For,
+			By: d.By, As: d.As, Verdict: d.Verdict, Comment: d.Comment, At: moment(d.At), Stage: d.Stage, To: d.To, For: d.For, Void: d.Void,
 		})
 	}
 	return shown

@@ -23,6 +23,7 @@ import (
 	"github.com/gildway/gildway/activities/lease"
 	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/config"
+	"github.com/gildway/gildway/internal/dryrun"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/store"
 	"github.com/gildway/gildway/workflows"
@@ -82,7 +83,10 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 	runs := RunOptions(c, registry, logger)
 	runs.Journal, runs.Blobs, runs.Secrets, runs.Access = journal{Journal{db}, kept}, blobs, kept, accessBook{db}
 	runner := run.New(runs)
-	gate := &approval.Gate{Approvals: gateBook{db}, Notifier: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger}
+	gate := &approval.Gate{
+		Approvals: gateBook{db}, Notifier: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger,
+		Forecaster: forecaster{db, dryrun.New(dryrun.Options{Runs: RunOptions(c, registry, logger)})},
+	}
 	keeper := &lease.Keeper{Directory: gate.Directory, Verifier: verifier, Journal: db, Notifier: db, PublicURL: c.PublicURL, Log: logger}
 	fatal := make(chan error, 1)
 	died := func(err error) {

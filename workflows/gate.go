@@ -26,8 +26,11 @@ type gate struct {
 	shown     string // digest of what approvers see
 	automatic string // why nobody has to be asked
 	again     bool   // it was approved in an earlier attempt, and what approvers see is the same
-	arrived   int    // decisions that came, each of which has its turn in this order
-	turn      int    // whose turn it is; workflow.Mutex would let the last one in first
+
+	asked     activities.GateInvocation // how it was opened
+	foreseen  bool                      // approvers see what the steps behind would do, which may change
+	arrived   int                       // decisions that came, each of which has its turn in this order
+	turn      int                       // whose turn it is; workflow.Mutex would let the last one in first
 	decisions []plan.Decision
 	said      []plan.Said // with their proofs
 	outcome   plan.Outcome
@@ -64,7 +67,7 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 	r.show(ctx)
 
 	var why string
-	r.places.without(func() { why = r.awaitDecision(ctx, s, g) })
+	r.places.without(func() { why, err = r.awaitApproval(ctx, s, g) })
 
 	r.showGates(ctx)
 	told := g.outcome
@@ -81,6 +84,8 @@ func (r *run) decideGate(ctx workflow.Context, s *step, evaluated activities.Eva
 		r.complete(ctx, s)
 	case r.cancelled:
 		r.fail(ctx, s, temporal.NewCanceledError())
+	case err != nil:
+		r.fail(ctx, s, err)
 	case why == failedElsewhere:
 		r.skipAfterFailure(ctx, s)
 	default:
@@ -112,32 +117,20 @@ func (r *run) openGate(ctx workflow.Context, s *step, item activities.Item) (*ga
 	ctx = stepOptions(ctx, s.Step, s.Name)
 	in := activities.GateInvocation{Invocation: call, Digest: g.digest}
 	if r.version >= gatesShow {
-		in.Behind, in.Written = r.behind(s), s.Input
+		in.Behind, in.Written, in.Done = r.behind(s), s.Input, r.done(s)
 	}
 	if kept := r.kept(s); kept != nil {
 		in.Said = kept.Said
 	}
+	g.asked = in
 	err = workflow.ExecuteActivity(ctx, activities.OpenGateActivity, in).Get(ctx, &opened)
-	g.id, g.approval, g.shown, g.automatic = opened.ID, opened.Approval, opened.Shown, opened.Automatic
+	g.id, g.approval, g.shown, g.automatic, g.foreseen = opened.ID, opened.Approval, opened.Shown, opened.Automatic, opened.Foreseen
 	g.requester = r.in.Requester.Ref
 	if opened.Again {
 		g.approvedAgain(in.Said)
 	}
 	s.gate = g
 	return g, err
-}
-
-// gatesShow is the first version of plans whose gates show what they are about.
-const gatesShow = 2
-
-// behind are the steps that wait for a gate, directly or not.
-func (r *run) behind(gate *step) (list []activities.Behind) {
-	for _, s := range r.steps[gate.index+1:] {
-		if s.before[gate.index] {
-			list = append(list, activities.Behind{ID: s.ID, Name: s.Name, Action: s.Action})
-		}
-	}
-	return list
 }
 
 // awaitDecision returns when the gate is decided, and why it is not approved if it isn't. A decision
@@ -211,6 +204,7 @@ func (r *run) remindOfGate(ctx workflow.Context, s *step, g *gate) {
 func (r *run) news(s *step, g *gate) activities.GateNews {
 	return activities.GateNews{
 		Task: r.in.Task, Gate: g.id, Step: s.ID, StepName: s.Name, Approval: g.approval, Before: g.decisions, Requester: r.in.Requester.Ref,
+		Shown: g.shown,
 	}
 }
 

@@ -48,8 +48,10 @@ type world struct {
 	renewed    []activities.LeaseRenewed
 	nonces     map[string]bool
 	opensGate  func()
-	approval   func(*plan.Approval) // changes what gates are
-	automatic  string               // why gates are approved by themselves
+	approval   func(*plan.Approval)                       // changes what gates are
+	automatic  string                                     // why gates are approved by themselves
+	foreseen   func(number int) (shown string, err error) // what is shown when a gate is checked; nil = gates foresee nothing
+	gateChecks []activities.CheckGate
 	gateOpened activities.GateInvocation
 	news       []string // of gates
 	blobs      map[string]json.RawMessage
@@ -147,6 +149,7 @@ func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(outputs, name(activities.OutputsActivity))
 	r.RegisterActivityWithOptions(w.openGate, name(activities.OpenGateActivity))
 	r.RegisterActivityWithOptions(w.decide, name(activities.DecideActivity))
+	r.RegisterActivityWithOptions(w.checkGate, name(activities.CheckGateActivity))
 	r.RegisterActivityWithOptions(w.closeGate, name(activities.CloseGateActivity))
 	r.RegisterActivityWithOptions(w.gateNews("remind"), name(activities.RemindGateActivity))
 	r.RegisterActivityWithOptions(w.gateNews("escalate"), name(activities.EscalateGateActivity))
@@ -206,8 +209,19 @@ func (w *world) openGate(_ context.Context, in activities.GateInvocation) (activ
 	w.mu.Unlock()
 	return activities.OpenedGate{
 		ID: activities.GateID(in.Run.Task, in.Run.Attempt, in.Step), Approval: approval, Shown: "sha256:shown", Automatic: w.automatic,
-		Again: w.saidHolds && len(in.Said) > 0,
+		Again:    w.saidHolds && len(in.Said) > 0,
+		Foreseen: w.foreseen != nil,
 	}, nil
+}
+
+func (w *world) checkGate(_ context.Context, in activities.CheckGate) (activities.CheckedGate, error) {
+	w.note("check-gate " + in.Step)
+	w.mu.Lock()
+	w.gateChecks = append(w.gateChecks, in)
+	number := len(w.gateChecks)
+	w.mu.Unlock()
+	shown, err := w.foreseen(number)
+	return activities.CheckedGate{Shown: shown}, err
 }
 
 func (w *world) gateNews(what string) func(context.Context, activities.GateNews) error {

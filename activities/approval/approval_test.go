@@ -37,6 +37,8 @@ type memory struct {
 	opened    []approval.Opened
 	notices   []notice.Notice
 	escalated []string
+	reopened  []string
+	forecast  approval.Forecast
 	used      map[string]string // nonce -> gate and approver
 	closed    string
 	refused   []string
@@ -52,6 +54,15 @@ func (m *memory) OpenApproval(_ context.Context, o approval.Opened) error {
 func (m *memory) EscalateApproval(_ context.Context, _ string, a plan.Approval, _ *time.Time) error {
 	m.escalated = a.Everybody()
 	return m.down
+}
+
+func (m *memory) ReopenApproval(_ context.Context, gate, before, shown string, _ json.RawMessage, _ *time.Time) error {
+	m.reopened = append(m.reopened, gate, before, shown)
+	return m.down
+}
+
+func (m *memory) Forecast(context.Context, activities.GateInvocation) (approval.Forecast, error) {
+	return m.forecast, m.down
 }
 
 func (m *memory) Notify(_ context.Context, n notice.Notice) error {
@@ -115,7 +126,7 @@ func newDesk(t *testing.T) desk {
 	var log bytes.Buffer
 	return desk{&approval.Gate{
 		PublicURL: "https://gildway.acme.com",
-		Approvals: m, Journal: m, Notifier: m, Verifier: verifier, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Approvals: m, Journal: m, Notifier: m, Forecaster: m, Verifier: verifier, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		Directory: people{amir: {owners}, "user:default/li": {owners}, rosa: {owners}, "user:default/odile": {"group:default/audit"}},
 	}, m, signer, &log}
 }

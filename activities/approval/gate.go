@@ -38,6 +38,9 @@ type Approvals interface {
 	EscalateApproval(ctx context.Context, gate string, a plan.Approval, expires *time.Time) error
 	// RecordDecision keeps a decision; the same again is no error, its nonce in another one is a Conflict fault.
 	RecordDecision(ctx context.Context, gate string, d plan.Decision) error
+	// ReopenApproval shows something else to the approvers of an open gate, whose decisions about what was shown before
+	// no longer count.
+	ReopenApproval(ctx context.Context, gate, before, shown string, seen json.RawMessage, expires *time.Time) error
 	// CloseApproval ends a gate; the first outcome stays.
 	CloseApproval(ctx context.Context, gate, outcome, why string) error
 }
@@ -66,13 +69,14 @@ type Journal interface {
 
 // Gate serves approval gates.
 type Gate struct {
-	Approvals Approvals
-	Directory Directory
-	Verifier  Verifier
-	Journal   Journal
-	Notifier  Notifier
-	PublicURL string // where people reach the API; without it links are paths
-	Log       *slog.Logger
+	Approvals  Approvals
+	Directory  Directory
+	Verifier   Verifier
+	Journal    Journal
+	Notifier   Notifier
+	Forecaster Forecaster
+	PublicURL  string // where people reach the API; without it links are paths
+	Log        *slog.Logger
 }
 
 // Activity is a function under the activity type that the workflow calls it by.
@@ -86,6 +90,7 @@ func (g *Gate) Activities() []Activity {
 	return []Activity{
 		{activities.OpenGateActivity, g.Open},
 		{activities.DecideActivity, g.Decide},
+		{activities.CheckGateActivity, g.Check},
 		{activities.RemindGateActivity, g.Remind},
 		{activities.EscalateGateActivity, g.Escalate},
 		{activities.CloseGateActivity, g.Close},
@@ -102,6 +107,12 @@ func (g *Gate) Open(ctx context.Context, in activities.GateInvocation) (activiti
 func (g *Gate) Decide(ctx context.Context, in activities.DecideInput) (activities.Decided, error) {
 	decided, err := g.decide(ctx, in, time.Now())
 	return decided, g.sealed(ctx, "decide", err)
+}
+
+// Check compares what was approved with what would be done now.
+func (g *Gate) Check(ctx context.Context, in activities.CheckGate) (activities.CheckedGate, error) {
+	checked, err := g.check(ctx, in)
+	return checked, g.sealed(ctx, "check", err)
 }
 
 // Remind tells those who may still decide that the gate waits for them.

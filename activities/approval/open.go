@@ -2,8 +2,6 @@ package approval
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -30,12 +28,15 @@ func (g *Gate) open(ctx context.Context, in activities.GateInvocation) (activiti
 	if automatic != nil && automatic.If == true {
 		return g.automatic(ctx, in, o, automatic.Because)
 	}
-	if asked.Timeout > 0 {
-		at := time.Now().Add(asked.Timeout.Std()).UTC()
-		o.Expires = &at
-	}
+	o.Expires = expires(asked)
+	var foreseen bool
 	if in.Written != nil {
-		o.Seen, o.Shown = seen(in, requester)
+		s, err := g.seen(ctx, in, requester)
+		if err != nil {
+			return activities.OpenedGate{}, err
+		}
+		o.Seen, o.Shown = s.document()
+		foreseen = s.Unforeseen == ""
 	}
 	if len(in.Said) > 0 && g.saidAgain(in, o) {
 		return g.again(ctx, in, o)
@@ -47,9 +48,18 @@ func (g *Gate) open(ctx context.Context, in activities.GateInvocation) (activiti
 	err = g.Journal.Log(ctx, in.Run.Task, o.ID+"/waits", in.Step, "", fmt.Sprintf("Waiting for approval by %s (%d of %d): %s",
 		strings.Join(asked.InStages()[0].Approvers, " or "), yes, needed, g.link(o.ID)))
 	if err == nil {
-		err = g.ask(ctx, o, asked.InStages()[0].Approvers)
+		err = g.ask(ctx, o, asked.InStages()[0].Approvers, o.ID)
 	}
-	return activities.OpenedGate{ID: o.ID, Approval: asked, Shown: o.Shown}, err
+	return activities.OpenedGate{ID: o.ID, Approval: asked, Shown: o.Shown, Foreseen: foreseen}, err
+}
+
+// expires is when a gate that is opened now is too old to be decided; nil = never.
+func expires(asked plan.Approval) *time.Time {
+	if asked.Timeout <= 0 {
+		return nil
+	}
+	at := time.Now().Add(asked.Timeout.Std()).UTC()
+	return &at
 }
 
 // automatic records that nobody has to be asked, and why.
@@ -65,29 +75,6 @@ func (g *Gate) automatic(ctx context.Context, in activities.GateInvocation, o Op
 		err = g.Journal.Log(ctx, in.Run.Task, o.ID+"/automatic", in.Step, "", "Nobody has to approve: "+because)
 	}
 	return activities.OpenedGate{ID: o.ID, Approval: o.Approval, Automatic: because}, err
-}
-
-// Seen is what approvers are shown. A decision is about exactly this.
-type Seen struct {
-	Task      string              `json:"task"`
-	Template  string              `json:"template"`
-	Digest    string              `json:"digest"` // of the plan and all its values
-	Requester string              `json:"requester"`
-	Title     string              `json:"title"`
-	Input     json.RawMessage     `json:"input"`  // of the approval, with its reason
-	Behind    []activities.Behind `json:"behind"` // what is done once it is approved
-}
-
-func seen(in activities.GateInvocation, requester string) (document json.RawMessage, digest string) {
-	behind := in.Behind
-	if behind == nil {
-		behind = []activities.Behind{}
-	}
-	document, _ = json.Marshal(Seen{ // plain data
-		Task: in.Run.Task, Template: in.Run.Template.Ref, Digest: in.Digest, Requester: requester, Title: in.StepName, Input: in.Input, Behind: behind,
-	})
-	sum := sha256.Sum256(document)
-	return document, "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func user(s string) (string, error) {

@@ -56,18 +56,26 @@ func (g *Gate) tell(ctx context.Context, in activities.DecideInput, d plan.Decis
 	}
 	stage := in.Approval.InStages()[next]
 	_, needed := in.Approval.Approvals(next, in.Requester, all)
-	err := g.Journal.Log(ctx, in.Task, fmt.Sprintf("%s/stage/%d", in.Gate, next), in.Step, "",
+	err := g.Journal.Log(ctx, in.Task, fmt.Sprintf("%s/stage/%d", round(in.Gate, in.Shown), next), in.Step, "",
 		fmt.Sprintf("Waiting for approval by %s (0 of %d): %s", strings.Join(stage.Approvers, " or "), needed, g.link(in.Gate)))
 	if err != nil {
 		return err
 	}
-	return g.ask(ctx, Opened{ID: in.Gate, Task: in.Task, Title: stage.Name, Requester: in.Requester, Approval: in.Approval}, stage.Approvers)
+	return g.ask(ctx, Opened{ID: in.Gate, Task: in.Task, Title: stage.Name, Requester: in.Requester, Approval: in.Approval}, stage.Approvers, round(in.Gate, in.Shown))
 }
 
-// ask tells people that a decision is theirs.
-func (g *Gate) ask(ctx context.Context, o Opened, who []string) error {
+// round names a gate as long as it shows the same: when it asks again, people are told again.
+func round(gate, shown string) string {
+	if shown == "" {
+		return gate
+	}
+	return gate + "/" + shown
+}
+
+// ask tells people that a decision is theirs. The same people under the same key are told once.
+func (g *Gate) ask(ctx context.Context, o Opened, who []string, key string) error {
 	return g.Notifier.Notify(ctx, notice.Notice{
-		Key: o.ID + "/asked/" + strings.Join(who, ","), Kind: notice.ApprovalOpened, To: who, Task: o.Task, Link: g.link(o.ID), Due: o.Expires,
+		Key: key + "/asked/" + strings.Join(who, ","), Kind: notice.ApprovalOpened, To: who, Task: o.Task, Link: g.link(o.ID), Due: o.Expires,
 		Title: o.Requester + " asks for your approval: " + o.Title, Text: o.Approval.Reason,
 	})
 }
@@ -83,7 +91,7 @@ func (g *Gate) remind(ctx context.Context, in activities.GateNews) error {
 		}
 	}
 	return g.Notifier.Notify(ctx, notice.Notice{
-		Key: fmt.Sprintf("%s/reminder/%d", in.Gate, in.Number), Kind: notice.ApprovalReminder, To: who, Task: in.Task, Link: g.link(in.Gate),
+		Key: fmt.Sprintf("%s/reminder/%d", round(in.Gate, in.Shown), in.Number), Kind: notice.ApprovalReminder, To: who, Task: in.Task, Link: g.link(in.Gate),
 		Title: in.Requester + " still waits for your approval: " + in.StepName, Text: in.Approval.Reason,
 	})
 }
@@ -94,10 +102,10 @@ func (g *Gate) escalate(ctx context.Context, in activities.GateNews, now time.Ti
 		return err
 	}
 	who := strings.Join(in.Approval.EscalateTo, " or ")
-	err := g.Journal.Log(ctx, in.Task, in.Gate+"/escalated", in.Step, "", fmt.Sprintf("Nobody decided within %s; %s may decide, too: %s",
+	err := g.Journal.Log(ctx, in.Task, round(in.Gate, in.Shown)+"/escalated", in.Step, "", fmt.Sprintf("Nobody decided within %s; %s may decide, too: %s",
 		in.Approval.Timeout, who, g.link(in.Gate)))
 	if err != nil {
 		return err
 	}
-	return g.ask(ctx, Opened{ID: in.Gate, Task: in.Task, Title: in.StepName, Requester: in.Requester, Approval: in.Approval, Expires: &expires}, in.Approval.EscalateTo)
+	return g.ask(ctx, Opened{ID: in.Gate, Task: in.Task, Title: in.StepName, Requester: in.Requester, Approval: in.Approval, Expires: &expires}, in.Approval.EscalateTo, round(in.Gate, in.Shown))
 }

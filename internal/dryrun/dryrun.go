@@ -45,6 +45,9 @@ func New(o Options) *Engine { return &Engine{Options: o, places: make(chan struc
 type Request struct {
 	Run     plan.Run // without a Task it is given an id
 	Secrets map[string]string
+	// Done holds the outputs of steps that have really completed, by id. Those that touch the workspace alone are tried
+	// again, so that the others find their files; the rest are taken as they ended.
+	Done map[string]json.RawMessage
 	// Beside are the files that came with the template; what it fetches with relative URLs is among them. nil: they lie
 	// where the plan says.
 	Beside []File

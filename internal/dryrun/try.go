@@ -95,6 +95,9 @@ func (t *try) consider(ctx context.Context, s plan.Step) error {
 	case s.Branch != nil && t.chosen[s.Branch.Switch] != s.Branch.Name:
 		return t.skip(ctx, s, "its branch was not chosen")
 	}
+	if output, done := t.Done[s.ID]; done && !t.triesAgain(s) {
+		return t.complete(ctx, s, output, "")
+	}
 	evaluated, err := t.evaluate(ctx, s)
 	switch {
 	case err != nil:
@@ -112,6 +115,12 @@ func (t *try) consider(ctx context.Context, s plan.Step) error {
 	default:
 		return t.act(ctx, s, evaluated)
 	}
+}
+
+// triesAgain tells if a step that has really completed has to be tried: it leaves files, or chooses a branch.
+func (t *try) triesAgain(s plan.Step) bool {
+	action, known := t.registry.Get(s.Action)
+	return s.Kind == plan.SwitchStep || known && action.Info().DryRun
 }
 
 // evaluate asks what a step's expressions come to. Of one that is left out only whether it is reached, as of a switch

@@ -46,16 +46,18 @@ type Decision struct {
 	Stage   int
 	To      string // of verdict delegate: who decides instead
 	For     string // who had delegated
+	Void    bool   // it was about something else than what is shown now
 }
 
-// OpenApproval shows a gate to its approvers. The same id again changes nothing.
+// OpenApproval shows a gate to its approvers. The same id again changes nothing but what an open gate shows: the last one
+// to open it is the one that is answered.
 func (s *Store) OpenApproval(ctx context.Context, a Approval) error {
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `
 				insert into approvals (id, task, step, title, reason, digest, requester, template_ref, approvers, required, expires_at, shown, seen, policy)
 				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-				on conflict (id) do nothing`,
+				on conflict (id) do update set shown = excluded.shown, seen = excluded.seen where approvals.state = 'pending'`,
 				a.ID, a.Task, a.Step, a.Title, a.Reason, a.Digest, a.Requester, a.Template, append([]string{}, a.Approvers...), max(a.Required, 1),
 				a.ExpiresAt, a.Shown, nullable(a.Seen), nullable(a.Policy))
 			if err != nil {
@@ -66,6 +68,27 @@ func (s *Store) OpenApproval(ctx context.Context, a Approval) error {
 				data["shown"], data["policy"] = a.Shown, a.Policy
 			}
 			return appendAudit(ctx, tx, a.Task, a.ID+"/opened", "approval-opened", "gildway", data)
+		})
+	})
+}
+
+// ReopenApproval shows something else to the approvers of an open gate. Decisions so far are void.
+func (s *Store) ReopenApproval(ctx context.Context, id, before, shown string, seen json.RawMessage, expires *time.Time) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `update approvals set shown = $3, seen = $4, expires_at = $5 where id = $1 and shown = $2 and state = 'pending' returning task::text`,
+				id, before, shown, seen, expires)
+			if err != nil {
+				return err
+			}
+			reopened, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil || len(reopened) == 0 {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `update approval_decisions set void = true where gate = $1`, id); err != nil {
+				return err
+			}
+			return appendAudit(ctx, tx, reopened[0], id+"/"+shown+"/again", "approval-reopened", "gildway", map[string]any{"gate": id, "before": before, "shown": shown})
 		})
 	})
 }
@@ -201,14 +224,14 @@ func (s *Store) approvals(ctx context.Context, where string, args ...any) (list 
 		for i, a := range list {
 			ids[i], at[a.ID] = a.ID, i
 		}
-		rows, err = s.pool.Query(ctx, `select gate, decided_by, decided_as, verdict, comment, decided_at, nonce, stage, delegate, decided_for from approval_decisions
+		rows, err = s.pool.Query(ctx, `select gate, decided_by, decided_as, verdict, comment, decided_at, nonce, stage, delegate, decided_for, void from approval_decisions
 			where gate = any($1) order by decided_at, nonce`, ids)
 		if err != nil {
 			return err
 		}
 		var gate string
 		var d Decision
-		_, err = pgx.ForEachRow(rows, []any{&gate, &d.By, &d.As, &d.Verdict, &d.Comment, &d.At, &d.Nonce, &d.Stage, &d.To, &d.For}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&gate, &d.By, &d.As, &d.Verdict, &d.Comment, &d.At, &d.Nonce, &d.Stage, &d.To, &d.For, &d.Void}, func() error {
 			list[at[gate]].Decisions = append(list[at[gate]].Decisions, d)
 			return nil
 		})
