@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -23,6 +24,10 @@ type approvalStore interface {
 // Signer proves to a worker that the API has checked who decides. *identity.Signer implements it.
 type Signer interface {
 	Sign(s identity.Statement) (string, error)
+	// SignLink lets whoever holds the link decide one approval as one person.
+	SignLink(l identity.Link) (string, error)
+	// Link reads such a link's token; is tells if it is one.
+	Link(token string, now time.Time) (l identity.Link, is bool, err error)
 	// JWKS are the public keys of its signatures, as a JSON Web Key Set.
 	JWKS() (json.RawMessage, error)
 }
@@ -117,7 +122,7 @@ func (h handlers) sign(ctx context.Context, said NewDecision) (string, error) {
 	}
 	statement, err := h.Signer.Sign(identity.Statement{
 		Approver: a.caller.Ref, Task: a.approval.Task, Gate: a.approval.ID, Digest: a.approval.Digest, Shown: a.approval.Shown,
-		Verdict: said.Decision, To: to, Comment: said.Comment,
+		Verdict: said.Decision, To: to, Comment: said.Comment, Via: via(a.caller),
 	})
 	if err != nil {
 		return "", fault.Wrap(fault.Internal, err, "the decision could not be signed")

@@ -74,6 +74,10 @@ func (s *Server) fail(err error, c echo.Context) {
 		return
 	}
 	if status == http.StatusUnauthorized {
+		if page := s.approvePageFor(c); page != "" {
+			s.redirect(c, page)
+			return
+		}
 		c.Response().Header().Set("WWW-Authenticate", "Bearer")
 	}
 	s.write(c, status, problemType, problem(c, f, status))

@@ -74,6 +74,9 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			if a.caller, a.token, err = s.authenticate(c); err != nil {
 				return err
 			}
+			if err := withinLink(a.caller, op, c.Param("approvalId")); err != nil {
+				return err
+			}
 			refused := op.enforce(s, c, a)
 			c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), askedKey{}, *a)))
 			if refused != nil {
@@ -112,6 +115,9 @@ func (s *Server) authenticate(c echo.Context) (who identity.Principal, lendable 
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return who, lendable, fault.New(fault.Unauthenticated, "Missing credentials")
+	}
+	if who, is, err := s.linked(token); is {
+		return who, lendable, err
 	}
 	who, err = s.Tokens.Verify(c.Request().Context(), token)
 	if err == nil && identity.IsBackstageUser(token) {

@@ -110,6 +110,12 @@ type ApprovalDecision struct {
 	Void bool `json:"void,omitempty"`
 }
 
+// ApprovalLink defines model for ApprovalLink.
+type ApprovalLink struct {
+	ExpiresAt string `json:"expiresAt"`
+	URL       string `json:"url"`
+}
+
 // ApprovalList defines model for ApprovalList.
 type ApprovalList struct {
 	Items []Approval `json:"items"`
@@ -1205,6 +1211,9 @@ type ServerInterface interface {
 	// DecideApproval Approve or reject
 	// (POST /api/gildway/v1/approvals/{approvalId}/decision)
 	DecideApproval(ctx echo.Context, approvalId ApprovalId) error
+	// LinkApproval A link with which the caller, and whoever they give it to, can decide this approval in a browser
+	// (POST /api/gildway/v1/approvals/{approvalId}/link)
+	LinkApproval(ctx echo.Context, approvalId ApprovalId) error
 	// SignDecision Sign a decision without handing it in, for `temporal workflow signal`
 	// (POST /api/gildway/v1/approvals/{approvalId}/statement)
 	SignDecision(ctx echo.Context, approvalId ApprovalId) error
@@ -1313,6 +1322,9 @@ type ServerInterface interface {
 	// ListTemplatingExtensions The filters that templates have beside those of the language
 	// (GET /api/scaffolder/v2/templating-extensions)
 	ListTemplatingExtensions(ctx echo.Context) error
+	// ApprovePage The page that personal links lead to
+	// (GET /approve)
+	ApprovePage(ctx echo.Context) error
 	// Health The process lives
 	// (GET /healthz)
 	Health(ctx echo.Context) error
@@ -1568,6 +1580,22 @@ func (w *ServerInterfaceWrapper) DecideApproval(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DecideApproval(ctx, approvalId)
+	return err
+}
+
+// LinkApproval converts echo context to params.
+func (w *ServerInterfaceWrapper) LinkApproval(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "approvalId" -------------
+	var approvalId ApprovalId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "approvalId", ctx.Param("approvalId"), &approvalId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter approvalId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LinkApproval(ctx, approvalId)
 	return err
 }
 
@@ -2321,6 +2349,15 @@ func (w *ServerInterfaceWrapper) ListTemplatingExtensions(ctx echo.Context) erro
 	return err
 }
 
+// ApprovePage converts echo context to params.
+func (w *ServerInterfaceWrapper) ApprovePage(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApprovePage(ctx)
+	return err
+}
+
 // Health converts echo context to params.
 func (w *ServerInterfaceWrapper) Health(ctx echo.Context) error {
 	var err error
@@ -2442,6 +2479,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals/:approvalId", wrapper.GetApproval, options.OperationMiddlewares["getApproval"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/decision", wrapper.DecideApproval, options.OperationMiddlewares["decideApproval"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/link", wrapper.LinkApproval, options.OperationMiddlewares["linkApproval"]...)
+	router.GET(options.BaseURL+"/approve", wrapper.ApprovePage, options.OperationMiddlewares["approvePage"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/approvals/:approvalId/statement", wrapper.SignDecision, options.OperationMiddlewares["signDecision"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access", wrapper.ListAccess, options.OperationMiddlewares["listAccess"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/revoke", wrapper.RevokeAccessOf, options.OperationMiddlewares["revokeAccessOf"]...)
@@ -2910,6 +2949,45 @@ type DecideApprovaldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DecideApprovaldefaultApplicationProblemPlusJSONResponse) VisitDecideApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApprovalRequestObject struct {
+	ApprovalId ApprovalId `json:"approvalId"`
+}
+
+type LinkApprovalResponseObject interface {
+	VisitLinkApprovalResponse(w http.ResponseWriter) error
+}
+
+type LinkApproval200JSONResponse ApprovalLink
+
+func (response LinkApproval200JSONResponse) VisitLinkApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkApprovaldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkApprovaldefaultApplicationProblemPlusJSONResponse) VisitLinkApprovalResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4475,6 +4553,33 @@ func (response ListTemplatingExtensionsdefaultJSONResponse) VisitListTemplatingE
 	return err
 }
 
+type ApprovePageRequestObject struct {
+}
+
+type ApprovePageResponseObject interface {
+	VisitApprovePageResponse(w http.ResponseWriter) error
+}
+
+type ApprovePage200TexthtmlResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ApprovePage200TexthtmlResponse) VisitApprovePageResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type HealthRequestObject struct {
 }
 
@@ -4608,6 +4713,9 @@ type StrictServerInterface interface {
 	// DecideApproval Approve or reject
 	// (POST /api/gildway/v1/approvals/{approvalId}/decision)
 	DecideApproval(ctx context.Context, request DecideApprovalRequestObject) (DecideApprovalResponseObject, error)
+	// LinkApproval A link with which the caller, and whoever they give it to, can decide this approval in a browser
+	// (POST /api/gildway/v1/approvals/{approvalId}/link)
+	LinkApproval(ctx context.Context, request LinkApprovalRequestObject) (LinkApprovalResponseObject, error)
 	// SignDecision Sign a decision without handing it in, for `temporal workflow signal`
 	// (POST /api/gildway/v1/approvals/{approvalId}/statement)
 	SignDecision(ctx context.Context, request SignDecisionRequestObject) (SignDecisionResponseObject, error)
@@ -4716,6 +4824,9 @@ type StrictServerInterface interface {
 	// ListTemplatingExtensions The filters that templates have beside those of the language
 	// (GET /api/scaffolder/v2/templating-extensions)
 	ListTemplatingExtensions(ctx context.Context, request ListTemplatingExtensionsRequestObject) (ListTemplatingExtensionsResponseObject, error)
+	// ApprovePage The page that personal links lead to
+	// (GET /approve)
+	ApprovePage(ctx context.Context, request ApprovePageRequestObject) (ApprovePageResponseObject, error)
 	// Health The process lives
 	// (GET /healthz)
 	Health(ctx context.Context, request HealthRequestObject) (HealthResponseObject, error)
@@ -5080,6 +5191,31 @@ func (sh *strictHandler) DecideApproval(ctx echo.Context, approvalId ApprovalId)
 		return err
 	} else if validResponse, ok := response.(DecideApprovalResponseObject); ok {
 		return validResponse.VisitDecideApprovalResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LinkApproval operation middleware
+func (sh *strictHandler) LinkApproval(ctx echo.Context, approvalId ApprovalId) error {
+	var request LinkApprovalRequestObject
+
+	request.ApprovalId = approvalId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkApproval(ctx.Request().Context(), request.(LinkApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LinkApprovalResponseObject); ok {
+		return validResponse.VisitLinkApprovalResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -6275,6 +6411,29 @@ func (sh *strictHandler) ListTemplatingExtensions(ctx echo.Context) error {
 	return nil
 }
 
+// ApprovePage operation middleware
+func (sh *strictHandler) ApprovePage(ctx echo.Context) error {
+	var request ApprovePageRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApprovePage(ctx.Request().Context(), request.(ApprovePageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApprovePage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApprovePageResponseObject); ok {
+		return validResponse.VisitApprovePageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Health operation middleware
 func (sh *strictHandler) Health(ctx echo.Context) error {
 	var request HealthRequestObject
@@ -6372,167 +6531,169 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pcuQ2tiD8Koj8voi6HUMttdh9Lf2Sa7HVXbYrpHJ7JtwVUUjyZCZaTIANgMrKW6GIeZp5sHmSCRwA",
-	"JMgEmWSKWV7i/qmSRBLbWXD283mWinUhOHCtZhefZwWVdA0aJP5GFxqk+SEDlUpWaCb47GL2E8+3BO7N",
-	"N2TD9IpQspRANUjCslkyY+alf5cgt7NkxukaZhduqGSm0hWsqRlzIeSa6tnFjHH99YtZMtPbAuyvsAQ5",
-	"e3hIZrQopLin+XVmvsBxC6pXwbD1C8lMwr9LJiGbXWhZQjiXG1ppyfgSR05LqURkb+9XQD5y+KQ/ErEg",
-	"egWkoEsgc1gICR17c2P1T5gDVdC5D/903CZytma6GrG1KvswHCCDBS1zPbt4en6ezNb0E1uX69nFV/gb",
-	"4/a3p1FAaKruOhfvHo5bu4Z1kVMNP+IY0XHxv8NHVQVN+4a2z8eM/2BeVoXgCpA+vqXpndJ0Ca+ltMiU",
-	"Cq6BI0xoUeQspQavzv6lDHJ9Dob+/yUsZhez/++spr8z+1SdtYbFeZtYWr3xRBEwL5G5yLazh2T2Top5",
-	"DuuetRT2jf8xbk1+3Mhibt68JN+8+OqvCAD3vhnuKk1BqZcrSO+QtUhRgNTMHl1q/gzZLgF+LzZkTfmW",
-	"LCVFBgMSiALgEQ6RzDLJFrp3GEvFa0IlEC40ocr8vrXj4hyQRYcGnkF2pSN4kMyUplL3PdWIeMANRf06",
-	"43CPzE+WnJt3klkmuEG9BWU5ZLMPSWuQZPbpZClOdkYu+f5zS0WZZ7jVeefBPYRY/6tbcFIBpT7XcMp6",
-	"lWL+L0i1WdBVaqdvg7exts+R3QmZmavlmTnoT3Rd5PY7pmGt9uGinfS1/cyswg1PpaTbcPTnD8mMZb0L",
-	"ePoQEjzN858Ws4tfh8x/a796+BCM9qJ9sngfuvG7z89vZdwx1ke3iw3/6+qHt/5u1qI4yeEecpIzpQ1B",
-	"KA2FmiUR/hmuPRyxnqp7F7fVMTY3wXhR6n0wvaEbM5Io9dCXH2ILceLA7iKsoODkmgrLdg60gUlGTMiF",
-	"6qTzFIWerqcZpEwxwUfgtVv9K/dlbEEZW4LSEZnMCSs55YTyjNzTvATD6qhG1uf2n+1C3YC2YBJUxz5i",
-	"BPSQzAqRs3Q7EKwSqOpAYYNxoJycGX1q8bGT32VssQAJXJMCRJEDWZdK+/1GOTsyxWELVyux4buTv0Io",
-	"GFL6aAb7eEko8fC2Z44CBmHasGNzjS2ENDx5xfiSQK5glnTzpOfnsUukAJ7ZFwNYSjCojz+mlKeQj7pO",
-	"DB+IkwFVd/EHTr6KP2Q6jz/ZrLZxeW2HV+LMbmV+xArrQ2wJ1pIE1B0MmdT3WkWoIVl+6GEgFQnuMhIV",
-	"Vxr8EoiEhSO7bM20hgzljxjd0TjBzbdxbiPWayfO7TxbxFSZX1aCrGhGMshhSXWc9lGKjLITZYQWmhN8",
-	"QyVkIcWanEcJSovoCH7iC7JZCaSPzNAEVxpodDH3IDOW6hDrazq2qI4QtMMOx/N7wSIc5FqTDVWEzkWp",
-	"iRJrqKnTAJCTjYEiUwSZAOFiU695LkQOlO/g8NzIH9Sgod8LgrkP1d4yy89bl6a/MEbdHLEbwyizA4gP",
-	"p4muUzl5s7XAbBBFR0cstTCbyEFHZB5UW+ySaZYxAyyav2u80nVt11NocQd8/wLta0k1Z2y1u0pec70Q",
-	"//MalHKktbNc7nTe/sU59dcPFFubY4ex2fVKxC/uUuYduvPu6FbX3R3eMNZSvRRZuI0+7cK9vLuH1rv2",
-	"MOuNBYuI7f+lv/PeuwsrtsyQnYy+JKN7ia9F5DnexX+HbeTayDIJKnJ3/Hzz1lua/oHWmdEC2kps3ov4",
-	"pWTuDMozRbQg+F1k8LURUOIiHtWrDgW3Q27YSFoUjC/fe/Jr3QkFcEUET4EwrgXqJnfgJKY13RIJNHNG",
-	"N7TW7AMGCgnNSf2GEm/x8ScfHqM/tF44TsGYG0ixw5wH8+CXgltOeK2tbWeHZdrHaqBY2yHTS1CilCnc",
-	"mAEGCvb2i/c41CAJL5ykNUAS7qT3HG5AoSVz0K2Es7jXh6iVsSWbzwesSD0eYZo7nABnplsTYt8jVmTF",
-	"8DivfoQ88Qoly6xL6af5MCtdv4J12H1RrcDPF12/4PB6sYA0gtA07TT+zGFJeZfxQXC4ipgJrubKaMrM",
-	"XjgpzXOCxkmiKMvISmyMyoqWz9hVcWdvtt17hmWwLoQGnm7JHXijK44fG2eElSeZFbVFu63fbJ2CXds7",
-	"S+4sq1PoupJ54057Yn9nGf1hIUqeEaND5FTpvZeWOcO2muuAXIO0H0umuJgCnBusMwQYf6LuWHEiCiud",
-	"nxTCCH/SelCGM4RXki3G4fwd41lIs0sL7XRF+RJx1qjgWQlouF5TTpdj7CHohYspiso5Ni1ao9fAUIki",
-	"c4OCCvLF7IKXeZ6MtW8puo1rNIrxFDpQj1nEUwCcLJhU+iB8b1Mx1d4dQpi+NCRcnSCh6MohgoPFe+eb",
-	"MYehrJayB+kN2Nxu/d46EWIS9EbMOoI2/Epub8qYw4NJSLWQ25fW6zZ8qT8XuaAZZG9YxJmB1spUglaP",
-	"1Id37XbuYZMW/qUEP72hmx+c0vmQzKwlefSHbU27Nta5AZPImXWf+FvGI3ooej2Hq94t11CtHvb6pwwl",
-	"Xe/zIrW22620tw1GZgfd2+6Scw9Ht18k0xp4FNtaG8/FcgTBVVDqGfVp4/If5m1DMeDDDuig6DDEekx7",
-	"oqyfy7rB9AqYJCxT6B1B67xh6EO25uSQrj3t+PzMscWQu9q6X34M7GPlwLa3U4Ok/s3ds3GyGSW5EMUT",
-	"Rcz++zwRzzovkhZQN0YI253zFszeU7BAMDKShYMqccMX5J/ONo9XiYRCKGbOjNB0DWdqJYp/zkIw9fvr",
-	"+oDSlrTsgqMQuHdW9jirORBpX/T7C4M3v670830RUi0YMGU0qxtIjQxE5w1XjLdXt2Bbh/X0YpV22r2X",
-	"uiyGOxOuPc/asGbOHZcwWPIKZvsqqn/v7iypg44QMG6e8IxjsH0j5PqduxoOD1gYGy8Q5WAdzrK+S8V7",
-	"w3riCb6TtFhFuIc2XFHHvahioVGfAWLOFEVLCaj8XBLN1qDQgaxXQoFX7IymQ/ygMY9QKplmKc3fORPi",
-	"LiuyvBmlSaT9kj9ROB1hiqxpZuZKrHhLtPC61XDPPWTLESEleG6vs2VUAuuLBIJPkJad6kpBJc1zyGNW",
-	"8iFRRKXqtL+O3Nut4X+RvR3o6RXi7oeYMZtrlhMuNoQtjJqyogo1c29RGBLz2cB4qyYHwqM7lWRWY18N",
-	"guDAWyjoz8zjRSftIA5EuIOmLG5GWkix7rA5dsY8WH9pvwqC4+Kr1VCdi751V/RgNdodnupjCEwrYodA",
-	"luAYQiU9WNJ1/MDgoaNlIe7IWqh+thB1xjKjYFq7kXut5QaonK79JNlhA26bDipRYJwvucN3ZzRLyEZG",
-	"F40MIxQF+jcKKYw2bhfp/ahZHU2YzNQdK4pDg0KORtvJbEOZZnz5Jh6tgNa8TIAddikIQmeYUlMPHDlm",
-	"M62Km3VSmufK2/KYxjAdK6IWUtyzDKWsQUswNGiWsd8+nvkw5EAc9QYSF7BicSlG798DzfWqz9W565Sj",
-	"kjO+VLEzp5pQTsxAVAuJMNWC3NlYh6GIPNxHes2LUqMfXfU40gcoY1CNcbAK13SfD/N1Ve7wg6IT33rz",
-	"4mA+7UJvO43QoSWQamTZHm/j1uhQkn3h46eHS7K4A2db+zDAHLyguYJwzud7xakDQhENX+wccZSvQQKH",
-	"jVeddi6olHIyByucOpGU5IJbVaxH0Tr3I0P2bcSB8rMCiVaJpRRlQSQsVIKmVrEgm5VYE/xWoVXWq9GU",
-	"b53K7KzLxDKu0PohNhwkMtSDVOhnTwdEZ96LPvRUYg1GPSNU3UGGzNWgKPCsFzGfxS4/QyUYB2ZRxOqZ",
-	"OP1vFu/YE43vfVOUP4nE4Uf2/FU43q03/ne///WA6MnqdumImvS3TUU/If196GJgldMmcpcw5XMsHGeq",
-	"EyyaPG+wH2c4bI/kSTnQk4FHNYUnw14aR/Bk/Aibq9os0JImHu9zeIhP6SK2KhtlfHh3bzQXVStUa/rp",
-	"LfClkYOenp+fJzHSzERMhM2Ei+q08msmOCSYymiFWlXxT3IH3j4Rj/qMbS6MGh6xsSCyN9jZs/jOsmCO",
-	"SYNkO0LdP+LfP9rLyLm8c2H4LqH6klCSCr7IWaqdWsBUO5Z2vnWxs02wJV16cU8csbnhSnNdxgOKgwme",
-	"RybYyW9xJ9lBHTe1dHgULH3omlbL7chJvRGieXRWH0zw1Fzu54UFYqU1otyxcZqcDZ4wELyDQifWcWKI",
-	"wspQ6pSgwnpBaJ47+50sOaFLyjBDyGFjrYaat0cg4AFMp21XDGyUZmk2bRftl8tGXEh94rV7c9dGWWdD",
-	"G3kvFVJCqi9xdKFX5s9K020jpXBniv1u0jgS3Iv0uExy78w/LY7JoFUssxxFYYmBgW1aXjNeDbmPsnHw",
-	"LqoWeT6nNiV1DIUJGZMirnLlbhSHECt6D2QjpOGPghMUEBKiynRl0ISGPi4kLw4bjNJlWkUNXY+G562G",
-	"4jBONsyXiBxDw7q2DNZaCtPIKqoktJIbxXRjSEYCWQPFON39yPLoQ+gID58yssLFzO7mnkwaPmGDZt2Y",
-	"UQwXmi1YzTrafqA4Fy2hy963aehxzj5E02jIkRfqm+P4EMgTq2YkBKOsTiSsmUGHxDDqE39V/d///X9i",
-	"I+eM341V3D7pkUlqMekjopsfbhhzugOa9L0vryM5KATjFFpEAy1+u4C/d/5C7coVHuqGfW6T3tavIBVo",
-	"ulSPcMd+jVGmoIDr+so9bKhno71zlUu6xxTz1UB/cTIr2YWFkXpUrEKX47kzbOWdhHtmhIffMFxpKo9v",
-	"CzMAI3KGD9wRVdsC53/HVh03tqqGW5/L16NtOVbMjiL07nktWA6KzEGxDBrm2aHn88WDQ1virVG083rZ",
-	"RvdhCm3NDYFkZEhpS2Zqz1nZYFx0CLM6PnVmIyOFRLOHJ5G0emSroLbO4PAAXHjUAPnepbnVmQRoJe8T",
-	"rLyGfc3vaY4G3585LfUKuDZ3O378CjjDH34U+o0oUeJ46Uw0s2T2nVWDb6iGt2zN7Dc/c3pPWe4iq37m",
-	"qiwKIe2za3PPc5oP1+NdwsaU3rndk/ufJ06pObnOvMZPudqEvpieWJoweb1bIByU1FZfji4yxWFDAPvK",
-	"v+u3FMMucwoXn/eRzo31I8XqEnQ4IgT6rdCHRNjIGKpDvHE7nhvn+sLE+LuDM6lY6B/vd1Pc2Oi1ycLg",
-	"orEMXVEmUOi9AW++FlVoPTtQp8BjqWOhcPrYmdyyJYesp6xFX6rcmAo+ii15LMAHjwCfPVGER5NGHHy9",
-	"Lbz5/UuxLmiqyd9+uY192ZXVYo0xi1xsbArP4HQ970qz2wmXFj1eDcVLrPQSOdq8I/7PRs5Ed9oK6XHJ",
-	"RS6ux9y/dWBPM/GoK5LOZuLZGbs2gOErkfs4rYw4GbOZdqpMU/DWY5bnlVvcY/MhlqQqkKyyJMUAbTTV",
-	"roCpuNvUpfKpjqSn1p7igUurbYfHs4qGFRyIhRYRi72IZhdkB/YLr/YWhU+5XIKKW3UGlDjbrz0+G5hs",
-	"Wy8kguqyToIeFjRV72ofo/NDx9YUN+8NC7cPAvO/3Q4MzO89aoMN3wOVeg7UYaqhUBtVYitMjraytONo",
-	"jAapCkgfbanYmwD1PH4Pm7kDkScssNTefxfAXq6YTRkZtgHzyW25XlNpRJPd8Dcb2RG/di3zss5JdHEt",
-	"hEwq3ZVU7KnmPBf43VnNuHpiN54+iyab7O77g9v5KxQQ1VR7t8mZXREZVVZnQkSegdJVoMMjwg/C3X8d",
-	"1OmN8lihoBZ7RAH8sJV01jgKF/MVBs2xPJOx+iPmHJVHBm/CQI+NLFuruqw5+1fn50PXWOP1vsCqnPG7",
-	"kRjwFj9pEPHTb6Yw+jz9q01V8MViB6/onf3msFDAczNpTnur6zVKGppfrHZ+aV1uVdW33Wp/ESptmLaG",
-	"7TGQ6poH9iK8UvvMZHv4Rmi0GAe8fme1o3yMbSrnrgyd4XeN+f+z384bknXiuYzH3IDMuhndW4/krUDf",
-	"+7jF7MraQxDuTJGrd9cxAXDpU5wO+dhARsgu/cToY4yT9+6lJ4r8fJ34yCBXR8jcIangC7YsJezXKOxq",
-	"E7/nrssw7uMxOshwYQqloFiKj9A0f++HGpBxg1hbf9S15ncVx/j93MXPOn2CvYl1Qdhk1279/XuIUcGR",
-	"Yqc5oSVkDhNcvxksuP51f91Yw0XdobfM1L0uuM5Q7vC0nw6TmzFc+TH89D/NhbKKVvAwzKvQkF0QLipH",
-	"tsu+MdDZgr4kLjvlAuOUzZ1TGwPqIGQ7TqOWt/sOs89KZdNuYlk5Y3Nx2vJ+d7JQeJLnDbl+dOrQIxb5",
-	"oteVcK2Vi+wZpYI2AparMrCV4mHhHVrAapLYlwwcUPUULvamkD55uO57dwyvKl/DQDnNfdetP8ypgp9l",
-	"Hg2RltBgD9oFeZuLMrcWjF3zf0474q0lmNsVi8Zgzbfo14HzoDnAm44MB5UQWmZMC6mcmGgUjs1KEFu9",
-	"pvpAXRKDI1ukbxuuNViud0NUXRD2GCvsGQS76ZCR3LAdWds1z97Nk5kwu/lRGcxjQh0qVOzKRe5Otuiu",
-	"JlPxhI404P15v35ZkzCBHWo7GiPo9EamIi/XPA6wBevwdS3Ypy4LpyAbyTT0FW7OXXWe3Qn7yuAWncUB",
-	"kH48s8hEWq6B64TA6fKUqALSU4Tqr88+nKJr4rSU0TpzsuzYLda2ZnrbdFMt3O3tEiYPLRHrx3bz91fw",
-	"rRAGOeKkKIgj3qLH7PCajbHRdhbYmRM92hW8l9FiMGg04+y9t9dgEQmvZdjqgHPA0rJdGiHeDv09ZMLc",
-	"EOUzAWU5oLmK93VV8/ReC8GJj03qn0vK09V0KfHJTG2YTlcj6ud1soFJs+btquIaJj6ry4qgxonxI4QS",
-	"e0BD3DN9Odrdudlt5h9xsrJ/WElqfzJD7PkwHS4Q0uLFpIP73kNewb9L4JqhtpPR5QT1ECp9LhLOvej6",
-	"uwS16i266WVHm4dkyL2LsJGfR03SFV17OsRkLyzhuakQx87SCDUKBR8rwPbGPzQnTUspgfsEnOYUAT85",
-	"NcvIKOqqPoE0QbmWcjRQywrOFsSnxF1c7fe1FbgV4aL54Wmg0LpV2fi5zIUQ+ZtwVF7tVNE1zXoFe3ir",
-	"VSgdofrgkEq5qDAgGLOPbgPabNFtqVexmhU/uU4fNoEjhoT2SXeND3/+u5W6GvS+y2kxKnBfXQBbPSma",
-	"e2yzt6tgkHjpeKYbpuR6OELjNUcrqohwZovtON6KotVlWMZtJeDXuFrtfgA0pxSpPIIcQapvBHpexFT0",
-	"r1+8rBv6DZSlbyCnmt1juYKW7rxAnrD39F0FnuYCYhv4pVHbJRagEL208IJ2mn0YfbNPVPEp7vUnXue2",
-	"WYfOGGeFLVvI5bGp5D2Z4NEDCSLX9wO0qp4z3w4wu+IVPqzEX7yJQ5813IE8mGQ//G0ocmn0HkztcLsE",
-	"Kq0MYH964zf5t1/e+zp2uHT7XjXqSuvCdppkfBHJyrkpuSJVXxaixEJvsEZdJaBTRbISSwVW8V/qlHw8",
-	"owU7UyldWOz/aK7HsJdm/Yhcvbu+dB8sWZ5t6Pbs/ulHshJ5puwdXi8gNz+dom8sBVchxjUavSpouoKT",
-	"Z6fnM9d6BXenLs7ONpvNKcXHp0Iuz9y36uzt9cvXP96+xm/qG3T2nV2FbS1k+fbsqS9/Qgs2u5g9Pz0/",
-	"fe46XyAAWss/q0MFloBoZyv/MMGvs9nFzPDKK+/nC1sB/xpvMev9Jrs9fcuSxWt8xNTn+ODVdV6NPl0p",
-	"EDNn231YutzTS7QdhhVLOtr+YpZpMhPSVmlpVrwgWlRRe9UG9uanx6+hGhJntqnvgBddT+KHD62Wtc/O",
-	"zyfrU1vXuIh0hf0RNnWIBz51zYfjY1aLDDrNJjPlNSlrimqeb9ViAGRirpD5NmAA1pHF0DrMMyzWfonJ",
-	"qK50Ofp4QrMxzdaMo7BPjej568yRzQwd/wXINVOO6hTG0p4wWwgiTmNnqe97G6W070CH7XGPCKRwmgiY",
-	"0GoixN0EIDJq1YLKOnDGjGsFvkghIFR7hDWN7D1xe6YX9kwfdnhTFylfEMHzbaVxhdMbqg06AJ+SX+qc",
-	"ZbgHucUCFv2UP5ywPySzQqgIHiBcKpbbQoJnXwoJrm01lDksMQxKWkITjC+JlXYfiRlvDSJsVmBU0rqK",
-	"SNVtQBGlGYYYgwRLr4YFY/EQsy4L/UtiqwOpqo8m1YSGdfrG4lE38VZl0TqvSVsF6Yh0W7dC2MNcE0KJ",
-	"QV2FXMyaFrAA50RMt6umUxJ2eQH5xLLROBO2rBfNqMfnvFYWQJk7SnM3+NySxE+LOivnW1fhexLwtStp",
-	"PDSlbEybPiLB917N730PExcpBjzDCj2PR5jXBpxVxQdSgFSufGyINJUFzGIOdn4Dnl0ialRXhWEBOdB7",
-	"UGNI2wL/xIzShyOfsQjBdfaw/4aeHVuC6gXRBEC5ciONOkWaRe7ZfcKpPVPr29538GeYFoZUeuAkSSd9",
-	"c9h0qTERwxRd2xQUV2ZRYMWWldhgX6wqgIupWno49XLBCqi9epxgcF33wTr5OzZ6isoIz/YXtDmm3O5z",
-	"COOSAPY1Mvwb7bdTMqWeed8HQRvbKlnRdi7HpMHHk8E7230CuR3GFto2TmKxQJGHqrtG6Mh2HL0YXH4Y",
-	"hvbV7TQ53tf32pe41Qwcj36H9SHphHeWQwbX43ncZROHe5gR0W1sCQKsf7/2lsk7z//RDB2NVt3Ht3W8",
-	"D2zhQYsMJy01dFjDLW0dxErE1itYH1PI9gs7++x/3CdG1Tb6o0OoS5byS61rGvrqj2oKCasRLDyAfbiX",
-	"D5Sz6nPvELWiIDoLK4c+YsKu68d2YW0A+ygXUJXDPkilmlAhd11mIxiGOUJWSJnyAuyZ8T29A37pApyM",
-	"Irfx4RHAl4wDWYLGUm1sEg3Csn3DcKoCsyOw3DKoEdzkrFEH4Ai4esuWvMKjPx2mtmo9dLDE6oxPiS+T",
-	"AJKgaUwRpms7HCb2mz9sXGhBKtYwBds06yS04sRV2cgVRXkDtS6e4F320Sdu1eUcbGWGj5OhYia3J9K1",
-	"9owiTVAs6jgoE0zwhTGmWb4tgjC/BH26CPbOI4puExsZnJAluwfEl0x4x8xGyHwKte293BJal4SqS4sq",
-	"4ip8WUxV1Bn6gaYrG1Zg15mJQSjiwR9DjRwWGhNNe4X5t9Vbow0nvydht9Vn+gu59iJdvNFWiNZEn5O4",
-	"F4g1oGJg5EERzH5Q/th48w8Nzp1Kol8IoKHGYqMRmbRVVJX1vGmRZz7EH92F35yTzLZVeKyOUuXNdgK4",
-	"TtayWUx7HIpB3JSEhZGDXMxhVEsPOmxUINobgHBjxl1EM5w65vHPeifp0vQxe25X1T9anmD/jsMGJbEV",
-	"h0l9I870pf3MTMEN0KxVMz6Fr8ETMa5kVMOJZmuY/TnNG+1EyC9j4dB1MY6WL8hHdE/BBc4+20axvRaK",
-	"sCjLkc/ZT9MhlGuXwz8FB6a2kB1ThKLw7gN5mQ9/Qfm+boZS9+rZf/Jm5AOtF65xb9Ry0QTZmWUy43XA",
-	"aopO/U+L4r01ph5J92v0uTmyofzKekiihvINy/MpVDUtCkJtwUIrfHP4pImiCyBY4sUK4WWswQ5hi7q0",
-	"6TDMcoB/GIAiIs99w/RpceSlHfnvsD0qU3DTQNbnrb+DrUqsZoNdJDaSFoVRkbW4A47U/A8E7wSsmd7Z",
-	"nG8zp3fkIyMx8FwzwyIuUQu3rlJCzZsjQOsANgC2QeXtXkHudVXp+TdUiq6tJItB1Uas3ayYgRaRrt+I",
-	"00aRQpiemMdXpIYFuKtWPr8jVl5V7em7g79zxXIGuMKccBbKa9V5Yt3cIMnJ/ZoJ7DYCck3ZcLH1mIKX",
-	"3e+Da1dxds+zUzyne/ZfzUEiXU78B34/ve93xZeY2ScR5mwpNXSrG4gnQcyl76trb4hVHSSKXWB+Ryhq",
-	"E0amv0jemXGPK234Bj9/fEHjW1gyTrggayE9WpXYicbG4EhQ5fo4ooQd+ggIcIMDVxjwxwXOd4IITuhC",
-	"gySU+ASrIwDCdcA7ChzeoAnj2PRodnBkavRlzrtBjingjwf7jZH6raDh0jeV7fpuyz0nZCHFus7mw3d8",
-	"KWQZPqTSdxV0vfQgcxUdyQazlX1k9x0UdppSWfMNEXlGBB8YC+ruCwuD/egWdISbGuPc0EfGNr+BIyPc",
-	"ACEYefQcDAydCPp49MOurUFUcUPiTbC0Q57bEo22CphKaqNylWM8EGnqo9yLN3g5nX02/z2cfbZlIh4O",
-	"R6Kkq2LiE2VL16MY7JIzK0suZsE2HYWjTKRIJReEBqRbW4ga/eSZIshvCBebU6LuWHFReQSXAow2GHjn",
-	"sGxmaMwmOZjRQBQ5oJvQTPUfWNGeznP4yymhcyE1VjFYOEtcZMeNntbxPdcFfTRqDGaOWTLD4ceI/R1m",
-	"AbzGbuuDPwJBhz0b//ginfXgIn5xsenDsQTRCqNxDbBs6uUE4oVDwRNbg2CPQaFR8Oi49uDd2k+DDQuo",
-	"P2HszySmBGhkT6diDXhvJ4GRWJGNFHzp6oogFOeQC77EOCMuGkVD98PMT3Zhq/T1Am4YxP7gjtpGGboI",
-	"HtxiRyYy32IZzYl8MBXIdbMqjS2LnriIeFvkhPIn2lWpIVqIKTw0fvozV/qnL2kLXwhh/RvT5fcCUxSU",
-	"pjyrG+Gtp5C3gdo0Kg8LsQggxcXm0rW6qsP+traM/RyAD3efjaPBs8/Y2a+gKTzYn/t9ajU3ODqgXE3U",
-	"Lp+aX8kUqVSVOINZ5VWicFV0y/JIF2U8lkRGG7fcYn70gBnCy8KPOuxiPSAfYMhtFDX9fRlzk+5WA9SX",
-	"x7KdH1yxIWzrU0u1HbEDviBHn+T9Ja6OP6c92W0uZlN24sn2z0hoDqmGyT7/8C//KUSgsHTX8YNRrvLc",
-	"034L5Vx69D3IoI6orar4R8G2uqLR2encFyw6o6VeGQT81+ZOnXoYRZHspw0/tgccW5rsQvmK/O32px/J",
-	"LzAnf4ctuYVmmanZxa8f2lyjKOc5S63nus4zZ4ookPcstQ0IQxNifToWgpRvTyxvd1aFFlDtBLWcFJ7u",
-	"BvL85I6LDT+rD7r+GjMT8u1JKrjt06u6hd0r8+bL+sXjGBqCCb5wuHk1841r6hYB/08c6swAw+ox+oHp",
-	"kRJ2VaTrtZRC7uq9WJLEhqKtAVwoWnUwlh3Uhb5qcJJC5CzdPgKX0vD4D8GnNWiaUU07afdd/fIP/t0v",
-	"T8fBKvC6lmU+MnukF4ZI97EpvLm4B3pYd1UVQO9cUeADQRnRcgNI3j87s1bLfYXXamJ/BISG9VJLO3ou",
-	"9lgdWDYt0NyZOMtDo7R206/YhsbIoy+18BHMZ5+9pfHh7LMEq14/9PDh4NsOTaZpnQ6KEY2yyUeG8ssb",
-	"NdSH49wUjXP40slsQb/RmJSgsdhRUAPp0oYOVOYqtRIbPh3qBuuxGoj5d00WDPIs6GOVSshsQe3atIYv",
-	"uorSk+D23pS1V3J7vHQ1N/iXTsPFWQ/MVMPbYcnu0Rb0YsJVXfOi1IgunaHdDgSk1cYmsKsCzch/gBnk",
-	"L4l/zbnHqQRf5xtLbDWzROwq3LfqLxPy6b3Jd5cN1yE67tBTWLXjf6IILmso0u/k4TVRflhqz8B6GvG0",
-	"kuGd2Aen1zx2SKulN6oJMc7W5Xp2cR7tJjekGWfnbGKxUDB4uohVjar04p/l+fnzFNki/ojZ4+a13Sdd",
-	"+U0ya+U3DT7GY2fLDKvLV/IclLKeO8hsy6kNUzCtHDU4j2boXdPp+UZqcaEsw8tqVVci/sVzQcOELZuw",
-	"VeUxqAPDiS7tF5TjefkPEvLi/JsvVXfrKE59255zyGX5dDpF2zK4euqW8OTaGWIhiTBg7De6Gn/PV6EL",
-	"gtv1cfeS1b6bbHB62rHz0iZLSOs9xCviSlgNOrwpw777zv54eWY2WOjY8Hvpc3E76VzdGSKPx3AqTbfK",
-	"lXdlExpmrgxDdzMKorQoRsG9Hc/TC8C6o3TcECZyBMJr+9roeksLLIb44UtYZnCJQwwzPzWa1dvGlmxR",
-	"RdCuaFEAh4ltNpj0Zw+7Tva4dNFcZWEA/fycKEgFz6x63MxC+n2Qu92AlkDXnShzi4+/BNKg5xWXdFKv",
-	"aYTr9RbkPcgTBdyD5tKWR7Rx+tagjbYbJrh9Y1qkaOOD4SUuJKWw5QQOtat+MYw4XsaBltvjBn9fuc7H",
-	"0TjR/5Yko5KkglSC/q1Fya58issqg9pW3lKEZqLA4tlV7XwbXG+e4TsuD6MuGlkVzrU2SvN4JBtuJE+0",
-	"iCcetnDHeFZFL1RUclLDdl/E0Dv/za39ZIjFvVrABCZ319HpscO40jAjrfbHquzVOtNopLciBV2CShzK",
-	"ozS4se2rpr0q0ALeCLGYzBbuBmR8eQKfNPDBsTOML1/XH3x5/+gblmsM5XR2EiZrMPCMwCdqLm916QKv",
-	"KaZJkWUu5jQni5I7N5qQTkGeGGJudS0vnYs2VSwDFyPsKvnklC9LujwUriuguV79Vyfcvsfnx4SSmyGe",
-	"EZEJUPujUGzxJJKzZu+CaieRYwgDS9agJUu7cfcH93yYZFnkhvePjOYzYr4Lyuzb7Y/lem6Qw9wx76RY",
-	"g15BqS4JN3eTL0WMHLpuBoEus5YVYOjJuE5neyKWXDu0L0/JZuard9fk+R4UYarqaX7AIRiJZttNITfm",
-	"8W9DIO8xJ4U+IuW048hcLlTVJ1cZlScbe3bNCeruhL9+MDewG6ptyu7uDhg4fGoGt+sL+SXSKrD+1McP",
-	"7n73xvaVw+BDWXLlBFeMYwt8JNXGHz48/L8AAAD//w==",
+	"7L3pcuQ2tiD8Koj8voi6HUMttdh9Lf2Sa7HVXbYrJLk9E+6KKIg8mYkWE2ADoLLyVihinmYebJ5kAgcA",
+	"CTJBJpliykvcP1WSSGI7C85+vsxSsSoEB67V7OzLrKCSrkCDxN/oXIM0P2SgUskKzQSfnc1+4vmGwL35",
+	"hqyZXhJKFhKoBklYNktmzLz07xLkZpbMOF3B7MwNlcxUuoQVNWPOhVxRPTubMa6/fjVLZnpTgP0VFiBn",
+	"Dw/JjBaFFPc0v8zMFzhuQfUyGLZ+IZlJ+HfJJGSzMy1LCOdyQystGV/gyGkplYjs7WYJ5BOHz/oTEXOi",
+	"l0AKugByC3MhoWNvbqz+CXOgCjr34Z+O20TOVkxXI7ZWZR+GA2Qwp2WuZ2fPT0+T2Yp+ZqtyNTv7Cn9j",
+	"3P72PAoITdVd5+Ldw3Fr17AqcqrhRxwjOi7+t/+oqqBp39D2+ZjxH8zLqhBcAdLHtzS9U5ou4K2UFplS",
+	"wTVwhAktipyl1ODVyb+UQa4vwdD/v4T57Gz2/53U9Hdin6qT1rA4bxNLqzeeKQLmJXIrss3sIZl9kOI2",
+	"h1XPWgr7xv8YtyY/bmQxV+9ek29effVXBIB73wx3kaag1OslpHfIWqQoQGpmjy41f4ZsmwC/F2uyonxD",
+	"FpIigwEJRAHwCIdIZplkc907jKXiFaESCBeaUGV+39hxcQ7IokMDzyC70BE8SGZKU6n7nmpEPOCGon6d",
+	"cbhH5idLzs07ySwT3KDenLIcstnHpDVIMvt8tBBHWyOXfPe5paLMM9zqbefBPYRY/6tbcFIBpT7XcMp6",
+	"leL2X5Bqs6CL1E7fBm9jbV8iuxMyM1fLC3PQn+mqyO13TMNK7cJFO+lb+5lZhRueSkk34egvH5IZy3oX",
+	"8PwhJHia5z/NZ2e/Dpn/2n718DEY7VX7ZPE+dON3n5/fyrhjrI9uGxv+18UP7/3drEVxlMM95CRnShuC",
+	"UBoKNUsi/DNcezhiPVX3Lq6rY2xugvGi1LtgekXXZiRR6qEvP8QW4sSB7UVYQcHJNRWWbR1oA5OMmJAL",
+	"1UnnKQo9XU8zSJligo/Aa7f6N+7L2IIytgClIzKZE1ZyygnlGbmneQmG1VGNrM/tP9uGugFtwSSojn3E",
+	"COghmRUiZ+lmIFglUNWBwgbjQDk5M/rU4mMnv8vYfA4SuCYFiCIHsiqV9vuNcnZkisMWrpZizbcnf4NQ",
+	"MKT0yQz26ZxQ4uFtzxwFDMK0YcfmGpsLaXjykvEFgVzBLOnmSS9PY5dIATyzLwawlGBQH39MKU8hH3Wd",
+	"GD4QJwOq7uIPnHwVf8h0Hn+yXm7i8toWr8SZ3cr8iBXWh9gSrCUJqDsYMqnvtYpQQ7L82MNAKhLcZiQq",
+	"rjT4JRAJc0d22YppDRnKHzG6o3GCu93EuY1YrZw4t/VsHlNlflkKsqQZySCHBdVx2kcpMspOlBFaaE7w",
+	"DZWQuRQrcholKC2iI/iJz8h6KZA+MkMTXGmg0cXcg8xYqkOsr+nYojpC0A47HM/vBYtwkEtN1lQReitK",
+	"TZRYQU2dBoCcrA0UmSLIBAgX63rNt0LkQPkWDt8a+YMaNPR7QTD3odp7xiPycT9PLmUel2oW4shpOD9f",
+	"vd9anfksZPf9y7LXTOsu9/fYqAstdpEZHXsAT8BpoutUTgxuLTAbxGiiI5ZamE3koCOiGGpTdsk0y5jB",
+	"IZp/aLzSJU3UU2hxB3z3Au1rSTVnbLXbumcLgeJ/XoFSjuK3lsudKt6/OKeV+4Fia3NcOja7XopsOEpH",
+	"hTyvgm8Pb/h9qV6LLNxGn9LjXt7eQ+tde5j1xoJFxPb/2l/FN+4ejS0z5HKj7+7oXuJrEXmOIsLfYRO5",
+	"zbJMgopcaT9fvfcGsH+g0Wi03LgU6xsRvyvNVUZ5pogWBL+LDL4yclNc8qR62aF3d4gza0mLgvHFjSe/",
+	"1lVVAFdE8BQI41qgynQHTpBb0Q2RQDNnC0Qj0i5goOzSnNRvKPGGKH/y4TH6Q+uF4xSMuYEUW8x5MA9+",
+	"LbjlhJfampy2WKZ9rAZK2x2qhgQlSpnClRlgoL5hv7jBoQYJnuEkrQGScCe953AFCg2sg24lnMW9PkTb",
+	"jS3ZfD5gRerxCNPc4QQ4M92aEPsesSKrHcR59SPkiTco8GZdtgiaDzMe9ut9+90X1Qr8fNH1Cw5v53NI",
+	"IwhN006b1C0sKO+yiQgOFxHrxcWtMgo8sxdOSvOcoM2UKMoyshRro0mjQTZ2VdzZm237nmEZrAqhgacb",
+	"cgfeFozjx8YZYXxKZkVtaG+rXRun99dm2JI7g+8UKrhk3ubUntjfWUatmYuSZ8SoNjlVeuelZc6wrX07",
+	"INcg7ceSKS6mAOcG6wwBxh+pO1YcicJK50eFMMKftI6d4QzhjWTzcTh/x3gW0uzCQjtdUr5AnBVGHSwB",
+	"7ekryulijJkGnYMx/VU5f6tFa3RmGCpR5NagoIJ8PjvjZZ4nY81uim7iGo1iPIUO1GMW8RQAJ3Mmld4L",
+	"39tUTLX30hCmzw0JVydIKHqYiOBg8d65jMxhKKul7EB6Aza3W7+3ToSYBL0Rsw6gDb+Rm6sy5odhElIt",
+	"5Oa1dQYOX+rPRS5oBtk7FvGxoBE1laDVI/XhbXOie9ikhX8pwY+v6PoHp3Q+JDNr4B79YVvTrm2IbsAk",
+	"cmbdJ/6e8Ygeis7Y4ap3y2NVq4e9bjNDSZe7nFut7XYr7W07ltlB97a75Nz90e0XybQGHsW21sZzsRhB",
+	"cBWUekZ93rj8hzkBUQz4uAU6KDrswx7TninrfrPeOb0EJgnLFDpt0GlgGPqQrTk5pGtPW65Ic2wx5K62",
+	"7pcfA/tYObDthNUgqX9z+2ycbEZJLkTxTBGz/z4HyYvOi6QF1LURwrbnvAaz9xQsEIyMZOGgStzwGfmn",
+	"cxngVSKhEIqZMyM0XcGJWorin7MQTP1uxD6gtCUtu+AoBO6d8T/OavZE2lf9bszgza8r/XxX4FYLBkwZ",
+	"zeoKUiMD0duGh8ib0VuwraONerFKO+3eS10Ww50J155nbVgz545LGCx5BbN9FdW/t3eW1LFQCBg3T3jG",
+	"Mdi+E3L1wV0N+8dRjA1jiHKwDh9e36XinXQ9YQ7fSVosI9xDG66o485dMdeozwAxZ4qipQRUfs6JZitQ",
+	"6NfWS6HAK3ZG0yF+0JijKpVMs5TmH5wJcZsVWd6M0iTSfsmfKZyOMEVWNDNzJVa8JVp43Wp4QAFkixGR",
+	"Lnhub7NFVALrC1CCz5CWnepKQSXNc8hjVvIhwU2l6rS/jtzbteF/kb3t6YAW4u6HmDGba5YTLtaEzY2a",
+	"sqQKNXNvURgSitrAeKsmB8KjO5VkVmNfDYLgwFso6M/M40Un7SAORLiDpixuRppLseqwOXaGYlg3br8K",
+	"guPiq9VQnYu+dlf0YDXaHZ7qYwhMK2KHQJbgGEIlPVjSdfzA4KGjZSHuyEqofrYQ9REzo2Bau5F7reUG",
+	"qHzB/STZYQNumw4qUWCci7vDd2c0S8hGBj2NjG4UBfo3CimMNm4X6f2oWR3kmMzUHSuKfWNVDkbbyWxN",
+	"mWZ88S4eRIHWvEyAHXYhCEJnmFJTDxw5ZjOtipt1UprnytvymMboISuiFlLcswylrEFLMDRolrHbPp75",
+	"6OhAHPUGEhdHY3EpRu/fA831ss/Vue2Uo5IzvlCxM6eaUE7MQFQLiTDVgtzZEIyhiDzcR3rJi1KjH131",
+	"ONIHKGNQjbG3Ctd0nw/zdVXu8L2CJt978+JgPu0igjuN0KElkGpk2R5v49boUJJ95cO6h0uyuANnW/s4",
+	"wBw8p7mCcM6XO8WpPSIkDV/sHHGUr0ECh7VXnbYuqJRycgtWOHUiKckFt6pYj6J16keG7NuIA+VnBRKt",
+	"EgspyoJImKsETa1iTtZLsSL4rUKrrFejKd84ldlZl4llXKH1Q6w5SGSoe6nQL54PCBq9F33oqcQKjHpG",
+	"qLqDDJmrQVHgWS9ivohdfoZKMDzNoojVM3H63ywMsydJwPumKH8WSQ+I7PmrcLxrb/zvfv/rAUGd1e3S",
+	"Eczpb5uKfnaFrAXkH79LmPKpH44z1XkfTZ432I8zHLYH8qTs6cnAo5rCk2EvjQN4Mn6E9UVtFmhJE4/3",
+	"OTzEp3QRW5WNMj68uzeai6oVqhX9/B74wshBz09PT5MYaWYiJsJmwgWbWvk1ExwSzLC0Qq2q+Ce5A2+f",
+	"iAejxjYXBjOP2FgQcBzs7EV8Z1kwx6Sxux0R+J/w75/sZeRc3rkwfJdQfU4oSQWf5yzVTi1gqh3ie7tx",
+	"Ib1NsCVdenFPeLO54UpzXcbjnIMJXkYm2Eq7cSfZQR1XtXR4ECx96JpWy83ISb0Ronl0Vh9M8NRcSuqZ",
+	"BWKlNaLcsXaanA2eMBC8g0In1nFiiMLKUOqYoMJ6RmieO/udLDmhC8owcclhY62GmrdHIOAeTKdtVwxs",
+	"lGZpNpsY7ZeLRlxIfeK1e3PbRlknaRt5LxVSQqrPcXShl+bPStNNI9Nxa4rdbtI4EtyL9LBMcufMP80P",
+	"yaBVLOEdRWGJgYFtWl4xXg25i7Jx8C6qFnl+S22m7BgKEzImRVzkyt0oDiGW9B7IWkjDHwUnKCAkRJXp",
+	"0qAJDX1cSF4c1hily7SKGroeDc9rDcV+nGyYLxE5hoZVbRmstRSmkVVUuXElN4rp2pCMBLICinG6u5Hl",
+	"0YfQER4+ZWSFi5ndTomZNHzCBs26MaMYLjSbs5p1tP1AcS5aQpe9b93Q45x9iKbRkCMv1DfH8SGQR1bN",
+	"SAhGWR1JWDGDDolh1Ef+qvq///v/xEbOXerOGMXtsx6ZOxeTPiK6+f6GMac7oEnf+/I6cpZCME6hRTTQ",
+	"4rcL+PvgL9SuFOahbtiXNhdv9QZSgaZL9Qh37NcYZQoKuK6v3P2GejHaO1e5pHtMMV8N9Bcns5KdWRip",
+	"R8UqdDmeO8NWPki4Z0Z4+A3Dlaby+LYwAzAiZ/jAHVG1LXD+d2zVYWOrarj1uXw92pZjxewoQm+f15zl",
+	"oMgtKJZBwzw79HyePDi0Jd4aRTuvl210H6bQ1twQSEaGlLZkpvaclQ3GRYcwq+NTZzYyUkg0qXkSSatH",
+	"tgpK/gwOD8CFRw2QNy7Nrc4kQCt5n2DlNexLfk9zNPj+zGmpl8C1udvx4zfAGf7wo9DvRIkSx2tnopkl",
+	"s++sGnxFNbxnK2a/+ZnTe8pyF1n1M1dlUQhpn12ae57TfLge7xI2pvTObZ/c/zxySs3RZeY1fsrVOvTF",
+	"9MTShDn13QLhoKS2+nJ0kSkOGwLYV/5dv6UYdplTOPuyi3SurB8pVi6hwxEh0G+FPiTCRsZQ7eON2/Lc",
+	"ONcX5uvf7Z1JxUL/eL+b4spGr00WBheNZeiKMoFC7wx48yWyQuvZnjoFHksdC4XTx87kmi04ZD3VNvpS",
+	"5cYUFlJswWMBPngE+OyZIjyaNOLg623hze9fi1VBU03+9st17MuurBZrjJnnYm1TeAan63lXmt1OuLTo",
+	"8WooXmMBmsjR5h3xfzZyJrrTVkiPSy5ycT3m/q0De5qJR12RdDYTz87YtQEMX4ncx2llxMmYzbRTZZqC",
+	"tx6zPK/c4h6b97EkVYFklSUpBmijqXYFTMXdpi6VT3UkPbX2FA9cWm46PJ5VNKzgQCy0iJjvRDS7IDuw",
+	"X3i1tyh8ysUCVNyqM6Dy2m7t8cXAZNt6IRFUl3US9LCgqXpXuxidHzq2prh5b1i4fRCY/+1mYGB+71Eb",
+	"bPgeqNS3QB2mGgq1USW28OVoK0s7jsZokKqA9NGWip0JUC/j97CZOxB5wrpP7f13Aez1ktmUkWEbMJ9c",
+	"l6sVlUY02Q5/s5Ed8WvXMi/rnEQX11zIpNJdScWeas5zht+d1IyrJ3bj+Ytossn2vj+6nb9BAVFNtXeb",
+	"nNkVkVFldSZE5BkoXQU6PCL8INz910H54CiPFQpqsUcUwPdbSWeNo3AxX2HQHMszGas/Ys5ReWTwJgz0",
+	"2MiytarzmrN/dXo6dI01Xu8KrMoZvxuJAe/xkwYRP/9mCqPP87/aVAVfw3bwij7Yb/YLBTw1k+a0t+hf",
+	"o9Ki+cVq5+fW5VYVo9suQhih0oZpa9geA6mueWCvwiu1z0y2g2+ERotxwOt3VjvKx9im8tZVxzP8rjH/",
+	"f/bbeUOyTjyX8ZgbkFk3o3vvkbwV6Hsft5hdWHsIwp0pcvHhMiYALnyK0z4fG8gI2aWfGH2McXLjXnqm",
+	"yM+XiY8McnWEzB2SCj5ni1LCbo3Crjbxe+66DOM+HqODDBemUAqKpfgITfMbP9SAjBvE2vqjrjV/qDjG",
+	"7+cuftHpE+xNrAvCJrt26+/ffYwKjhQ7zQktIXOY4PrNYMH1r7vL2Rou6g69ZabudcF1hnKHp/18mNyM",
+	"4cqP4af/aS6UZbSCh2FehYbsjHBRObJd9o2Bzgb0OXHZKWcYp2zunNoYUAch23EaJcbdd5h9ViqbdhPL",
+	"yhmbi9OW97uThcKTPG3I9aNThx6xyFe9roRLrVxkzygVtBGwXFWnrRQPC+/QAlaTxK5k4ICqp3CxN4X0",
+	"ycN1b9wxvKl8DQPlNPddt/5wSxX8LPNoiLSEBnvQLsjbXJS5tWBsm/9z2hFvLcHcrlg0Bmu+Rb8OnAfN",
+	"Ad51ZDiohNAyY1pI5cREo3Csl4LY6jXVB+qcGBzZIH3bcK3Bcr0bomrOsMNYYc8g2E2HjOSG7cjarnn2",
+	"dp7MhNnNj8pgHhPqUKFiVy5yd7JFdzWZiid0pAHvzvv1y5qECWxR28EYQac3MhV5ueJxgM1Zh69rzj53",
+	"WTgFWUumoa+edO6q82xP2FcGt+gsDoD045lFJtJyBVwnBI4Xx0QVkB4jVH998fEYXRPHtt7ydtxg2bFb",
+	"LLnN9Kbpppq729slTO5bItaP7ebvr+BbIQxyxElREEe8Ro/Z/jUbY6NtLbAzJ3q0K3gno8Vg0GjG2Y23",
+	"12ARCa9l2OqAt4ClZbs0Qrwd+lvbhLkhymcCynJAzxfv66rm6b0WghMfm9R/KylPl9OlxCcztWY6XY6o",
+	"n9fJBibNmrerimuY+KwuK4IaJ8aPEErsAQ1xz/TlaHfnZreZf8TJyv5hJandyQyx58N0uEBIixeTDu57",
+	"D3kF/y6Ba4baTkYXE9RDqPS5SDj3vOvvEtSyt+imlx1tHpIh9y7CRn4eNUlXdO3pEJO9sITnukIcO0sj",
+	"1CgUfKwA2xv/0Jw0LaUE7hNwmlME/OTYLCOjqKv6BNIE5VrK0UAtKzhbEB8Td3G139dW4FaEi+aHx4FC",
+	"61Zl4+cyF0Lkb8JRebVTRdc06xXs4K1WoXSE6oNDKuWiwoBgzD66DWizRbelXsZqVvzkGpDYBI4YEton",
+	"3TU+/PlvV+pq0Ps2p8WowF11AWz1pGjusc3eroJB4qXjmW6YkuvhCI3XHK2oIsKZLbbjeEuKVpdhGbeV",
+	"gF/jarX7AdCcUqTyCHIAqb4R6HkWU9G/fvW67jM4UJa+gpxqdo/lClq68xx5ws7TdxV4mguIbeCXRm2X",
+	"WIBC9NLCC9pp9mH0zS5Rxae41594ndtmHTpjnBW2bCGXx6aS92SCRw8kiFzfDdCqes7tZoDZFa/wYSX+",
+	"4k0c+qzhDuTBJLvhb0ORS6P3YGqH2yVQaWUA+9M7v8m//XLj69jh0u171ahLrQvbAJPxeSQr56rkilR9",
+	"WYgSc73GGnWVgE4VyUosFVjFf6lj8umEFuxEpXRusf+TuR7DFp/1I3Lx4fLcfbBgebamm5P755/IUuSZ",
+	"snd4vYDc/HSMvrEUXIUY1x3ooqDpEo5eHJ/OXOsV3J06OzlZr9fHFB8fC7k4cd+qk/eXr9/+eP0Wv6lv",
+	"0Nl3dhW245Hl27PnvvwJLdjsbPby+PT4pet8gQBoLf+kDhVYAKKdrfzDBL/MZmczwysvvJ8v7FD8a7zz",
+	"rfebbLcaLksWr/ERU5/jg1fXeTX6dKVAzJxt92Hpck/P0XYYVizp6EaMWabJTEhbpaVZ8YJoUUXtVRvY",
+	"mZ8ev4ZqSJzYXsMDXnStkh8+tjrpvjg9nax9bl3jItKs9kdY1yEe+NT1RI6PWS0yaICbzJTXpKwpqnm+",
+	"VYsBkIm5Qm43AQOwjiyG1mGeYbH2c0xGdaXL0ccTmo1ptmIchX1qRM9fZ45sZuj4L0CumHJUpzCW9ojZ",
+	"QhBxGjtJfTveKKV9Bzrs2ntAIIXTRMCEVhMh7iYAkVGr5lTWgTNmXCvwRQoBodojrGlk54nbMz2zZ/qw",
+	"xZu6SPmMCJ5vKo0rnN5QbdCY+Jj8Uucswz3IDRaw6Kf84YT9MZkVQkXwAOFSsdwWErx4KiS4tNVQbmGB",
+	"YVDSEppgfEGstPtIzHhvEGG9BKOS1lVEqm4DiijNMMQYJFh6NSwYi4eYdVnonxNbHUhV7T2pJjSs0zcW",
+	"j7qJtyqL1nlN2ipIB6TbuhXCDuaaEEoM6irkYta0gAU4J2K6XTWdkrDLC8hnlo3GmbBlvWhGPTzntbIA",
+	"ytxRmrvC55YkfprXWTnfugrfk4CvXUnjoSllY9r0AQm+92q+8T1MXKQY8Awr9DweYd4acFYVH0gBUrny",
+	"sSHSVBYwiznY+Q14do6oUV0VhgXkQO9BjSFtC/wjM0ofjnzBIgSX2cPuG3p2aAmqF0QTAOXCjTTqFGkW",
+	"uWd3Caf2TK1ve9fBn2BaGFLpnpMknfTNYd2lxkQMU3RlU1BcmUWBFVuWYo19saoALqZq6eHYywVLoPbq",
+	"cYLBZd0H6+jv2OgpKiO82F3Q5pByu88hjEsC2NfI8G+0307JlHrmvQmCNjZVsqJtqI5Jg48ngw+2+wRy",
+	"O4wttG2cxHyOIg9Vd43Qkc04ejG4/DAM7avbaXK8r++1p7jVDBwPfof1IemEd5ZDBtd6etxlE4d7mBHR",
+	"bWwJAqx/v/aWyRvi/9EMHY1W3Ye3ddwEtvCgRYaTlho6rOGWtg5iJWLrJawOKWT7hZ188T/uEqNqG/3B",
+	"IdQlS/ml1jUNffVHNYWE1QgWHsA+3Mt7yln1uXeIWlEQnYSVQx8xYdf1Y7uwNoB9kAuoymEfpFJNqJC7",
+	"LrMRDMMcISukTHkB9sx4Q++An7sAJ6PIrX14BPAF40AWoLFUG5tEg7Bs3zCcqsDsCCy3DGoENznx9d4O",
+	"gKbvGb97So5k5us0vDJ+l/ieExV/z4Ut9PRotc8MbxneesnSZcNe7oxsqOOgaXTB7sHgkxYJhqNYoNlk",
+	"qop7ujAqsVZDDW7740CjFsQBEOGaLXjFS/503KpV76MDAaszPia+VAZIguZRRZiubbFY3MH8Ye3CS1Kx",
+	"gimuTrNOQqvbuCoduqQoc6LmzS2NfPLJe3VJD1ud49NkqJjJzZF07V2jSBMUDDsMygQTPDHGNEv4RRDm",
+	"l6BXG8H+iUTRTWKjwxPLQAy+ZMI759ZC5lOo7jdyQ2hdFqwuL6uIq/JmMVVR5+wBmi5taIldZyYGoYgH",
+	"fww1cphrTDbuVejeV2+NNp79nhSeVq/xJ3LvRjq5o70YLco+L3UnEGtAxcDIg0Ko/aD8sfHmHxqcW9Vk",
+	"nwigoVRjI1KZtJV0lfW+apFnPs0DXcbfnJLMttZ4rJ5a5U53ArhO2LOZbDucykHsnIS5kYVd3GnUUhN0",
+	"WalAtDMI5cqMO49muXXM45/1TtJl7cEMym1zz8FyRft3HDapia04TOwccaav7WdmCm6AZi3b8Sl8HaaI",
+	"gS2jGo40W8Hsz2niaifDPo2VS9cFWVr+QB/VPwUXOPlimwX3WqnCwjwHPmc/TYdQrl0dhyk4MLXFDI0O",
+	"h8K7D+ZmPgQK5fu6IU7dr2n3yZuR97RguebNUetVE2QnlsmM1wGrKTr1Py2KG2tQP5Du1+h1dGBnyYX1",
+	"kkWdJWuW51OoaloUhNqilVb45vBZE0XnQLDMjxXCy1iTJcLmdXnbYZjlAP8wAEVEnvum+dPiyGs78t9h",
+	"c1Cm4KaBrC9i4w42KrGaDXYSWUtaFEZF1uIOOFLzPxC8E7Bmemfz/s2cPpgDGYmB54oZFnGOWrh1lxNq",
+	"3hwBWgewAbANqq/3CnJvq2rfv6FSdGklWQysN2KtNbtRIl3PGaeNIoUwPTGPr0gNi7BX7Zx+R6y8qtzU",
+	"dwd/5womDXCHOuEslNeq88TayUGim/s1E9hxBuSKsuFi6yEFL7vfB9ey5OSeZ8d4Tvfsv5qDRDrd+A/8",
+	"fnrf74oxMrNPIszZcnoYWmEgngRxt763sr0hlnWgMHYC+h2hqE0amv4i+WDGPay04Zs8/fEFjW9hwTjh",
+	"gqyE9GhVYjciG4clQZWrw4gSdugDIMAVDlxhwB8XON8JIjihcw2SUOKT7A4ACNcF8SBweIcmjEPTo9nB",
+	"ganRl7rvBjmWAXg82K+M1G8FDZfCq2znf1vyOyFzKVZ1Rie+48thy/Ahlb6zpOunCJmr6knWmLHuo/vv",
+	"oLDTlMqab4jIMyL4wHhgd19YGOxGt6Ar4NQY54Y+MLb5DRwY4QYIwcijb8HA0Imgj0c/7NwbRJY3JN4E",
+	"/dJ5bst02kpwKqmNylWe+UCkqY9yJ97g5XTyxfz3cPLFlgp52B+Jkq6qmc+UbV+AYrBL0K0suZgJ3XQU",
+	"jjKRIpWcERqQbm0hMv/7HBsDWOQ3hIv1MVF3rDirPIILAUYbDLxzWDo1NGaTHMxoIIoc0E1opvoP7GpA",
+	"b3P4yzGht0JqrGQxd5a4yI4bfc3je66LOmnUGMwcs2SGw48R+zvMAniNXdcHfwCCDvt2/vFFOuvBRfzi",
+	"Yt2HYwmiFUZkG2DZ9NsJxAuHgke2DsUOg0Kj6NVh7cHb9b8GGxZQf8L4r0lMCdDIoE/FCvDeTgIjsSJr",
+	"KfjC1ZZBKN5CLvgCY824aBSO3Q0zP9mZrdTYC7hhEPuDO2obpQgjeHCNXbnI7QZLqU7kg6lArpuViWxp",
+	"/MRlRdhCN5Q/065SEdFCTOGh8dOfuPJPfYl7+EII69+YLr8XmKaiNOVZ3QxxNYW8DdSm0nlYiHkAKS7W",
+	"567dWR36ubGtDG4B+HD32TgaPPmC3R0LmsKD/bnfp1Zzg4MDytXF7fKp+ZVMEVdZiTNYWaBKFq8Kr1ke",
+	"6SLNx5LIaOOWW8yPHjBDeFn4UYddrAfkAwy5jcK2vy9jbtLdboL6Emm2+4crOIWtnWqptiN2wBdl6ZO8",
+	"n+Lq+HPak93mYjZlJ55s/oyE5pBqmOzzD//yn0IECsu3HT4Y5SLPPe23UM6lyN+DDGrJ2sqafxRsq6ta",
+	"nRzf+qJVJ7TUS4OA/1rfqWMPoyiS/bTmh/aAY1ubbShfkL9d//Qj+QVuyd9hQ66hWWpsdvbrxzbXKMrb",
+	"nKXWc13XGmCKKJD3LLVNKEMTYn06FoKUb44sb3dWhRZQ7QS1nBSe7hry/OiOizU/qQ+6/hozE/LNUSq4",
+	"7dWsuoXdC/Pm6/rFwxgaggmeONy8mvnKNfaLgP8nDnVmgGH1GP3A9EgJuyrU9lZKIbf1XixLY0PRVgAu",
+	"FK06GMsO6mJvNThJIXKWbh6BS2l4/Pvg0wo0zaimnbT7oX75B//u09NxsAq8rmWZj8we6YUh0n1sCm8u",
+	"7oEeJjupAuidKwy9JygjWm4AyfsXJ9Zquav4Xk3sj4DQsH56aUffzR6rA8umBZo7E2d5aJRXb/oV29AY",
+	"efSlFj6C+eSLtzQ+nHyRYNXrhx4+HHzbock0rdNBQapRNvnIUH55o4b6eJibonEOT53MFvScjUkJGgte",
+	"BXWwzm3oQGWuUkux5tOhbrAeq4GYf1dkziDPgl5mqYTMFlWvTWv4oqsqPglu70xZeyM3h0tXc4M/dSo2",
+	"zrpnphreDgt2j7agVxOu6pIXpUZ06QztdiAgrVZGgV0VaEb+A8wgf0n8a849TiX4Wu9YZq2ZJWJX4b5V",
+	"f5mQT+9MvjtvuA7RcYeeQsPg0Ub5TBFc1lCk38rDa6L8sNSegTVV4mklw7vxD06veeyQVktvVJRinK3K",
+	"1ezsNNpRcEhD1s7ZxHyuYPB0EasaVenZP8vT05cpskX8ESsImNe2n3TlN8msld80+BgPnS0zrDZjyXNQ",
+	"ynruILNtx9ZMwbRy1OA8mqF3TafnG6nFhbIML61WXYn4F88FDRO2bMJ2FsCgDgwnOrdfUI7n5T9IyKvT",
+	"b56q9tpBnPq2ReuQy/L5dIq2ZXD11C3hybW0xGIiYcDYb3Q1/p6vQhcEt+3j7iWrXTfZ4PS0Q+elTZaQ",
+	"1nuIF8SVMRt0eFOGffed/eHyzGyw0KHh99rn4nbSubozRB6P4VSabpQr8csmNMxcGIbuZhREaVGMgns7",
+	"nqcXgHVX8bghTOQIhLf2tdE1t+ZYEPPjU1hmcIlDDDM/5VklavjmpmxeRdAuaVEAh4ltNpj0Zw+7TvY4",
+	"d9FcZWEA/fKUKEgFz6x63MxC+n2Qu92AlkBXnShzjY+fAmnQ84pLOqrXNML1eg3yHuSRAu5Bc25LZNo4",
+	"fWvQRtsNE9y+MS1StPHB8BIXklLYcgL72lWfDCMOl3Gg5eawwd8Xrvt1NE70vyXJqCSpIJWgf2tRsiuf",
+	"4rzKoLaVtxShmSiwgHrVP8EG15tn+I7Lw6gLh1bFk62N0jweyYYbyRMt4omHLdwxnlXRCxWVHNWw3RUx",
+	"9MF/c20/GWJxrxYwgcnddfV67DCuNMxIq/2hKnu1zjQa6a1IQRegEofyKA2ubQuzaa8KtIA3Qiwms4W7",
+	"ARlfHMFnDXxw7Azji7f1B0/vH33Hco2hnM5OwmQNBp4R+EzN5a3OXeA1xTQpssjFLc3JvOTOjSakU5An",
+	"hphbXctL56JNlS0TKRT4Sj455YuSLvaHK1Yb7YSbq0b6wc4wRLJa6lW+RzBb4eNhW55munBRQba/Bc2x",
+	"0qYiubln9LCg6DCKZAk018v/6tzw9/j8kGjpZoingGQC1O6wG1stiuSs2bCj2smOM1iBliztJtYf3PNh",
+	"AC9yc9mNhLjRa1wUat9ufyxXt4YazKX6QYoV6CWU6pxwcxn7+tt4JdUdUNBH2DJ7DD0Z195vR4iW6wH4",
+	"9KzLzHzx4ZK83IEiTFWN/Pc4BCPCbbop5Mo8/m0I5AaTcOgjcmw7jswlf1XNoZXR8bKxZ9ecoG7J+etH",
+	"I3K4odq2++6WmIGHq+bo286fXyL9MetPPVfc/u6dbaaI0Zay5MpJ6hi4FziFqo0/fHz4fwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -37,6 +37,8 @@ type Config struct {
 	Suggest   map[string]Suggester // by the name of a provider; may be empty
 	Limits    Limits
 	RunLink   func(task string) string // a page that shows a run to operators; nil: there is none
+	PublicURL string                   // where people reach this API; without it links are paths
+	Links     bool                     // people may decide by personal links, without signing in
 	Origins   []string                 // of web pages that may call the scaffolder API from elsewhere
 	Rounds    []activities.RoundsInput // what is done again and again
 	Log       *slog.Logger

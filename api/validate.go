@@ -26,6 +26,7 @@ const maxBody = 10 << 20
 // operation is what of the OpenAPI document a request is checked against. The texts are those of
 // Backstage's own validator.
 type operation struct {
+	id       string
 	enforce  enforcer // nil: public
 	anyQuery bool
 	query    map[string]*openapi3.Schema
@@ -41,7 +42,7 @@ func operationsOf(document *openapi3.T) (map[string]*operation, error) {
 	all := map[string]*operation{}
 	for path, item := range document.Paths.Map() {
 		for method, o := range item.Operations() {
-			op := &operation{query: map[string]*openapi3.Schema{}, header: map[string]*openapi3.Schema{}}
+			op := &operation{id: o.OperationID, query: map[string]*openapi3.Schema{}, header: map[string]*openapi3.Schema{}}
 			permission, _ := o.Extensions["x-permission"].(string)
 			var known bool
 			if op.enforce, known = permissions[permission]; !known {

@@ -38,6 +38,6 @@ func (b gateBook) EscalateApproval(ctx context.Context, gate string, a plan.Appr
 // RecordDecision implements approval.Approvals.
 func (b gateBook) RecordDecision(ctx context.Context, gate string, d plan.Decision) error {
 	return b.Store.RecordDecision(ctx, gate, store.Decision{
-		By: d.By, As: d.As, Verdict: string(d.Verdict), Comment: d.Comment, At: d.At, Nonce: d.Nonce, Stage: d.Stage, To: d.To, For: d.For,
+		By: d.By, As: d.As, Verdict: string(d.Verdict), Comment: d.Comment, At: d.At, Nonce: d.Nonce, Stage: d.Stage, To: d.To, For: d.For, Via: d.Via,
 	})
 }

@@ -61,7 +61,7 @@ func (g *Gate) admit(ctx context.Context, in activities.DecideInput, said identi
 		return plan.Decision{}, fault.New(fault.Conflict, "this decision was counted already")
 	}
 	stage := in.Approval.Stage(in.Requester, in.Before)
-	d := plan.Decision{By: by, Verdict: verdict, Comment: said.Comment, Nonce: said.Nonce, At: said.IssuedAt.UTC(), Stage: stage}
+	d := plan.Decision{By: by, Verdict: verdict, Comment: said.Comment, Nonce: said.Nonce, At: said.IssuedAt.UTC(), Stage: stage, Via: said.Via}
 	if verdict == plan.Delegate {
 		if d.To, err = user(said.To); err != nil || d.To == requester || d.To == by {
 			return plan.Decision{}, fault.Wrap(fault.Denied, err, "%q can't decide in the place of %s", said.To, by)

@@ -16,7 +16,7 @@ func approvalCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "approval", GroupID: "use", Short: "List and decide what waits for approval"}
 	f.add(cmd)
-	cmd.AddCommand(approvalList(&f), approvalShow(&f), decide(&f, "approve"), decide(&f, "reject"), delegate(&f), sign(&f))
+	cmd.AddCommand(approvalList(&f), approvalShow(&f), decide(&f, "approve"), decide(&f, "reject"), delegate(&f), sign(&f), link(&f))
 	return cmd
 }
 
@@ -130,6 +130,17 @@ func delegate(f *apiFlags) *cobra.Command {
 	cmd.Flags().StringVar(&to, "to", "", "who decides, e.g. user:default/rosa")
 	_ = cmd.MarkFlagRequired("to") // it is there
 	cmd.Flags().StringVar(&comment, "comment", "", "kept with the decision")
+	return cmd
+}
+
+func link(f *apiFlags) *cobra.Command {
+	cmd := onOne(f, "link ID", "A link of your own with which you, and whoever you give it to, can decide in a browser",
+		func(ctx context.Context, c *client.Client, id string) (client.Answer[client.ApprovalLink], error) {
+			return c.LinkApproval(ctx, id)
+		}, []string{"open", "until"}, func(_ string, l client.ApprovalLink) [][]string {
+			return [][]string{{l.URL, clock(l.ExpiresAt)}}
+		})
+	cmd.ValidArgsFunction = f.approvals()
 	return cmd
 }
 

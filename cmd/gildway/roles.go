@@ -116,7 +116,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
 		Limits:  api.Limits{Quotas: c.Limits.Quotas, DryRuns: c.Limits.DryRuns.AtOnce, DryRunsPerCaller: c.Limits.DryRuns.PerUser},
-		RunLink: c.Temporal.RunLink(), Rounds: rounds(c),
+		RunLink: c.Temporal.RunLink(), Rounds: rounds(c), PublicURL: c.PublicURL, Links: c.Approvals.Links,
 		Origins: c.CORS.Origins, Notice: c.Notice(), Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
 		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
 	})

@@ -89,6 +89,17 @@ func (c *Client) Sign(ctx context.Context, approval, decision, comment string) (
 		map[string]string{"decision": decision, "comment": comment}, &a)
 }
 
+// ApprovalLink is a link with which one person decides one approval in a browser.
+type ApprovalLink struct {
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// LinkApproval makes a link of the caller's own.
+func (c *Client) LinkApproval(ctx context.Context, approval string) (a Answer[ApprovalLink], err error) {
+	return a, c.call(ctx, http.MethodPost, v1+"approvals/"+url.PathEscape(approval)+"/link", nil, &a)
+}
+
 // Key is a minted key, ready to be unwrapped in Vault once.
 type Key struct {
 	Step          string    `json:"step"`

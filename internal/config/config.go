@@ -40,7 +40,7 @@ type Config struct {
 
 	Notifications Notifications `koanf:"notifications"`
 
-	// PublicURL is where people reach this Gildway, e.g. https://gildway.acme.com. The worker puts links to approvals
+	// PublicURL is where people reach this Gildway, e.g. https://gildway.acme.com. Links to approvals are
 	// under it; without it they are paths.
 	PublicURL string `koanf:"publicUrl"`
 	// PortalURL is where people see their tasks, if they do so in a Backstage, e.g. https://portal.acme.com.
@@ -84,6 +84,10 @@ type Workspace struct {
 type Approvals struct {
 	SigningKey string `koanf:"signingKey"` // file, PEM, Ed25519 private key; API only
 	VerifyKey  string `koanf:"verifyKey"`  // file, PEM, Ed25519 public key; worker only
+
+	// Links lets people decide by a link made for them alone, without signing in: whoever reads their mail can decide in
+	// their place. Default false.
+	Links bool `koanf:"links"`
 }
 
 // Vault holds minted keys.

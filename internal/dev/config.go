@@ -48,7 +48,8 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 			}},
 			"roles": map[string]any{"admin": people["admin"].groups, "auditor": people["auditor"].groups},
 		},
-		"approvals": map[string]any{"signingKey": p.signingKey},
+		"publicUrl": "http://" + p.listen,
+		"approvals": map[string]any{"signingKey": p.signingKey, "links": true},
 		"vault":     map[string]any{"address": p.vault, "token": p.serverVault},
 		"templates": map[string]any{"sources": []any{map[string]any{"catalog": true}}},
 		// Without a token: it reads the templates that everybody may read, and forms are suggested what their user's own shows.

@@ -18,6 +18,7 @@ type Principal struct {
 	Groups []string // canonical group refs; nil if the token doesn't say
 	Kind   Kind
 	Plugin string   // the Backstage plugin that asks, for itself or on behalf of a user; "" for the user's own request
+	Link   string   // the one approval that a personal link is good for; "" for whoever signs in
 	Only   []Action // what the token is good for, whatever its owner may do; nil = no limit
 }
 

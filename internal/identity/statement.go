@@ -35,6 +35,7 @@ type Statement struct {
 	Verdict  string // approve, reject or delegate; renew of a lease
 	To       string // of delegate: canonical ref of the user who decides instead
 	Comment  string
+	Via      string // how the approver proved who they are, if not by signing in: "link"
 
 	Nonce    string    // unique; Sign draws it if empty
 	IssuedAt time.Time // Sign sets it if zero
@@ -50,11 +51,13 @@ type statementClaims struct {
 	Verdict string `json:"verdict"`
 	To      string `json:"to,omitempty"`
 	Comment string `json:"comment,omitempty"`
+	Via     string `json:"via,omitempty"`
 }
 
 // Signer proves that the API checked who decides. Only the API holds one.
 type Signer struct {
-	signer jose.Signer
+	signer jose.Signer // of statements
+	links  jose.Signer
 	public jose.JSONWebKey
 }
 
@@ -67,13 +70,16 @@ func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: key, KeyID: public}},
-		(&jose.SignerOptions{}).WithType(statementType))
+	signing := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: key, KeyID: public}}
+	signer, err := jose.NewSigner(signing, (&jose.SignerOptions{}).WithType(statementType))
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{signer, jose.JSONWebKey{Key: key.Public(), KeyID: public, Algorithm: string(jose.EdDSA), Use: "sig"}}, nil
+	links, err := jose.NewSigner(signing, (&jose.SignerOptions{}).WithType(linkType))
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{signer, links, jose.JSONWebKey{Key: key.Public(), KeyID: public, Algorithm: string(jose.EdDSA), Use: "sig"}}, nil
 }
 
 // JWKS is the public half of the key, with which anybody can check statements, as a JSON Web Key Set.
@@ -101,7 +107,7 @@ func (s *Signer) Sign(st Statement) (string, error) {
 			Issuer: statementIssuer, Subject: st.Approver, ID: st.Nonce,
 			IssuedAt: jwt.NewNumericDate(st.IssuedAt), Expiry: jwt.NewNumericDate(st.Expires),
 		},
-		Task: st.Task, Gate: st.Gate, Digest: st.Digest, Shown: st.Shown, Verdict: st.Verdict, To: st.To, Comment: st.Comment,
+		Task: st.Task, Gate: st.Gate, Digest: st.Digest, Shown: st.Shown, Verdict: st.Verdict, To: st.To, Comment: st.Comment, Via: st.Via,
 	}).Serialize()
 }
 
@@ -156,7 +162,7 @@ func (v *StatementVerifier) Verify(token string, now time.Time) (Statement, erro
 		return refuse(err)
 	}
 	return Statement{
-		Approver: c.Subject, Task: c.Task, Gate: c.Gate, Digest: c.Digest, Shown: c.Shown, Verdict: c.Verdict, To: c.To, Comment: c.Comment,
+		Approver: c.Subject, Task: c.Task, Gate: c.Gate, Digest: c.Digest, Shown: c.Shown, Verdict: c.Verdict, To: c.To, Comment: c.Comment, Via: c.Via,
 		Nonce: c.ID, IssuedAt: c.IssuedAt.Time(), Expires: c.Expiry.Time(),
 	}, nil
 }

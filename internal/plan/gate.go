@@ -71,6 +71,7 @@ type Decision struct {
 	Stage int    `json:"stage,omitempty"` // that was open when it was counted
 	To    string `json:"to,omitempty"`    // of Delegate: user ref
 	For   string `json:"for,omitempty"`   // user ref of whoever has delegated to By
+	Via   string `json:"via,omitempty"`   // how By proved who they are, if not by signing in: "link"
 }
 
 // Outcome is what the decisions so far add up to.

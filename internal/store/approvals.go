@@ -46,6 +46,7 @@ type Decision struct {
 	Stage   int
 	To      string // of verdict delegate: who decides instead
 	For     string // who had delegated
+	Via     string // how they proved who they are, if not by signing in; in the audit log alone
 	Void    bool   // it was about something else than what is shown now
 }
 
@@ -137,7 +138,7 @@ func (s *Store) RecordDecision(ctx context.Context, gate string, d Decision) err
 				return err
 			}
 			data := map[string]any{"gate": gate, "as": d.As, "verdict": d.Verdict, "comment": d.Comment, "nonce": d.Nonce}
-			for key, value := range map[string]string{"to": d.To, "for": d.For} {
+			for key, value := range map[string]string{"to": d.To, "for": d.For, "via": d.Via} {
 				if value != "" {
 					data[key] = value
 				}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
+)
+
+// linkLife is how long a personal link is good for, at most; no longer than its approval is open.
+const linkLife = 7 * 24 * time.Hour
+
+// LinkApproval gives the caller a link of their own.
+func (h handlers) LinkApproval(ctx context.Context, _ LinkApprovalRequestObject) (LinkApprovalResponseObject, error) {
+	a := askedIn(ctx)
+	if !h.Links {
+		return nil, fault.New(fault.Unsupported, "personal links are switched off here (approvals.links)")
+	}
+	link := identity.Link{Person: a.caller.Ref, Gate: a.approval.ID, Expires: time.Now().Add(linkLife)}
+	if end := a.approval.ExpiresAt; end != nil && end.Before(link.Expires) {
+		link.Expires = *end
+	}
+	token, err := h.Signer.SignLink(link)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the link could not be signed")
+	}
+	return LinkApproval200JSONResponse{URL: LinkURL(h.PublicURL, token), ExpiresAt: moment(link.Expires)}, nil
+}
+
+// LinkURL is where a personal link leads. The token stands behind the #, which no server or proxy ever sees.
+func LinkURL(publicURL, token string) string { return publicURL + "/approve#" + token }
+
+// linked says who holds a personal link. It is good for one approval alone.
+func (s *Server) linked(token string) (who identity.Principal, is bool, err error) {
+	link, is, err := s.Signer.Link(token, time.Now())
+	switch {
+	case err != nil || !is:
+		return who, is, err
+	case !s.Links:
+		return who, true, fault.New(fault.Unauthenticated, "personal links are switched off here (approvals.links)")
+	}
+	return identity.Principal{Ref: link.Person, Kind: identity.User, Link: link.Gate, Only: linkIsFor}, true, nil
+}
+
+var linkIsFor = []identity.Action{identity.Read, identity.Approve}
+
+// linkable are the operations that a personal link is good for.
+var linkable = []string{"getApproval", "decideApproval"}
+
+// withinLink keeps whoever holds a personal link to its approval.
+func withinLink(who identity.Principal, op *operation, approval string) error {
+	if who.Link == "" || who.Link == approval && slices.Contains(linkable, op.id) {
+		return nil
+	}
+	return fault.New(fault.Denied, "this link is good for the approval %s alone; sign in for anything else", who.Link)
+}
+
+// approvePageFor is where a browser goes that followed the link to an approval from a log or a message, and "" for
+// any other request.
+func (s *Server) approvePageFor(c echo.Context) string {
+	r := c.Request()
+	if op := s.operations[r.Method+" "+c.Path()]; op == nil || op.id != "getApproval" || !strings.Contains(r.Header.Get(echo.HeaderAccept), echo.MIMETextHTML) {
+		return ""
+	}
+	return LinkURL(s.PublicURL, url.PathEscape(c.Param("approvalId")))
+}
+
+func (s *Server) redirect(c echo.Context, to string) {
+	if err := c.Redirect(http.StatusSeeOther, to); err != nil {
+		s.Log.Warn("an answer could not be written", "request", requestID(c), "error", err)
+	}
+}
+
+func via(who identity.Principal) string {
+	if who.Link != "" {
+		return "link"
+	}
+	return ""
+}
+
+//go:embed approve.html
+var approvePage []byte
+
+// approvePolicy lets the page's own script and style work, and nothing else; it talks to this API alone.
+var approvePolicy = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	inlineHash("script"), inlineHash("style"))
+
+func inlineHash(element string) string {
+	inside := regexp.MustCompile(`(?s)<` + element + `>(.*?)</` + element + `>`).FindSubmatch(approvePage)
+	sum := sha256.Sum256(inside[1])
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// ApprovePage is where personal links lead. It is the same for everybody: what it shows it asks for with the link.
+func (handlers) ApprovePage(context.Context, ApprovePageRequestObject) (ApprovePageResponseObject, error) {
+	return approvePageAnswer{}, nil
+}
+
+type approvePageAnswer struct{}
+
+func (approvePageAnswer) VisitApprovePageResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", approvePolicy)
+	_, err := bytes.NewReader(approvePage).WriteTo(w)
+	return err
+}
