@@ -58,7 +58,7 @@ func (s *Server) linked(token string) (who identity.Principal, is bool, err erro
 var linkIsFor = []identity.Action{identity.Read, identity.Approve}
 
 // linkable are the operations that a personal link is good for.
-var linkable = []string{"getApproval", "decideApproval"}
+var linkable = []string{"GetApproval", "DecideApproval"}
 
 // withinLink keeps whoever holds a personal link to its approval.
 func withinLink(who identity.Principal, op *operation, approval string) error {
@@ -72,7 +72,7 @@ func withinLink(who identity.Principal, op *operation, approval string) error {
 // any other request.
 func (s *Server) approvePageFor(c echo.Context) string {
 	r := c.Request()
-	if op := s.operations[r.Method+" "+c.Path()]; op == nil || op.id != "getApproval" || !strings.Contains(r.Header.Get(echo.HeaderAccept), echo.MIMETextHTML) {
+	if op := s.operations[r.Method+" "+c.Path()]; op == nil || op.id != "GetApproval" || !strings.Contains(r.Header.Get(echo.HeaderAccept), echo.MIMETextHTML) {
 		return ""
 	}
 	return LinkURL(s.PublicURL, url.PathEscape(c.Param("approvalId")))

@@ -84,6 +84,7 @@ var passes = map[string][]string{
 	"GetApproval":    readers,
 	"DecideApproval": {approver},
 	"SignDecision":   {approver},
+	"LinkApproval":   {approver},
 
 	"ListAccess":     signedIn,
 	"RevokeAccessOf": except(nobody, auditor),
@@ -98,6 +99,8 @@ var passes = map[string][]string{
 	"Ready":   anybody,
 	"Metrics": anybody,
 	"Openapi": anybody,
+
+	"ApprovePage": anybody,
 }
 
 // Every operation of the document is asked for by everybody, about what belongs to rosa. Who is refused is refused before

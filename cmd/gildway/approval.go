@@ -95,6 +95,17 @@ func (f *apiFlags) printApproval(cmd *cobra.Command, a client.Approval) error {
 			return err
 		}
 	}
+	for _, e := range a.Seen.Effects {
+		for _, sentence := range e.Would {
+			say("%s would %s", e.Step, sentence)
+		}
+		if e.Fails != "" {
+			say("%s would fail: %s", e.Step, e.Fails)
+		}
+	}
+	if a.Seen.Unforeseen != "" {
+		say("what they would do can't be foreseen: %s", a.Seen.Unforeseen)
+	}
 	say("\nto decide about exactly this: gildway approval approve %s --shown %s", a.ID, a.Shown)
 	say("what the run was submitted with: gildway task show %s", a.Task)
 	return nil

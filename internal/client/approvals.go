@@ -40,6 +40,12 @@ type Seen struct {
 		Name   string `json:"name"`
 		Action string `json:"action"`
 	} `json:"behind"` // the steps that an approval lets begin
+	Effects []struct {
+		Step  string   `json:"step"`
+		Would []string `json:"would"` // a sentence each, without its subject
+		Fails string   `json:"fails"`
+	} `json:"effects"` // what those steps would do
+	Unforeseen string `json:"unforeseen"` // why nobody can say that
 }
 
 // Approval gives one gate.
