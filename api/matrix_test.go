@@ -73,6 +73,7 @@ var passes = map[string][]string{
 	"CollectKeys":       {requester},
 	"PauseTask":         {requester, admin},
 	"ResumeTask":        {requester, admin},
+	"CancelStep":        {requester, admin},
 	"ResumeFailedTask":  {requester, admin},
 	"StopTask":          {requester, admin},
 	"RollbackTask":      {requester, owner, admin},
@@ -136,7 +137,7 @@ func TestEveryOperation_PassesWhomItIsFor_AndNobodyElse(t *testing.T) {
 				gate := w.gate(task)
 				lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true, Approvers: []string{leads}})
 				url := strings.NewReplacer("{taskId}", task, "{approvalId}", segment(gate), "{leaseId}", segment(lease),
-					"{namespace}", "default", "{kind}", "template", "{name}", "noop").Replace(path)
+					"{namespace}", "default", "{kind}", "template", "{name}", "noop", "{step}", "hello", "{action}", "abort").Replace(path)
 				var body any
 				if o.RequestBody != nil {
 					body = "{}"

@@ -40,14 +40,17 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 	task := w.submit()
 	gate := w.gate(task)
 	lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true})
-	place := strings.NewReplacer("{taskId}", task, "{leaseId}", segment(lease), "{approvalId}", gate, "{namespace}", "default", "{name}", "noop")
-	nowhere := strings.NewReplacer("{taskId}", newID(), "{leaseId}", "lease%2Fnone", "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere")
+	place := strings.NewReplacer("{taskId}", task, "{leaseId}", segment(lease), "{approvalId}", gate, "{namespace}", "default", "{name}", "noop",
+		"{step}", "hello", "{action}", "abort")
+	nowhere := strings.NewReplacer("{taskId}", newID(), "{leaseId}", "lease%2Fnone", "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere",
+		"{step}", "hello", "{action}", "abort")
 	bodies := map[string]string{
 		"PreviewRun":       `{"templateRef":"noop","values":{"name":"one"}}`,
 		"DecideApproval":   `{"decision":"reject"}`,
 		"SignDecision":     `{"decision":"approve"}`,
 		"PauseTask":        `{"reason":"test"}`,
 		"StopTask":         `{"undo":true}`,
+		"CancelStep":       `{"reason":"test"}`,
 		"ResumeFailedTask": `{"from":"start"}`,
 		"RollbackTask":     `{"reason":"test"}`,
 		"RevokeAccess":     `{"reason":"test"}`,

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 
 	"github.com/gildway/gildway/activities"
@@ -42,7 +41,7 @@ func (f forecaster) Forecast(ctx context.Context, in activities.GateInvocation) 
 	for _, name := range run.Secrets {
 		secrets[name] = "<the secret " + name + ">"
 	}
-	result, err := f.tries.Run(ctx, dryrun.Request{Run: run, Secrets: secrets, Done: in.Done})
+	result, err := f.tries.Run(ctx, dryrun.Request{Run: run, Secrets: secrets, Done: in.Done, Tolerant: true})
 	switch tried := fault.From(err); {
 	case err == nil:
 	case tried.Kind.Final():
@@ -56,14 +55,8 @@ func (f forecaster) Forecast(ctx context.Context, in activities.GateInvocation) 
 			forecast.Effects = append(forecast.Effects, approval.Effect{Step: e.Step, Iteration: e.Iteration, Action: e.Action, Would: e.Would})
 		}
 	}
-	for _, s := range result.Steps {
-		switch {
-		case s.State != dryrun.Failed:
-		case slices.Contains(behind, s.ID) && !errors.Is(result.Failure, fault.Unavailable) && !errors.Is(result.Failure, fault.RateLimited):
-			forecast.Effects = append(forecast.Effects, approval.Effect{Step: s.ID, Action: s.Action, Fails: s.Note})
-		default:
-			return approval.Forecast{Values: run.Values, Unforeseen: "step " + s.ID + " can't be tried now: " + s.Note}, nil
-		}
+	if result.Failure != nil {
+		forecast.Effects, forecast.Unforeseen = nil, "a dry run fails: "+result.Failure.Public
 	}
 	return forecast, nil
 }

@@ -27,13 +27,12 @@ type Seen struct {
 	Unforeseen string   `json:"unforeseen,omitempty"` // why nobody can say that now
 }
 
-// Effect is what a step behind a gate would do, or why it would fail.
+// Effect is what a step behind a gate would do.
 type Effect struct {
 	Step      string   `json:"step"`
 	Iteration string   `json:"iteration,omitempty"`
 	Action    string   `json:"action"`
-	Would     []string `json:"would,omitempty"` // a sentence each, without its subject: "create the repository acme/shop"
-	Fails     string   `json:"fails,omitempty"`
+	Would     []string `json:"would"` // a sentence each, without its subject: "create the repository acme/shop"
 }
 
 // Forecast is what is known of a run, and what the steps behind a gate would do, were it approved now. Asked twice it

@@ -99,9 +99,6 @@ func (f *apiFlags) printApproval(cmd *cobra.Command, a client.Approval) error {
 		for _, sentence := range e.Would {
 			say("%s would %s", e.Step, sentence)
 		}
-		if e.Fails != "" {
-			say("%s would fail: %s", e.Step, e.Fails)
-		}
 	}
 	if a.Seen.Unforeseen != "" {
 		say("what they would do can't be foreseen: %s", a.Seen.Unforeseen)

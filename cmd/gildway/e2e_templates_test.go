@@ -62,7 +62,7 @@ func TestTemplates_RegisteredInTheCatalog_RunUnderWayKeepsItsVersion(t *testing.
 	admin, p := s.role("admin"), s.newcomer(t, "tim")
 	refused := p.types(t, "template", "refresh")
 	require.Equal(t, 3, refused.code)
-	require.Contains(t, refused.err, "may not manage-templates")
+	require.Contains(t, refused.err, "do this: manage-templates")
 	said := admin.types(t, "template", "refresh")
 	require.Zero(t, said.code, said.err)
 	require.Regexp(t, `(?m)^golden +3 `, said.out)

@@ -29,6 +29,8 @@ type talker struct {
 	group errgroup.Group
 }
 
+func (*talker) Lost(context.Context, string, int) (string, error) { return "", nil }
+
 func (e *talker) Start(_ context.Context, run plan.Run) error {
 	e.group.Go(func() error {
 		for n := range 10 {

@@ -35,6 +35,7 @@ type Approval struct {
 // Seen is what is decided about.
 type Seen struct {
 	Input  json.RawMessage `json:"input"`
+	Values json.RawMessage `json:"values"` // what was submitted
 	Behind []struct {
 		ID     string `json:"id"`
 		Name   string `json:"name"`
@@ -43,7 +44,6 @@ type Seen struct {
 	Effects []struct {
 		Step  string   `json:"step"`
 		Would []string `json:"would"` // a sentence each, without its subject
-		Fails string   `json:"fails"`
 	} `json:"effects"` // what those steps would do
 	Unforeseen string `json:"unforeseen"` // why nobody can say that
 }

@@ -26,6 +26,9 @@ func (t *try) act(ctx context.Context, s plan.Step, evaluated activities.Evaluat
 	}
 	l := loop{try: t, step: s, layers: t.sees(s)}
 	if err := l.run(ctx, evaluated); err != nil {
+		if t.Tolerant && ctx.Err() == nil {
+			return t.leaveOut(ctx, s)
+		}
 		return t.fail(ctx, s, err)
 	}
 	if !evaluated.Looped {

@@ -48,6 +48,9 @@ type Request struct {
 	// Done holds the outputs of steps that have really completed, by id. Those that touch the workspace alone are tried
 	// again, so that the others find their files; the rest are taken as they ended.
 	Done map[string]json.RawMessage
+	// Tolerant takes a step whose action can't be tried now, because a host doesn't answer, for example, as one that does not
+	// support a dry run: the others say what they would do all the same.
+	Tolerant bool
 	// Beside are the files that came with the template; what it fetches with relative URLs is among them. nil: they lie
 	// where the plan says.
 	Beside []File
