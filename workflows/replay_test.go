@@ -77,6 +77,7 @@ func recordHistories(t *testing.T) {
 	w.undoes(server, "test:cancel", func(activities.UndoInvocation) error { return nil })
 	estate := checkedEstate()
 	estate.register(server, time.Now)
+	people := preparePeople(server, w)
 	require.NoError(t, server.Start())
 	defer server.Stop()
 
@@ -108,6 +109,7 @@ func recordHistories(t *testing.T) {
 	recordBranches(ctx, t, c)
 	recordLoops(ctx, t, c, w)
 	recordChecks(ctx, t, c, estate)
+	people.record(ctx, t, c)
 }
 
 // checkedEstate has a grant that looks changed, and one that can't be seen.
