@@ -105,7 +105,13 @@ func webHost(host string) (string, bool) {
 		}
 		return "[" + address.String() + "]", true
 	}
-	host = strings.ToLower(unescapePercent(host))
+	// Only ASCII is folded: no other letter may become one of a host that is configured, as U+0130 would become i and U+212A k.
+	host = strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, unescapePercent(host))
 	if host == "" || strings.ContainsAny(host, "\x00\t\n\r #/:<>?@[\\]^|%\x7f") || strings.ContainsFunc(host, func(r rune) bool { return r < ' ' }) {
 		return "", false
 	}

@@ -120,6 +120,7 @@ await scene('09-failed', async () => {
   await press('create');
   await onTask();
   await says('Error');
+  await says('Beginning step Wait'); // the log is there, too
 });
 
 await scene('10-task-list', async () => {
