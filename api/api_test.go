@@ -287,6 +287,8 @@ type fakeEngine struct {
 	kept       []string
 	lost       map[string]string // how runs ended, by task
 	cancelled  []activities.CancelStep
+	schedules  []string // what was asked of them
+	next       []time.Time
 }
 
 func (e *fakeEngine) set(f func(*fakeEngine)) {
@@ -389,6 +391,30 @@ func (e *fakeEngine) Keep(_ context.Context, in activities.RoundsInput, change b
 	defer e.mu.Unlock()
 	e.kept = append(e.kept, fmt.Sprint(in.ID, " ", in.Every, " ", change))
 	return e.err
+}
+
+func (e *fakeEngine) KeepSchedule(_ context.Context, c store.Schedule) error {
+	return e.scheduled(fmt.Sprintf("keep %s paused=%v", c.ID, c.PausedAt != nil))
+}
+
+func (e *fakeEngine) DropSchedule(_ context.Context, id string) error {
+	return e.scheduled("drop " + id)
+}
+func (e *fakeEngine) RunSchedule(_ context.Context, id string) error { return e.scheduled("run " + id) }
+
+func (e *fakeEngine) scheduled(what string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err == nil {
+		e.schedules = append(e.schedules, what)
+	}
+	return e.err
+}
+
+func (e *fakeEngine) NextTimes(context.Context, string) ([]time.Time, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.next, e.err
 }
 
 func (e *fakeEngine) Revoke(_ context.Context, lease, why string) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
 )
 
 // Engine executes runs.
@@ -52,6 +53,13 @@ type Engine interface {
 	Checking(ctx context.Context, user string) (Checking, error)
 	// Keep sees to it that rounds go on, and with change, that they are these. Those without Every end.
 	Keep(ctx context.Context, in activities.RoundsInput, change bool) error
+	// KeepSchedule makes a schedule, unless it is there, and pauses it or lets it go on. An Invalid fault means that it can never be.
+	KeepSchedule(ctx context.Context, c store.Schedule) error
+	// DropSchedule ends a schedule. One that isn't there is none, without an error.
+	DropSchedule(ctx context.Context, id string) error
+	// RunSchedule runs a schedule now, too, and NextTimes tells when it will by itself.
+	RunSchedule(ctx context.Context, id string) error
+	NextTimes(ctx context.Context, id string) ([]time.Time, error)
 }
 
 const (

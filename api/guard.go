@@ -23,6 +23,7 @@ type asked struct {
 	task     store.Task     // of operations on a task
 	approval store.Approval // of operations on an approval
 	lease    store.Lease    // of operations on a grant
+	schedule store.Schedule // of operations on a schedule
 }
 
 type askedKey struct{}
@@ -51,6 +52,8 @@ var permissions = map[string]enforcer{
 	"task:collect":       onTask(identity.Collect),
 	"approval:read":      (*Server).mayReadApproval,
 	"approval:decide":    (*Server).mayDecide,
+	"schedule:read":      onSchedule(identity.Read),
+	"schedule:change":    onSchedule(identity.Cancel),
 	"access:read":        onLease(identity.Read),
 	"access:renew":       onLease(identity.Renew),
 	"access:revoke":      onLease(identity.Revoke),
@@ -179,6 +182,25 @@ func (s *Server) mayWithLease(who identity.Principal, do identity.Action, l stor
 	return s.Policy.Allows(who, do, identity.Resource{
 		Template: l.Template, Owner: l.Owner, Tags: l.Tags, Requester: l.Requester, Approvers: renewedBy(l),
 	})
+}
+
+func onSchedule(do identity.Action) enforcer {
+	return func(s *Server, c echo.Context, a *asked) (err error) {
+		ctx := c.Request().Context()
+		if a.schedule, err = s.Store.Schedule(ctx, c.Param("scheduleId")); err != nil {
+			return err
+		}
+		if err := s.learnGroups(ctx, &a.caller); err != nil {
+			return err
+		}
+		of := identity.Resource{
+			Template: a.schedule.Template, Owner: a.schedule.TemplateOwner, Tags: a.schedule.TemplateTags, Requester: a.schedule.Owner,
+		}
+		if !s.Policy.Allows(a.caller, do, of) {
+			return fault.New(fault.Denied, "%s may not %s this schedule", a.caller.Ref, do)
+		}
+		return nil
+	}
 }
 
 func noTask(id string) error { return fault.New(fault.NotFound, "No task with id '%s' found", id) }

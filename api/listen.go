@@ -11,7 +11,7 @@ import (
 	"github.com/gildway/gildway/activities"
 )
 
-// Listen answers runs that ask for tasks until ctx ends. While Temporal is away it tries again. Accepting is the API's
+// Listen answers runs and schedules that ask for tasks until ctx ends. While Temporal is away it tries again. Accepting is the API's
 // alone, because the rules are: a worker knows neither them nor the templates.
 func (s *Server) Listen(ctx context.Context, c client.Client) {
 	for {
@@ -40,6 +40,7 @@ func (s *Server) listen(ctx context.Context, c client.Client) error {
 		},
 	})
 	w.RegisterActivityWithOptions(s.Accept, activity.RegisterOptions{Name: activities.AcceptActivity})
+	w.RegisterActivityWithOptions(s.Fire, activity.RegisterOptions{Name: activities.FireActivity})
 	if err := w.Start(); err != nil {
 		return err
 	}

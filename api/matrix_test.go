@@ -81,6 +81,14 @@ var passes = map[string][]string{
 	"ListNotifications": signedIn,
 	"ListLeftovers":     {auditor, admin},
 
+	"ListSchedules":  signedIn,
+	"CreateSchedule": runners,
+	"GetSchedule":    {requester, owner, auditor, admin},
+	"PauseSchedule":  {requester, admin},
+	"ResumeSchedule": {requester, admin},
+	"RunSchedule":    {requester, admin},
+	"DeleteSchedule": {requester, admin},
+
 	"ListApprovals":  signedIn,
 	"GetApproval":    readers,
 	"DecideApproval": {approver},
@@ -136,7 +144,8 @@ func TestEveryOperation_PassesWhomItIsFor_AndNobodyElse(t *testing.T) {
 				task := made.json(t)["id"].(string)
 				gate := w.gate(task)
 				lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true, Approvers: []string{leads}})
-				url := strings.NewReplacer("{taskId}", task, "{approvalId}", segment(gate), "{leaseId}", segment(lease),
+				schedule := w.schedule(newID())
+				url := strings.NewReplacer("{taskId}", task, "{scheduleId}", schedule, "{approvalId}", segment(gate), "{leaseId}", segment(lease),
 					"{namespace}", "default", "{kind}", "template", "{name}", "noop", "{step}", "hello", "{action}", "abort").Replace(path)
 				var body any
 				if o.RequestBody != nil {

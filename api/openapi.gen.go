@@ -497,6 +497,23 @@ type NewRollback struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// NewSchedule defines model for NewSchedule.
+type NewSchedule struct {
+	// Cron Minute, hour, day of the month, month and day of the week, e.g. 0 3 * * 1; or @daily, @every 6h and the like
+	Cron string `json:"cron"`
+
+	// Id One is made up if it is left out
+	Id string `json:"id,omitempty"`
+
+	// Overlap What becomes of a time at which the task before goes on: it is skipped (the default), the task begins afterwards, or at once
+	Overlap  string `json:"overlap,omitempty"`
+	Template string `json:"template"`
+
+	// Timezone Of the IANA database, e.g. Europe/Berlin; UTC if it is left out
+	Timezone string `json:"timezone,omitempty"`
+	Values   Raw    `json:"values,omitempty"`
+}
+
 // NewStepRequest defines model for NewStepRequest.
 type NewStepRequest struct {
 	// Iteration The key of one item of a loop; without it all that are under way are meant
@@ -607,6 +624,56 @@ type Retried struct {
 
 	// Kept The steps that are not run again
 	Kept []string `json:"kept"`
+}
+
+// Schedule defines model for Schedule.
+type Schedule struct {
+	Id       string `json:"id"`
+	Template string `json:"template"`
+
+	// Owner In whose name its tasks are
+	Owner     string `json:"owner"`
+	Values    Raw    `json:"values"`
+	Cron      string `json:"cron"`
+	Timezone  string `json:"timezone"`
+	Overlap   string `json:"overlap"`
+	CreatedAt string `json:"createdAt"`
+	PausedAt  string `json:"pausedAt,omitempty"`
+
+	// Problem Why it could run nothing, the last time
+	Problem   string `json:"problem,omitempty"`
+	ProblemAt string `json:"problemAt,omitempty"`
+}
+
+// ScheduleDetails defines model for ScheduleDetails.
+type ScheduleDetails struct {
+	Id       string `json:"id"`
+	Template string `json:"template"`
+
+	// Owner In whose name its tasks are
+	Owner     string `json:"owner"`
+	Values    Raw    `json:"values"`
+	Cron      string `json:"cron"`
+	Timezone  string `json:"timezone"`
+	Overlap   string `json:"overlap"`
+	CreatedAt string `json:"createdAt"`
+	PausedAt  string `json:"pausedAt,omitempty"`
+
+	// Problem Why it could run nothing, the last time
+	Problem   string `json:"problem,omitempty"`
+	ProblemAt string `json:"problemAt,omitempty"`
+
+	// Next When it runs next
+	Next []string `json:"next"`
+
+	// Tasks What it has run, newest first; the last 10
+	Tasks []TaskSummary `json:"tasks"`
+}
+
+// ScheduleList defines model for ScheduleList.
+type ScheduleList struct {
+	Items []Schedule `json:"items"`
+	Next  string     `json:"next,omitempty"`
 }
 
 // SignedDecision defines model for SignedDecision.
@@ -740,6 +807,9 @@ type TaskDetails struct {
 
 	// Children Tasks that its steps have run, oldest first; the last 500
 	Children []TaskChild `json:"children"`
+
+	// Schedule The schedule that ran it
+	Schedule string `json:"schedule,omitempty"`
 }
 
 // TaskLinks defines model for TaskLinks.
@@ -987,6 +1057,9 @@ type LeaseId = string
 // Limit defines model for limit.
 type Limit = int
 
+// ScheduleId defines model for scheduleId.
+type ScheduleId = string
+
 // TaskId defines model for taskId.
 type TaskId = string
 
@@ -1047,6 +1120,14 @@ type ListLeftoversParams struct {
 
 // ListNotificationsParams defines parameters for ListNotifications.
 type ListNotificationsParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListSchedulesParams defines parameters for ListSchedules.
+type ListSchedulesParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The `next` of the page before
@@ -1146,6 +1227,9 @@ type SignDecisionJSONRequestBody = NewDecision
 // PreviewRunJSONRequestBody defines body for PreviewRun for application/json ContentType.
 type PreviewRunJSONRequestBody = PreviewRun
 
+// CreateScheduleJSONRequestBody defines body for CreateSchedule for application/json ContentType.
+type CreateScheduleJSONRequestBody = NewSchedule
+
 // StopTaskJSONRequestBody defines body for StopTask for application/json ContentType.
 type StopTaskJSONRequestBody = NewCancellation
 
@@ -1226,6 +1310,27 @@ type ServerInterface interface {
 	// ListNotifications What the caller and their groups were told in the last 90 days
 	// (GET /api/gildway/v1/notifications)
 	ListNotifications(ctx echo.Context, params ListNotificationsParams) error
+	// ListSchedules The caller's schedules and those of templates of theirs; all of them for auditors and admins
+	// (GET /api/gildway/v1/schedules)
+	ListSchedules(ctx echo.Context, params ListSchedulesParams) error
+	// CreateSchedule Run a template regularly, in the name of the caller
+	// (POST /api/gildway/v1/schedules)
+	CreateSchedule(ctx echo.Context) error
+	// DeleteSchedule End a schedule; tasks that it has begun go on
+	// (DELETE /api/gildway/v1/schedules/{scheduleId})
+	DeleteSchedule(ctx echo.Context, scheduleId ScheduleId) error
+	// GetSchedule A schedule, when it runs next and what it has run
+	// (GET /api/gildway/v1/schedules/{scheduleId})
+	GetSchedule(ctx echo.Context, scheduleId ScheduleId) error
+	// PauseSchedule Run nothing until the schedule is resumed
+	// (POST /api/gildway/v1/schedules/{scheduleId}/pause)
+	PauseSchedule(ctx echo.Context, scheduleId ScheduleId) error
+	// ResumeSchedule Go on after a pause; what was due meanwhile is not made up for
+	// (POST /api/gildway/v1/schedules/{scheduleId}/resume)
+	ResumeSchedule(ctx echo.Context, scheduleId ScheduleId) error
+	// RunSchedule Run the template now, too; after what the schedule has under way
+	// (POST /api/gildway/v1/schedules/{scheduleId}/run)
+	RunSchedule(ctx echo.Context, scheduleId ScheduleId) error
 	// ListTaskSummaries The tasks that the caller may read
 	// (GET /api/gildway/v1/tasks)
 	ListTaskSummaries(ctx echo.Context, params ListTaskSummariesParams) error
@@ -1671,6 +1776,120 @@ func (w *ServerInterfaceWrapper) ListNotifications(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListNotifications(ctx, params)
+	return err
+}
+
+// ListSchedules converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSchedules(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSchedulesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSchedules(ctx, params)
+	return err
+}
+
+// CreateSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSchedule(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSchedule(ctx)
+	return err
+}
+
+// DeleteSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleId ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSchedule(ctx, scheduleId)
+	return err
+}
+
+// GetSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleId ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSchedule(ctx, scheduleId)
+	return err
+}
+
+// PauseSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) PauseSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleId ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PauseSchedule(ctx, scheduleId)
+	return err
+}
+
+// ResumeSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleId ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeSchedule(ctx, scheduleId)
+	return err
+}
+
+// RunSchedule converts echo context to params.
+func (w *ServerInterfaceWrapper) RunSchedule(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scheduleId" -------------
+	var scheduleId ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scheduleId", ctx.Param("scheduleId"), &scheduleId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scheduleId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RunSchedule(ctx, scheduleId)
 	return err
 }
 
@@ -2474,6 +2693,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/retry", wrapper.ResumeFailedTask, options.OperationMiddlewares["resumeFailedTask"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/tasks/:taskId/rollback", wrapper.RollbackTask, options.OperationMiddlewares["rollbackTask"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/tasks/:taskId/effects", wrapper.ListTaskEffects, options.OperationMiddlewares["listTaskEffects"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/schedules", wrapper.ListSchedules, options.OperationMiddlewares["listSchedules"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/schedules", wrapper.CreateSchedule, options.OperationMiddlewares["createSchedule"]...)
+	router.DELETE(options.BaseURL+"/api/gildway/v1/schedules/:scheduleId", wrapper.DeleteSchedule, options.OperationMiddlewares["deleteSchedule"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/schedules/:scheduleId", wrapper.GetSchedule, options.OperationMiddlewares["getSchedule"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/schedules/:scheduleId/pause", wrapper.PauseSchedule, options.OperationMiddlewares["pauseSchedule"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/schedules/:scheduleId/resume", wrapper.ResumeSchedule, options.OperationMiddlewares["resumeSchedule"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/schedules/:scheduleId/run", wrapper.RunSchedule, options.OperationMiddlewares["runSchedule"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/notifications", wrapper.ListNotifications, options.OperationMiddlewares["listNotifications"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/leftovers", wrapper.ListLeftovers, options.OperationMiddlewares["listLeftovers"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
@@ -3145,6 +3371,279 @@ type ListNotificationsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListNotificationsdefaultApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedulesRequestObject struct {
+	Params ListSchedulesParams
+}
+
+type ListSchedulesResponseObject interface {
+	VisitListSchedulesResponse(w http.ResponseWriter) error
+}
+
+type ListSchedules200JSONResponse ScheduleList
+
+func (response ListSchedules200JSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSchedulesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSchedulesdefaultApplicationProblemPlusJSONResponse) VisitListSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScheduleRequestObject struct {
+	Body *CreateScheduleJSONRequestBody
+}
+
+type CreateScheduleResponseObject interface {
+	VisitCreateScheduleResponse(w http.ResponseWriter) error
+}
+
+type CreateSchedule201JSONResponse Schedule
+
+func (response CreateSchedule201JSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateScheduledefaultApplicationProblemPlusJSONResponse) VisitCreateScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScheduleRequestObject struct {
+	ScheduleId ScheduleId `json:"scheduleId"`
+}
+
+type DeleteScheduleResponseObject interface {
+	VisitDeleteScheduleResponse(w http.ResponseWriter) error
+}
+
+type DeleteSchedule202JSONResponse Schedule
+
+func (response DeleteSchedule202JSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteScheduledefaultApplicationProblemPlusJSONResponse) VisitDeleteScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScheduleRequestObject struct {
+	ScheduleId ScheduleId `json:"scheduleId"`
+}
+
+type GetScheduleResponseObject interface {
+	VisitGetScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetSchedule200JSONResponse ScheduleDetails
+
+func (response GetSchedule200JSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetScheduledefaultApplicationProblemPlusJSONResponse) VisitGetScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseScheduleRequestObject struct {
+	ScheduleId ScheduleId `json:"scheduleId"`
+}
+
+type PauseScheduleResponseObject interface {
+	VisitPauseScheduleResponse(w http.ResponseWriter) error
+}
+
+type PauseSchedule202JSONResponse Schedule
+
+func (response PauseSchedule202JSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PauseScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PauseScheduledefaultApplicationProblemPlusJSONResponse) VisitPauseScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeScheduleRequestObject struct {
+	ScheduleId ScheduleId `json:"scheduleId"`
+}
+
+type ResumeScheduleResponseObject interface {
+	VisitResumeScheduleResponse(w http.ResponseWriter) error
+}
+
+type ResumeSchedule202JSONResponse Schedule
+
+func (response ResumeSchedule202JSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeScheduledefaultApplicationProblemPlusJSONResponse) VisitResumeScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunScheduleRequestObject struct {
+	ScheduleId ScheduleId `json:"scheduleId"`
+}
+
+type RunScheduleResponseObject interface {
+	VisitRunScheduleResponse(w http.ResponseWriter) error
+}
+
+type RunSchedule202JSONResponse Schedule
+
+func (response RunSchedule202JSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RunScheduledefaultApplicationProblemPlusJSONResponse) VisitRunScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4728,6 +5227,27 @@ type StrictServerInterface interface {
 	// ListNotifications What the caller and their groups were told in the last 90 days
 	// (GET /api/gildway/v1/notifications)
 	ListNotifications(ctx context.Context, request ListNotificationsRequestObject) (ListNotificationsResponseObject, error)
+	// ListSchedules The caller's schedules and those of templates of theirs; all of them for auditors and admins
+	// (GET /api/gildway/v1/schedules)
+	ListSchedules(ctx context.Context, request ListSchedulesRequestObject) (ListSchedulesResponseObject, error)
+	// CreateSchedule Run a template regularly, in the name of the caller
+	// (POST /api/gildway/v1/schedules)
+	CreateSchedule(ctx context.Context, request CreateScheduleRequestObject) (CreateScheduleResponseObject, error)
+	// DeleteSchedule End a schedule; tasks that it has begun go on
+	// (DELETE /api/gildway/v1/schedules/{scheduleId})
+	DeleteSchedule(ctx context.Context, request DeleteScheduleRequestObject) (DeleteScheduleResponseObject, error)
+	// GetSchedule A schedule, when it runs next and what it has run
+	// (GET /api/gildway/v1/schedules/{scheduleId})
+	GetSchedule(ctx context.Context, request GetScheduleRequestObject) (GetScheduleResponseObject, error)
+	// PauseSchedule Run nothing until the schedule is resumed
+	// (POST /api/gildway/v1/schedules/{scheduleId}/pause)
+	PauseSchedule(ctx context.Context, request PauseScheduleRequestObject) (PauseScheduleResponseObject, error)
+	// ResumeSchedule Go on after a pause; what was due meanwhile is not made up for
+	// (POST /api/gildway/v1/schedules/{scheduleId}/resume)
+	ResumeSchedule(ctx context.Context, request ResumeScheduleRequestObject) (ResumeScheduleResponseObject, error)
+	// RunSchedule Run the template now, too; after what the schedule has under way
+	// (POST /api/gildway/v1/schedules/{scheduleId}/run)
+	RunSchedule(ctx context.Context, request RunScheduleRequestObject) (RunScheduleResponseObject, error)
 	// ListTaskSummaries The tasks that the caller may read
 	// (GET /api/gildway/v1/tasks)
 	ListTaskSummaries(ctx context.Context, request ListTaskSummariesRequestObject) (ListTaskSummariesResponseObject, error)
@@ -5360,6 +5880,202 @@ func (sh *strictHandler) ListNotifications(ctx echo.Context, params ListNotifica
 		return err
 	} else if validResponse, ok := response.(ListNotificationsResponseObject); ok {
 		return validResponse.VisitListNotificationsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSchedules operation middleware
+func (sh *strictHandler) ListSchedules(ctx echo.Context, params ListSchedulesParams) error {
+	var request ListSchedulesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSchedules(ctx.Request().Context(), request.(ListSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSchedules")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSchedulesResponseObject); ok {
+		return validResponse.VisitListSchedulesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSchedule operation middleware
+func (sh *strictHandler) CreateSchedule(ctx echo.Context) error {
+	var request CreateScheduleRequestObject
+
+	var body CreateScheduleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSchedule(ctx.Request().Context(), request.(CreateScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateScheduleResponseObject); ok {
+		return validResponse.VisitCreateScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSchedule operation middleware
+func (sh *strictHandler) DeleteSchedule(ctx echo.Context, scheduleId ScheduleId) error {
+	var request DeleteScheduleRequestObject
+
+	request.ScheduleId = scheduleId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSchedule(ctx.Request().Context(), request.(DeleteScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteScheduleResponseObject); ok {
+		return validResponse.VisitDeleteScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSchedule operation middleware
+func (sh *strictHandler) GetSchedule(ctx echo.Context, scheduleId ScheduleId) error {
+	var request GetScheduleRequestObject
+
+	request.ScheduleId = scheduleId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSchedule(ctx.Request().Context(), request.(GetScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScheduleResponseObject); ok {
+		return validResponse.VisitGetScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PauseSchedule operation middleware
+func (sh *strictHandler) PauseSchedule(ctx echo.Context, scheduleId ScheduleId) error {
+	var request PauseScheduleRequestObject
+
+	request.ScheduleId = scheduleId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PauseSchedule(ctx.Request().Context(), request.(PauseScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PauseSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PauseScheduleResponseObject); ok {
+		return validResponse.VisitPauseScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeSchedule operation middleware
+func (sh *strictHandler) ResumeSchedule(ctx echo.Context, scheduleId ScheduleId) error {
+	var request ResumeScheduleRequestObject
+
+	request.ScheduleId = scheduleId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeSchedule(ctx.Request().Context(), request.(ResumeScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeScheduleResponseObject); ok {
+		return validResponse.VisitResumeScheduleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RunSchedule operation middleware
+func (sh *strictHandler) RunSchedule(ctx echo.Context, scheduleId ScheduleId) error {
+	var request RunScheduleRequestObject
+
+	request.ScheduleId = scheduleId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RunSchedule(ctx.Request().Context(), request.(RunScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RunScheduleResponseObject); ok {
+		return validResponse.VisitRunScheduleResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -6531,169 +7247,184 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pcuQ2tiD8Koj8voi6HUMttdh9Lf2Sa7HVXbYrJLk9E+6KKIg8mYkWE2ADoLLyVihinmYebJ5kAgcA",
-	"CTJBJpliykvcP1WSSGI7C85+vsxSsSoEB67V7OzLrKCSrkCDxN/oXIM0P2SgUskKzQSfnc1+4vmGwL35",
-	"hqyZXhJKFhKoBklYNktmzLz07xLkZpbMOF3B7MwNlcxUuoQVNWPOhVxRPTubMa6/fjVLZnpTgP0VFiBn",
-	"Dw/JjBaFFPc0v8zMFzhuQfUyGLZ+IZlJ+HfJJGSzMy1LCOdyQystGV/gyGkplYjs7WYJ5BOHz/oTEXOi",
-	"l0AKugByC3MhoWNvbqz+CXOgCjr34Z+O20TOVkxXI7ZWZR+GA2Qwp2WuZ2fPT0+T2Yp+ZqtyNTv7Cn9j",
-	"3P72PAoITdVd5+Ldw3Fr17AqcqrhRxwjOi7+t/+oqqBp39D2+ZjxH8zLqhBcAdLHtzS9U5ou4K2UFplS",
-	"wTVwhAktipyl1ODVyb+UQa4vwdD/v4T57Gz2/53U9Hdin6qT1rA4bxNLqzeeKQLmJXIrss3sIZl9kOI2",
-	"h1XPWgr7xv8YtyY/bmQxV+9ek29effVXBIB73wx3kaag1OslpHfIWqQoQGpmjy41f4ZsmwC/F2uyonxD",
-	"FpIigwEJRAHwCIdIZplkc907jKXiFaESCBeaUGV+39hxcQ7IokMDzyC70BE8SGZKU6n7nmpEPOCGon6d",
-	"cbhH5idLzs07ySwT3KDenLIcstnHpDVIMvt8tBBHWyOXfPe5paLMM9zqbefBPYRY/6tbcFIBpT7XcMp6",
-	"leL2X5Bqs6CL1E7fBm9jbV8iuxMyM1fLC3PQn+mqyO13TMNK7cJFO+lb+5lZhRueSkk34egvH5IZy3oX",
-	"8PwhJHia5z/NZ2e/Dpn/2n718DEY7VX7ZPE+dON3n5/fyrhjrI9uGxv+18UP7/3drEVxlMM95CRnShuC",
-	"UBoKNUsi/DNcezhiPVX3Lq6rY2xugvGi1LtgekXXZiRR6qEvP8QW4sSB7UVYQcHJNRWWbR1oA5OMmJAL",
-	"1UnnKQo9XU8zSJligo/Aa7f6N+7L2IIytgClIzKZE1ZyygnlGbmneQmG1VGNrM/tP9uGugFtwSSojn3E",
-	"COghmRUiZ+lmIFglUNWBwgbjQDk5M/rU4mMnv8vYfA4SuCYFiCIHsiqV9vuNcnZkisMWrpZizbcnf4NQ",
-	"MKT0yQz26ZxQ4uFtzxwFDMK0YcfmGpsLaXjykvEFgVzBLOnmSS9PY5dIATyzLwawlGBQH39MKU8hH3Wd",
-	"GD4QJwOq7uIPnHwVf8h0Hn+yXm7i8toWr8SZ3cr8iBXWh9gSrCUJqDsYMqnvtYpQQ7L82MNAKhLcZiQq",
-	"rjT4JRAJc0d22YppDRnKHzG6o3GCu93EuY1YrZw4t/VsHlNlflkKsqQZySCHBdVx2kcpMspOlBFaaE7w",
-	"DZWQuRQrcholKC2iI/iJz8h6KZA+MkMTXGmg0cXcg8xYqkOsr+nYojpC0A47HM/vBYtwkEtN1lQReitK",
-	"TZRYQU2dBoCcrA0UmSLIBAgX63rNt0LkQPkWDt8a+YMaNPR7QTD3odp7xiPycT9PLmUel2oW4shpOD9f",
-	"vd9anfksZPf9y7LXTOsu9/fYqAstdpEZHXsAT8BpoutUTgxuLTAbxGiiI5ZamE3koCOiGGpTdsk0y5jB",
-	"IZp/aLzSJU3UU2hxB3z3Au1rSTVnbLXbumcLgeJ/XoFSjuK3lsudKt6/OKeV+4Fia3NcOja7XopsOEpH",
-	"hTyvgm8Pb/h9qV6LLNxGn9LjXt7eQ+tde5j1xoJFxPb/2l/FN+4ejS0z5HKj7+7oXuJrEXmOIsLfYRO5",
-	"zbJMgopcaT9fvfcGsH+g0Wi03LgU6xsRvyvNVUZ5pogWBL+LDL4yclNc8qR62aF3d4gza0mLgvHFjSe/",
-	"1lVVAFdE8BQI41qgynQHTpBb0Q2RQDNnC0Qj0i5goOzSnNRvKPGGKH/y4TH6Q+uF4xSMuYEUW8x5MA9+",
-	"LbjlhJfampy2WKZ9rAZK2x2qhgQlSpnClRlgoL5hv7jBoQYJnuEkrQGScCe953AFCg2sg24lnMW9PkTb",
-	"jS3ZfD5gRerxCNPc4QQ4M92aEPsesSKrHcR59SPkiTco8GZdtgiaDzMe9ut9+90X1Qr8fNH1Cw5v53NI",
-	"IwhN006b1C0sKO+yiQgOFxHrxcWtMgo8sxdOSvOcoM2UKMoyshRro0mjQTZ2VdzZm237nmEZrAqhgacb",
-	"cgfeFozjx8YZYXxKZkVtaG+rXRun99dm2JI7g+8UKrhk3ubUntjfWUatmYuSZ8SoNjlVeuelZc6wrX07",
-	"INcg7ceSKS6mAOcG6wwBxh+pO1YcicJK50eFMMKftI6d4QzhjWTzcTh/x3gW0uzCQjtdUr5AnBVGHSwB",
-	"7ekryulijJkGnYMx/VU5f6tFa3RmGCpR5NagoIJ8PjvjZZ4nY81uim7iGo1iPIUO1GMW8RQAJ3Mmld4L",
-	"39tUTLX30hCmzw0JVydIKHqYiOBg8d65jMxhKKul7EB6Aza3W7+3ToSYBL0Rsw6gDb+Rm6sy5odhElIt",
-	"5Oa1dQYOX+rPRS5oBtk7FvGxoBE1laDVI/XhbXOie9ikhX8pwY+v6PoHp3Q+JDNr4B79YVvTrm2IbsAk",
-	"cmbdJ/6e8Ygeis7Y4ap3y2NVq4e9bjNDSZe7nFut7XYr7W07ltlB97a75Nz90e0XybQGHsW21sZzsRhB",
-	"cBWUekZ93rj8hzkBUQz4uAU6KDrswx7TninrfrPeOb0EJgnLFDpt0GlgGPqQrTk5pGtPW65Ic2wx5K62",
-	"7pcfA/tYObDthNUgqX9z+2ycbEZJLkTxTBGz/z4HyYvOi6QF1LURwrbnvAaz9xQsEIyMZOGgStzwGfmn",
-	"cxngVSKhEIqZMyM0XcGJWorin7MQTP1uxD6gtCUtu+AoBO6d8T/OavZE2lf9bszgza8r/XxX4FYLBkwZ",
-	"zeoKUiMD0duGh8ib0VuwraONerFKO+3eS10Ww50J155nbVgz545LGCx5BbN9FdW/t3eW1LFQCBg3T3jG",
-	"Mdi+E3L1wV0N+8dRjA1jiHKwDh9e36XinXQ9YQ7fSVosI9xDG66o485dMdeozwAxZ4qipQRUfs6JZitQ",
-	"6NfWS6HAK3ZG0yF+0JijKpVMs5TmH5wJcZsVWd6M0iTSfsmfKZyOMEVWNDNzJVa8JVp43Wp4QAFkixGR",
-	"Lnhub7NFVALrC1CCz5CWnepKQSXNc8hjVvIhwU2l6rS/jtzbteF/kb3t6YAW4u6HmDGba5YTLtaEzY2a",
-	"sqQKNXNvURgSitrAeKsmB8KjO5VkVmNfDYLgwFso6M/M40Un7SAORLiDpixuRppLseqwOXaGYlg3br8K",
-	"guPiq9VQnYu+dlf0YDXaHZ7qYwhMK2KHQJbgGEIlPVjSdfzA4KGjZSHuyEqofrYQ9REzo2Bau5F7reUG",
-	"qHzB/STZYQNumw4qUWCci7vDd2c0S8hGBj2NjG4UBfo3CimMNm4X6f2oWR3kmMzUHSuKfWNVDkbbyWxN",
-	"mWZ88S4eRIHWvEyAHXYhCEJnmFJTDxw5ZjOtipt1UprnytvymMboISuiFlLcswylrEFLMDRolrHbPp75",
-	"6OhAHPUGEhdHY3EpRu/fA831ss/Vue2Uo5IzvlCxM6eaUE7MQFQLiTDVgtzZEIyhiDzcR3rJi1KjH131",
-	"ONIHKGNQjbG3Ctd0nw/zdVXu8L2CJt978+JgPu0igjuN0KElkGpk2R5v49boUJJ95cO6h0uyuANnW/s4",
-	"wBw8p7mCcM6XO8WpPSIkDV/sHHGUr0ECh7VXnbYuqJRycgtWOHUiKckFt6pYj6J16keG7NuIA+VnBRKt",
-	"EgspyoJImKsETa1iTtZLsSL4rUKrrFejKd84ldlZl4llXKH1Q6w5SGSoe6nQL54PCBq9F33oqcQKjHpG",
-	"qLqDDJmrQVHgWS9ivohdfoZKMDzNoojVM3H63ywMsydJwPumKH8WSQ+I7PmrcLxrb/zvfv/rAUGd1e3S",
-	"Eczpb5uKfnaFrAXkH79LmPKpH44z1XkfTZ432I8zHLYH8qTs6cnAo5rCk2EvjQN4Mn6E9UVtFmhJE4/3",
-	"OTzEp3QRW5WNMj68uzeai6oVqhX9/B74wshBz09PT5MYaWYiJsJmwgWbWvk1ExwSzLC0Qq2q+Ce5A2+f",
-	"iAejxjYXBjOP2FgQcBzs7EV8Z1kwx6Sxux0R+J/w75/sZeRc3rkwfJdQfU4oSQWf5yzVTi1gqh3ie7tx",
-	"Ib1NsCVdenFPeLO54UpzXcbjnIMJXkYm2Eq7cSfZQR1XtXR4ECx96JpWy83ISb0Ronl0Vh9M8NRcSuqZ",
-	"BWKlNaLcsXaanA2eMBC8g0In1nFiiMLKUOqYoMJ6RmieO/udLDmhC8owcclhY62GmrdHIOAeTKdtVwxs",
-	"lGZpNpsY7ZeLRlxIfeK1e3PbRlknaRt5LxVSQqrPcXShl+bPStNNI9Nxa4rdbtI4EtyL9LBMcufMP80P",
-	"yaBVLOEdRWGJgYFtWl4xXg25i7Jx8C6qFnl+S22m7BgKEzImRVzkyt0oDiGW9B7IWkjDHwUnKCAkRJXp",
-	"0qAJDX1cSF4c1hily7SKGroeDc9rDcV+nGyYLxE5hoZVbRmstRSmkVVUuXElN4rp2pCMBLICinG6u5Hl",
-	"0YfQER4+ZWSFi5ndTomZNHzCBs26MaMYLjSbs5p1tP1AcS5aQpe9b93Q45x9iKbRkCMv1DfH8SGQR1bN",
-	"SAhGWR1JWDGDDolh1Ef+qvq///v/xEbOXerOGMXtsx6ZOxeTPiK6+f6GMac7oEnf+/I6cpZCME6hRTTQ",
-	"4rcL+PvgL9SuFOahbtiXNhdv9QZSgaZL9Qh37NcYZQoKuK6v3P2GejHaO1e5pHtMMV8N9Bcns5KdWRip",
-	"R8UqdDmeO8NWPki4Z0Z4+A3Dlaby+LYwAzAiZ/jAHVG1LXD+d2zVYWOrarj1uXw92pZjxewoQm+f15zl",
-	"oMgtKJZBwzw79HyePDi0Jd4aRTuvl210H6bQ1twQSEaGlLZkpvaclQ3GRYcwq+NTZzYyUkg0qXkSSatH",
-	"tgpK/gwOD8CFRw2QNy7Nrc4kQCt5n2DlNexLfk9zNPj+zGmpl8C1udvx4zfAGf7wo9DvRIkSx2tnopkl",
-	"s++sGnxFNbxnK2a/+ZnTe8pyF1n1M1dlUQhpn12ae57TfLge7xI2pvTObZ/c/zxySs3RZeY1fsrVOvTF",
-	"9MTShDn13QLhoKS2+nJ0kSkOGwLYV/5dv6UYdplTOPuyi3SurB8pVi6hwxEh0G+FPiTCRsZQ7eON2/Lc",
-	"ONcX5uvf7Z1JxUL/eL+b4spGr00WBheNZeiKMoFC7wx48yWyQuvZnjoFHksdC4XTx87kmi04ZD3VNvpS",
-	"5cYUFlJswWMBPngE+OyZIjyaNOLg623hze9fi1VBU03+9st17MuurBZrjJnnYm1TeAan63lXmt1OuLTo",
-	"8WooXmMBmsjR5h3xfzZyJrrTVkiPSy5ycT3m/q0De5qJR12RdDYTz87YtQEMX4ncx2llxMmYzbRTZZqC",
-	"tx6zPK/c4h6b97EkVYFklSUpBmijqXYFTMXdpi6VT3UkPbX2FA9cWm46PJ5VNKzgQCy0iJjvRDS7IDuw",
-	"X3i1tyh8ysUCVNyqM6Dy2m7t8cXAZNt6IRFUl3US9LCgqXpXuxidHzq2prh5b1i4fRCY/+1mYGB+71Eb",
-	"bPgeqNS3QB2mGgq1USW28OVoK0s7jsZokKqA9NGWip0JUC/j97CZOxB5wrpP7f13Aez1ktmUkWEbMJ9c",
-	"l6sVlUY02Q5/s5Ed8WvXMi/rnEQX11zIpNJdScWeas5zht+d1IyrJ3bj+Ytossn2vj+6nb9BAVFNtXeb",
-	"nNkVkVFldSZE5BkoXQU6PCL8INz910H54CiPFQpqsUcUwPdbSWeNo3AxX2HQHMszGas/Ys5ReWTwJgz0",
-	"2MiytarzmrN/dXo6dI01Xu8KrMoZvxuJAe/xkwYRP/9mCqPP87/aVAVfw3bwij7Yb/YLBTw1k+a0t+hf",
-	"o9Ki+cVq5+fW5VYVo9suQhih0oZpa9geA6mueWCvwiu1z0y2g2+ERotxwOt3VjvKx9im8tZVxzP8rjH/",
-	"f/bbeUOyTjyX8ZgbkFk3o3vvkbwV6Hsft5hdWHsIwp0pcvHhMiYALnyK0z4fG8gI2aWfGH2McXLjXnqm",
-	"yM+XiY8McnWEzB2SCj5ni1LCbo3Crjbxe+66DOM+HqODDBemUAqKpfgITfMbP9SAjBvE2vqjrjV/qDjG",
-	"7+cuftHpE+xNrAvCJrt26+/ffYwKjhQ7zQktIXOY4PrNYMH1r7vL2Rou6g69ZabudcF1hnKHp/18mNyM",
-	"4cqP4af/aS6UZbSCh2FehYbsjHBRObJd9o2Bzgb0OXHZKWcYp2zunNoYUAch23EaJcbdd5h9ViqbdhPL",
-	"yhmbi9OW97uThcKTPG3I9aNThx6xyFe9roRLrVxkzygVtBGwXFWnrRQPC+/QAlaTxK5k4ICqp3CxN4X0",
-	"ycN1b9wxvKl8DQPlNPddt/5wSxX8LPNoiLSEBnvQLsjbXJS5tWBsm/9z2hFvLcHcrlg0Bmu+Rb8OnAfN",
-	"Ad51ZDiohNAyY1pI5cREo3Csl4LY6jXVB+qcGBzZIH3bcK3Bcr0bomrOsMNYYc8g2E2HjOSG7cjarnn2",
-	"dp7MhNnNj8pgHhPqUKFiVy5yd7JFdzWZiid0pAHvzvv1y5qECWxR28EYQac3MhV5ueJxgM1Zh69rzj53",
-	"WTgFWUumoa+edO6q82xP2FcGt+gsDoD045lFJtJyBVwnBI4Xx0QVkB4jVH998fEYXRPHtt7ydtxg2bFb",
-	"LLnN9Kbpppq729slTO5bItaP7ebvr+BbIQxyxElREEe8Ro/Z/jUbY6NtLbAzJ3q0K3gno8Vg0GjG2Y23",
-	"12ARCa9l2OqAt4ClZbs0Qrwd+lvbhLkhymcCynJAzxfv66rm6b0WghMfm9R/KylPl9OlxCcztWY6XY6o",
-	"n9fJBibNmrerimuY+KwuK4IaJ8aPEErsAQ1xz/TlaHfnZreZf8TJyv5hJandyQyx58N0uEBIixeTDu57",
-	"D3kF/y6Ba4baTkYXE9RDqPS5SDj3vOvvEtSyt+imlx1tHpIh9y7CRn4eNUlXdO3pEJO9sITnukIcO0sj",
-	"1CgUfKwA2xv/0Jw0LaUE7hNwmlME/OTYLCOjqKv6BNIE5VrK0UAtKzhbEB8Td3G139dW4FaEi+aHx4FC",
-	"61Zl4+cyF0Lkb8JRebVTRdc06xXs4K1WoXSE6oNDKuWiwoBgzD66DWizRbelXsZqVvzkGpDYBI4YEton",
-	"3TU+/PlvV+pq0Ps2p8WowF11AWz1pGjusc3eroJB4qXjmW6YkuvhCI3XHK2oIsKZLbbjeEuKVpdhGbeV",
-	"gF/jarX7AdCcUqTyCHIAqb4R6HkWU9G/fvW67jM4UJa+gpxqdo/lClq68xx5ws7TdxV4mguIbeCXRm2X",
-	"WIBC9NLCC9pp9mH0zS5Rxae41594ndtmHTpjnBW2bCGXx6aS92SCRw8kiFzfDdCqes7tZoDZFa/wYSX+",
-	"4k0c+qzhDuTBJLvhb0ORS6P3YGqH2yVQaWUA+9M7v8m//XLj69jh0u171ahLrQvbAJPxeSQr56rkilR9",
-	"WYgSc73GGnWVgE4VyUosFVjFf6lj8umEFuxEpXRusf+TuR7DFp/1I3Lx4fLcfbBgebamm5P755/IUuSZ",
-	"snd4vYDc/HSMvrEUXIUY1x3ooqDpEo5eHJ/OXOsV3J06OzlZr9fHFB8fC7k4cd+qk/eXr9/+eP0Wv6lv",
-	"0Nl3dhW245Hl27PnvvwJLdjsbPby+PT4pet8gQBoLf+kDhVYAKKdrfzDBL/MZmczwysvvJ8v7FD8a7zz",
-	"rfebbLcaLksWr/ERU5/jg1fXeTX6dKVAzJxt92Hpck/P0XYYVizp6EaMWabJTEhbpaVZ8YJoUUXtVRvY",
-	"mZ8ev4ZqSJzYXsMDXnStkh8+tjrpvjg9nax9bl3jItKs9kdY1yEe+NT1RI6PWS0yaICbzJTXpKwpqnm+",
-	"VYsBkIm5Qm43AQOwjiyG1mGeYbH2c0xGdaXL0ccTmo1ptmIchX1qRM9fZ45sZuj4L0CumHJUpzCW9ojZ",
-	"QhBxGjtJfTveKKV9Bzrs2ntAIIXTRMCEVhMh7iYAkVGr5lTWgTNmXCvwRQoBodojrGlk54nbMz2zZ/qw",
-	"xZu6SPmMCJ5vKo0rnN5QbdCY+Jj8Uucswz3IDRaw6Kf84YT9MZkVQkXwAOFSsdwWErx4KiS4tNVQbmGB",
-	"YVDSEppgfEGstPtIzHhvEGG9BKOS1lVEqm4DiijNMMQYJFh6NSwYi4eYdVnonxNbHUhV7T2pJjSs0zcW",
-	"j7qJtyqL1nlN2ipIB6TbuhXCDuaaEEoM6irkYta0gAU4J2K6XTWdkrDLC8hnlo3GmbBlvWhGPTzntbIA",
-	"ytxRmrvC55YkfprXWTnfugrfk4CvXUnjoSllY9r0AQm+92q+8T1MXKQY8Awr9DweYd4acFYVH0gBUrny",
-	"sSHSVBYwiznY+Q14do6oUV0VhgXkQO9BjSFtC/wjM0ofjnzBIgSX2cPuG3p2aAmqF0QTAOXCjTTqFGkW",
-	"uWd3Caf2TK1ve9fBn2BaGFLpnpMknfTNYd2lxkQMU3RlU1BcmUWBFVuWYo19saoALqZq6eHYywVLoPbq",
-	"cYLBZd0H6+jv2OgpKiO82F3Q5pByu88hjEsC2NfI8G+0307JlHrmvQmCNjZVsqJtqI5Jg48ngw+2+wRy",
-	"O4wttG2cxHyOIg9Vd43Qkc04ejG4/DAM7avbaXK8r++1p7jVDBwPfof1IemEd5ZDBtd6etxlE4d7mBHR",
-	"bWwJAqx/v/aWyRvi/9EMHY1W3Ye3ddwEtvCgRYaTlho6rOGWtg5iJWLrJawOKWT7hZ188T/uEqNqG/3B",
-	"IdQlS/ml1jUNffVHNYWE1QgWHsA+3Mt7yln1uXeIWlEQnYSVQx8xYdf1Y7uwNoB9kAuoymEfpFJNqJC7",
-	"LrMRDMMcISukTHkB9sx4Q++An7sAJ6PIrX14BPAF40AWoLFUG5tEg7Bs3zCcqsDsCCy3DGoENznx9d4O",
-	"gKbvGb97So5k5us0vDJ+l/ieExV/z4Ut9PRotc8MbxneesnSZcNe7oxsqOOgaXTB7sHgkxYJhqNYoNlk",
-	"qop7ujAqsVZDDW7740CjFsQBEOGaLXjFS/503KpV76MDAaszPia+VAZIguZRRZiubbFY3MH8Ye3CS1Kx",
-	"gimuTrNOQqvbuCoduqQoc6LmzS2NfPLJe3VJD1ud49NkqJjJzZF07V2jSBMUDDsMygQTPDHGNEv4RRDm",
-	"l6BXG8H+iUTRTWKjwxPLQAy+ZMI759ZC5lOo7jdyQ2hdFqwuL6uIq/JmMVVR5+wBmi5taIldZyYGoYgH",
-	"fww1cphrTDbuVejeV2+NNp79nhSeVq/xJ3LvRjq5o70YLco+L3UnEGtAxcDIg0Ko/aD8sfHmHxqcW9Vk",
-	"nwigoVRjI1KZtJV0lfW+apFnPs0DXcbfnJLMttZ4rJ5a5U53ArhO2LOZbDucykHsnIS5kYVd3GnUUhN0",
-	"WalAtDMI5cqMO49muXXM45/1TtJl7cEMym1zz8FyRft3HDapia04TOwccaav7WdmCm6AZi3b8Sl8HaaI",
-	"gS2jGo40W8Hsz2niaifDPo2VS9cFWVr+QB/VPwUXOPlimwX3WqnCwjwHPmc/TYdQrl0dhyk4MLXFDI0O",
-	"h8K7D+ZmPgQK5fu6IU7dr2n3yZuR97RguebNUetVE2QnlsmM1wGrKTr1Py2KG2tQP5Du1+h1dGBnyYX1",
-	"kkWdJWuW51OoaloUhNqilVb45vBZE0XnQLDMjxXCy1iTJcLmdXnbYZjlAP8wAEVEnvum+dPiyGs78t9h",
-	"c1Cm4KaBrC9i4w42KrGaDXYSWUtaFEZF1uIOOFLzPxC8E7Bmemfz/s2cPpgDGYmB54oZFnGOWrh1lxNq",
-	"3hwBWgewAbANqq/3CnJvq2rfv6FSdGklWQysN2KtNbtRIl3PGaeNIoUwPTGPr0gNi7BX7Zx+R6y8qtzU",
-	"dwd/5womDXCHOuEslNeq88TayUGim/s1E9hxBuSKsuFi6yEFL7vfB9ey5OSeZ8d4Tvfsv5qDRDrd+A/8",
-	"fnrf74oxMrNPIszZcnoYWmEgngRxt763sr0hlnWgMHYC+h2hqE0amv4i+WDGPay04Zs8/fEFjW9hwTjh",
-	"gqyE9GhVYjciG4clQZWrw4gSdugDIMAVDlxhwB8XON8JIjihcw2SUOKT7A4ACNcF8SBweIcmjEPTo9nB",
-	"ganRl7rvBjmWAXg82K+M1G8FDZfCq2znf1vyOyFzKVZ1Rie+48thy/Ahlb6zpOunCJmr6knWmLHuo/vv",
-	"oLDTlMqab4jIMyL4wHhgd19YGOxGt6Ar4NQY54Y+MLb5DRwY4QYIwcijb8HA0Imgj0c/7NwbRJY3JN4E",
-	"/dJ5bst02kpwKqmNylWe+UCkqY9yJ97g5XTyxfz3cPLFlgp52B+Jkq6qmc+UbV+AYrBL0K0suZgJ3XQU",
-	"jjKRIpWcERqQbm0hMv/7HBsDWOQ3hIv1MVF3rDirPIILAUYbDLxzWDo1NGaTHMxoIIoc0E1opvoP7GpA",
-	"b3P4yzGht0JqrGQxd5a4yI4bfc3je66LOmnUGMwcs2SGw48R+zvMAniNXdcHfwCCDvt2/vFFOuvBRfzi",
-	"Yt2HYwmiFUZkG2DZ9NsJxAuHgke2DsUOg0Kj6NVh7cHb9b8GGxZQf8L4r0lMCdDIoE/FCvDeTgIjsSJr",
-	"KfjC1ZZBKN5CLvgCY824aBSO3Q0zP9mZrdTYC7hhEPuDO2obpQgjeHCNXbnI7QZLqU7kg6lArpuViWxp",
-	"/MRlRdhCN5Q/065SEdFCTOGh8dOfuPJPfYl7+EII69+YLr8XmKaiNOVZ3QxxNYW8DdSm0nlYiHkAKS7W",
-	"567dWR36ubGtDG4B+HD32TgaPPmC3R0LmsKD/bnfp1Zzg4MDytXF7fKp+ZVMEVdZiTNYWaBKFq8Kr1ke",
-	"6SLNx5LIaOOWW8yPHjBDeFn4UYddrAfkAwy5jcK2vy9jbtLdboL6Emm2+4crOIWtnWqptiN2wBdl6ZO8",
-	"n+Lq+HPak93mYjZlJ55s/oyE5pBqmOzzD//yn0IECsu3HT4Y5SLPPe23UM6lyN+DDGrJ2sqafxRsq6ta",
-	"nRzf+qJVJ7TUS4OA/1rfqWMPoyiS/bTmh/aAY1ubbShfkL9d//Qj+QVuyd9hQ66hWWpsdvbrxzbXKMrb",
-	"nKXWc13XGmCKKJD3LLVNKEMTYn06FoKUb44sb3dWhRZQ7QS1nBSe7hry/OiOizU/qQ+6/hozE/LNUSq4",
-	"7dWsuoXdC/Pm6/rFwxgaggmeONy8mvnKNfaLgP8nDnVmgGH1GP3A9EgJuyrU9lZKIbf1XixLY0PRVgAu",
-	"FK06GMsO6mJvNThJIXKWbh6BS2l4/Pvg0wo0zaimnbT7oX75B//u09NxsAq8rmWZj8we6YUh0n1sCm8u",
-	"7oEeJjupAuidKwy9JygjWm4AyfsXJ9Zquav4Xk3sj4DQsH56aUffzR6rA8umBZo7E2d5aJRXb/oV29AY",
-	"efSlFj6C+eSLtzQ+nHyRYNXrhx4+HHzbock0rdNBQapRNvnIUH55o4b6eJibonEOT53MFvScjUkJGgte",
-	"BXWwzm3oQGWuUkux5tOhbrAeq4GYf1dkziDPgl5mqYTMFlWvTWv4oqsqPglu70xZeyM3h0tXc4M/dSo2",
-	"zrpnphreDgt2j7agVxOu6pIXpUZ06QztdiAgrVZGgV0VaEb+A8wgf0n8a849TiX4Wu9YZq2ZJWJX4b5V",
-	"f5mQT+9MvjtvuA7RcYeeQsPg0Ub5TBFc1lCk38rDa6L8sNSegTVV4mklw7vxD06veeyQVktvVJRinK3K",
-	"1ezsNNpRcEhD1s7ZxHyuYPB0EasaVenZP8vT05cpskX8ESsImNe2n3TlN8msld80+BgPnS0zrDZjyXNQ",
-	"ynruILNtx9ZMwbRy1OA8mqF3TafnG6nFhbIML61WXYn4F88FDRO2bMJ2FsCgDgwnOrdfUI7n5T9IyKvT",
-	"b56q9tpBnPq2ReuQy/L5dIq2ZXD11C3hybW0xGIiYcDYb3Q1/p6vQhcEt+3j7iWrXTfZ4PS0Q+elTZaQ",
-	"1nuIF8SVMRt0eFOGffed/eHyzGyw0KHh99rn4nbSubozRB6P4VSabpQr8csmNMxcGIbuZhREaVGMgns7",
-	"nqcXgHVX8bghTOQIhLf2tdE1t+ZYEPPjU1hmcIlDDDM/5VklavjmpmxeRdAuaVEAh4ltNpj0Zw+7TvY4",
-	"d9FcZWEA/fKUKEgFz6x63MxC+n2Qu92AlkBXnShzjY+fAmnQ84pLOqrXNML1eg3yHuSRAu5Bc25LZNo4",
-	"fWvQRtsNE9y+MS1StPHB8BIXklLYcgL72lWfDCMOl3Gg5eawwd8Xrvt1NE70vyXJqCSpIJWgf2tRsiuf",
-	"4rzKoLaVtxShmSiwgHrVP8EG15tn+I7Lw6gLh1bFk62N0jweyYYbyRMt4omHLdwxnlXRCxWVHNWw3RUx",
-	"9MF/c20/GWJxrxYwgcnddfV67DCuNMxIq/2hKnu1zjQa6a1IQRegEofyKA2ubQuzaa8KtIA3Qiwms4W7",
-	"ARlfHMFnDXxw7Azji7f1B0/vH33Hco2hnM5OwmQNBp4R+EzN5a3OXeA1xTQpssjFLc3JvOTOjSakU5An",
-	"hphbXctL56JNlS0TKRT4Sj455YuSLvaHK1Yb7YSbq0b6wc4wRLJa6lW+RzBb4eNhW55munBRQba/Bc2x",
-	"0qYiubln9LCg6DCKZAk018v/6tzw9/j8kGjpZoingGQC1O6wG1stiuSs2bCj2smOM1iBliztJtYf3PNh",
-	"AC9yc9mNhLjRa1wUat9ufyxXt4YazKX6QYoV6CWU6pxwcxn7+tt4JdUdUNBH2DJ7DD0Z195vR4iW6wH4",
-	"9KzLzHzx4ZK83IEiTFWN/Pc4BCPCbbop5Mo8/m0I5AaTcOgjcmw7jswlf1XNoZXR8bKxZ9ecoG7J+etH",
-	"I3K4odq2++6WmIGHq+bo286fXyL9MetPPVfc/u6dbaaI0Zay5MpJ6hi4FziFqo0/fHz4fwEAAP//",
+	"7L3rctw2tij8Kqj+dpVn9kddbCeZifRnK7aT0YyTuCR5ck5lfMpocnU3ptkABwDV6XGp6jzNebDzJKew",
+	"AJBgN8gmW2zFSe0/tiSSuK0L1n19mqRiVQgOXKvJxadJQSVdgQaJv9GZBml+yEClkhWaCT65mPzI8w2B",
+	"e/MNWTO9IJTMJVANkrBskkyYeelfJcjNJJlwuoLJhRsqmah0AStqxpwJuaJ6cjFhXH/1xSSZ6E0B9leY",
+	"g5w8PCQTWhRS3NP8OjNf4LgF1Ytg2PqFZCLhXyWTkE0utCwhnMsNrbRkfI4jp6VUIrK3uwWQjxx+0R+J",
+	"mBG9AFLQOZApzISElr25sbonzIEqaN2HfzpsEzlbMV2NuLUq+zAcIIMZLXM9uXh+fp5MVvQXtipXk4sv",
+	"8TfG7W/Po4Awg2Rl3r6B4IVhe9BULVtHdQ8HjgirIqcafsAxouPif4ePqgqadg1tnw8Z/8G8rArBFSDl",
+	"fUPTpdJ0Dm+ktGiaCq6BI7RpUeQspQZjz/6pDNp+Cob+DwmzycXk/zurKfvMPlVnW8PivE38r954pgiY",
+	"l8hUZJvJQzJ5J8U0h1XHWgr7xv8/bE1+3Mhibr59Rb7+4ss/VSi4ong6V2kKSr1aQLpEpiVFAVIze3Sp",
+	"+TNku6T9F7EmK8o3ZC4psi6QQBQAj/CeZJJJNtOdw1j+sCJUAuFCE6rM7xs7Ls4BWXRo4BlkVzqCB8lE",
+	"aSp111ONiAfc0OrPEw73yFZlybl5J5lkghvUm1GWQzb5kGwNkkx+OZmLk52RS77/3FJR5hluddp6cA8h",
+	"1v/sFpxUQKnPNZyyXqWY/hNSbRZ0ldrpt8HbWNunyO6EzMyl9cIc9C90VeT2O6Zhpfbhop30jf3MrMIN",
+	"T6Wkm3D0lw/JhGWdC3j+EBI8zfMfZ5OLn/vMf2u/evgQjPbF9sniTevGbz8/v5Vhx1gf3S42/M+r79/6",
+	"W1+L4iSHe8hJzpQ2BKE0FGqSRPhnuPZwxHqq9l3cVsfY3ATjRan3wfSGrs1IotR9X36ILcQJGruLsCKI",
+	"k5gqLNs50AYmGQEkF6qVzlMUp9qeZpAyxQQfgNdu9a/dl7EFZWwOSkekPScG5ZQTyjNyT/MSDKujGlmf",
+	"23+2C3UD2oJJUC37iBHQQzIpRM7STU+wSqCqBYUNxoFyEmz0qcXHVn6XsdkMJHBNChBFDmRVKu33G+Xs",
+	"yBT7LVwtxJrvTv4aoWBI6aMZ7OMlocTD2545ChiEacOOzTU2E9Lw5AXjcwK5gknSzpNenscukQJ4Zl8M",
+	"YCnBoD7+mFKeQj7oOjF8IE4GVC3jD5x8FX/IdB5/sl5s4vLaDq/Emd3K/IgV1ofYEqwlCag7GDKp77WK",
+	"UEOy/NDBQCoS3GUkKq6O+CUQCTNHdtmKaQ0Zyh8xuqNxgptu4txGrFZOnNt5NospST8tBFnQjGSQw5zq",
+	"OO2jFBllJ8oILTQn+IZKyEyKFTmPEpQW0RH8xBdkvRBIH5mhCa400Ohi7kFmLNUh1td0bFEdIWiH7Y/n",
+	"94JFOMi1JmuqCJ2KUhMlVlBTpwEgJ2sDRaYIMgHCxbpe81SIHCjfweGpkT+oQUO/FwRzF6q9ZTwiH3fz",
+	"5FLmcalmLk6chvP+5u3O6sxnIbvvXpa9Zrbucn+PDbrQYheZ0d578AScJrpO5cTgrQVmvRhNdMRSC7OJ",
+	"HHREFENtyi6ZZhkzOETzd41X2qSJegotlsD3L9C+llRzxla7q3tuIVD8zytQylH8znK5U8W7F+e0cj9Q",
+	"bG2OS8dm1wuR9UfpqJDnVfDd4Q2/L9UrkYXb6FJ63Mu7e9h61x5mvbFgEbH9v/JX8Z27R2PLDLnc4Ls7",
+	"upf4WkSeo4jwN9hEbrMsk6AiV9r7m7fetPZ3NEcNlhsXYn0n4nelucoozxTRguB3kcFXRm6KS55UL1r0",
+	"7hZxZi1pUTA+v/Pkt3VVFcAVETwFwrgWqDItwQlyK7ohEmjmrIxoRNoHDJRdmpP6DSXeEOVPPjxGf2id",
+	"cByDMTeQYoc59+bBrwS3nPBaW5PTDsu0j1VPabtF1ZCgRClTuDED9NQ37Bd3OFQvwTOcZGuAJNxJ5znc",
+	"gELTba9bCWdxr/fRdmNLNp/3WJF6PMI0dzgCzoy3JsS+R6zIagdxXv0IeeI1CrxZmy2C5v2Mh91632H3",
+	"RbUCP190/YLDm9kM0ghC07TVJjWFOeVtNhHB4SpivbiaKqPAM3vhpDTPCdpMiaIsIwuxNpo0GmRjV8XS",
+	"3my79wzLYFUIDTzdkCV4WzCOHxtngPEpmRS1oX1b7do4vb82w5bcGXzHUMEl8zan7Yn9nWXUmpkoeUaM",
+	"apNTpfdeWuYMt7VvB+QapN1YMsbFFOBcb50hwPgTtWTFiSisdH5SCCP8SevY6c8QXks2G4bzS8azkGbn",
+	"FtrpgvI54qww6mAJaE9fUU7nQ8w06HaM6a/KeXItWqMzw1CJIlODggry2eSCl3meDDW7KbqJazSK8RRa",
+	"UI9ZxFMAnMyYVPogfN+mYqq9l4YwfWlIuDpBQtHDRAQHi/fOZWQOQ1ktZQ/SG7C53fq9tSLEKOiNmHUE",
+	"bfi13NyUMT8Mk5BqITevrDOw/1LfF7mgGWTfsoiPBY2oqQStHqkP75oT3cMmLfxTCX56Q9ffO6XzIZlY",
+	"A/fgD7c17dqG6AZMImfWfuJvGY/ooeiM7a96b3msavWw021mKOl6n3Nra7vtSvu2HcvsoH3bbXLu4ej2",
+	"k2RaA49i29bGczEfQHAVlDpGfd64/Ps5AVEM+LADOiha7MMe054p636z3jm9ACYJyxQ6bdBpYBh6n605",
+	"OaRtTzuuSHNsMeSutu6XHwP7UDlw2wmrQVL/5u7ZONmMklyI4pkiZv9dDpIXrRfJFlDXRgjbnfMWzN5T",
+	"sEAwMpKFgypxwxfkH85lgFeJhEIoZs6M0HQFZ2ohin9MQjB1uxG7gLItadkFRyFw74z/cVZzINJ+0e3G",
+	"DN78qtLP94WEbcGAKaNZ3UBqZCA6bXiIvBl9C7Z1tFEnVmmn3Xupy2K4M+Ha86wNa+bccQm9Ja9gti+j",
+	"+vfuzpI6FgoB4+YJzzgG22+FXL1zV8PhcRRDwxiiHKzFh9d1qXgnXUeYw3eSFosI99CGK+q4c1fMNOoz",
+	"QMyZomgpAZWfS6LZChT6tfVCKPCKndF0iB805qhKJdMspfk7Z0LcZUWWN6M0ibRf8mcKpyNMkRXNzFyJ",
+	"FW+JFl636h9QANl8QKQLntubbB6VwLoClOAXSMtWdaWgkuY55DEreZ/gplK12l8H7u3W8L/I3g50QAux",
+	"/D5mzOaa5YSLNWEzo6YsqELN3FsU+gS5NjDeqsmB8OhOJZnU2FeDIDjwLRT0Z+bxopV2EAci3EFTFjcj",
+	"zaRYtdgcW0MxrBu3WwXBcfHVaqjWRd+6K7q3Gu0OT3UxBKYVsUMgS3AMoZIeLOk6fmDw0NGyEEuyEqqb",
+	"LUR9xMwomNZu5F7bcgNUvuBukmyxAW+bDipRYJiLu8V3ZzRLyAYGPQ2MbhQF+jcKKYw2bhfp/ahZHeSY",
+	"TNSSFcWhsSpHo+1ksqZMMz7/Nh5Egda8TIAddi4IQqefUlMPHDlmM62Km3VSmufK2/KYxughK6IWUtyz",
+	"DKWsXkswNGiWsd8+nvno6EAc9QYSF0djcSlG738BmutFl6tz1ylHJWd8rmJnTjWhnJiBqBYSYaoFWdoQ",
+	"jL6I3N9Hes2LUqMfXXU40nsoY1CNcbAK13Sf9/N1Ve7wg4Im33rzYm8+7SKCW43QoSWQamTZHm/j1uhQ",
+	"kv3Ch3X3l2RxB8629qGHOXhGcwXhnC/3ilMHREgavtg64iBfgwQOa6867VxQKeVkClY4dSIpyQW3qliH",
+	"onXuR4bsm4gD5b0CiVaJuRRlQSTMVIKmVjEj64VYEfxWoVXWq9GUb5zK7KzLxDKu0Poh1hwkMtSDVOgX",
+	"z3sEjd6LLvRUYgVGPSNULSFD5mpQFHjWiZgvYpefoRIMT7MoYvVMnP5XC8PsSBLwvinKn0XSAyJ7/jIc",
+	"79Yb/9vf/6pHUGd1u7QEc/rbpqKffSFrAfnH7xKmfOqH40x13keT5/X24/SH7ZE8KQd6MvCoxvBk2Evj",
+	"CJ6MH2B9VZsFtqSJx/scHuJTuoitykYZH97dG81F1QrViv7yFvjcyEHPz8/PkxhpZiImwmbCBZta+TUT",
+	"HBLM3bRCrar4J1mCt0/Eg1FjmwuDmQdsLAg4Dnb2Ir6zLJhj1Njdlgj8j/j3j/Yyci7vXBi+S6i+JJSk",
+	"gs9ylmqnFjC1HeI73biQ3ibYkja9uCO82dxwpbku43HOwQQvIxPspN24k2yhjptaOjwKlj60TavlZuCk",
+	"3gjRPDqrDyZ4ai7Z9cICsdIaUe5YO03OBk8YCC6h0Il1nBiisDKUOiWosF4QmufOfidLTuicMkxccthY",
+	"q6Hm7QEIeADT2bYrBjZKszSbp4z2y3kjLqQ+8dq9uWujrNO/jbyXCikh1Zc4utAL82el6aaR6bgzxX43",
+	"aRwJ7kV6XCa5d+YfZ8dk0CqWSo+isMTAwG1aXjFeDbmPsnHwNqoWeT6lNlN2CIUJGZMirnLlbhSHEAt6",
+	"D2QtpOGPghMUEBKiynRh0ISGPi4kLw5rjNJlWkUNXY+G563LRB96J8mYD/F7xksNCVmIUiYko1Wk10pw",
+	"vUjsf8hTgmdrgGVC4HR+Ss7JS/Kf5D/J80ujr/xXRlm+Sch/wT3IDfnKfon+BbaEJg68iGJRLNvkR167",
+	"EMqivpVymGnDyWxksAZpXv5fP9OTf5+ffP3B/X/y4dN58tWLh/+Ihq3dg8xp0SL7TiEVK1DWQoqODHNb",
+	"Lli6qH0rjh/NhXmPX/j70prryB8CRv3HJPxqzrgiWDNiTWVm1ENpRhcc8+o94zXjTJLJtJzNQJ5Yfkfz",
+	"XKxPaJ4PMAAGOs+eGzWZmI3+W3BoTZS8vvrhimRU0ylV4NDgTWlw7ewbkDnjl+T93asomPbKCzXvHhrW",
+	"G2hBiOktzOJWQ3GYGNDPEY/XrYZVbVavVXym8Z6tEktLnhnBx9w3EsgKKN89o/Okyw9xIAdpya0YMyzJ",
+	"BZx3AHiM2CMbce7GjEJcaDZj9b277USNiyAltBnL1w0jiDOu0jQar+c14uY4Pn74xOroCcEQxRMJK2bQ",
+	"ITFSzomX8/7v//4/sZFzl/c2xOrxix6YeBoT3SOGrcOtyk7xRn+Yd4S3JPyFYBxDBW+gxa8XLfvOS6Nt",
+	"+f99Yxhe2kTW1WtIBdr91SNiGb7CEG1QwHUtrx421IvBru0qnqPDjvllz2CLZFKyCwsj9ahAn7aojdaY",
+	"r3cS7pmRvH/FWL+xwiW2MAMwnK3/wC0h6Vvg/O/AxOMGJtZw64qX8GhbDtVRowi9e14zloMiU1Asg4Zv",
+	"o+/5PHlk9ZZuSNYLkdfLviR6wRQ6ahoCycB47C2ZaXvOyoDpQquYNZBRZ3M1UsgkOZak1SFbBfWyesfW",
+	"4MKj1vs7lyNap+Ggi6lLsPJa0jW/pzl6S95zWuoFcG3udvz4NXCGP/wg9LeiRInjlbNvTpLJd1anuqEa",
+	"3rIVs9+85/SestyFJb7nqiwKIe2za3PPczpA+XLZTmO6tndP7n+cOKXm5DrzWjrlah06MjsC0cKCFO0C",
+	"Ya+M0PpydGFdDhsC2FfBEX5LMewyp3DxaR/p3FgnbKzWSIsXT6DTFx2whA0MQDzElb3j9nR+Yyx2sTw4",
+	"DZGFwSXdPr4bG/o5WgxpNBCoLUQLCr03WtTXlwtNzwfqFHgsdSAhTh87k9CGtm0m6xPS/eeHpDKodYQ+",
+	"96qhFhihWt/7k3lvzWMW1mtubiUFKGlYjxdVSwzx7ayUhMGspdq71a97Z2wa+LlCTUkdVKzZqnMhz8/r",
+	"CfYs5fnzTgf+dih8YMjqjM2vb8qxNATruq+FGwu6IFEKcSdYYo0F+wLePea+RrY6YNUVyj8k2zjv1d24",
+	"P12WXBF85ZCgk+c+K6EtWs05bmXJE2I4o9LWcX9Zo9Dz874C4h1Vy9tytaJy07molzulWez+7EJ3z/1D",
+	"cPJjGCACYIweBnDL5hyyjjJcXTn0QyoOKjbnschfZO/47JkiPJpN6u4u7yRvfv9KrAqaavLXn25jX7al",
+	"u1ovzSwXa5vb2zuP38fY2O2ES4ser4biFVamixxt3pIYYENqozvdivV1WcfegyAkqSN+mxnJbSH2NkXf",
+	"zti2AYxrjegaaWWgzphNwVdlmoJ3K7M8r+Ll/E19iJW8ijCvrOQxQBtCaIukjsdTuRx/1ZINvbWneETz",
+	"YtPCqCp2JDgQCy0iZnsRzS7IDuwXXu0tCp9yPgcVt1j3ECf2W8Ze9KzCUS8kguqyro7Sj+PVu9onxPmh",
+	"Y2uKuy76CW1Bxt43m54Ze51HbbDhL0ClngJ1mGoo1Iab2orYgy3I2wG2RohUBaSPtsLuzYx+GdcxzNyB",
+	"OhcWhNzefxvAXi2YzSXtt4HmJb4bFw9Fu0phmZd1PGLsy0zIpLLLkYo91ZznAr87qxlXl6z6IpqFGpcX",
+	"zDYGS2nde7dVG9oFKRecmRCRZ5Ug1Vd2isclhrv/KuhYEOWxQkGt0okC+GEraS1+GC7mS4ymZ3kmY4XJ",
+	"7lAHcsjgzbMYyoGCZriqQND88nyQpGnxel/Edc74ciAGvMVPGkT8/OsxDNrP/2RzGH1x+94reme/OSxH",
+	"ADW8nHZWA26UYDa/WF3p0sbiVFVqd6sTR6j0ZdDQoYVVuKcWQyTl1ha0L4LdeQJ6Kly1oNiEwRfhLd3l",
+	"VdjDig7XXLsD4xwzwTjqcuoq8RoW2pj/z91usZBTJJ5xeWIIKLedd771dLOVVHQfdzBcWfMxohJT5Ord",
+	"dUymnPt06kM+NpARsk3lkSUnjJM799IzRd5fJz4K2dUsNNdSKviMzUsJ+5UUu9rE77ntfo1rpJXS3Zuf",
+	"RdOJhab5nR+qR3YvYm39Udua31VM6PO53l+0hlB0JvEHKRptu/VX+iE2WEeKrdbXLbm1nyz8dW9Z+E/7",
+	"S+cbxuwOfcur12l+bE0b2zb59TGixo2j/fnpn80dtYhWCzPMq9CQXRAuqrgfl+lroLMBfUlcJuwF5kSZ",
+	"a6y2L9QJT3acRjsT993EW2PbMoCH5v1uqxDticnbttjdGru905QfscgvOj2v11q5KOJBWm3DCFtVwq90",
+	"GQvv0GFQk8Q+O2xA1WMYBLsMlyPYBO/cMbyuXLM9RT/3XbtKMqUK3ss8aj6W0GAP2iWUmYsyt0aRXW9p",
+	"TltyuySY2xUL1GF92ejXga+1OcC3LdmUKiG0zJgWUjnJ0+gw64UgtlJe9YG6JAZHNkjfNjS8t6rghqga",
+	"Qe2xf9gzCHbTIiO5YVsqxNQ8ezcnd8RKKo+qljIkMqxCxba6J+2Jne2hwhVPaCk5sr/GiF/WKExgh9qO",
+	"xghagzdSkZcrHgfYjLWEBszYL21GU0HWkmno6l2RMw7xCbtK7hethYiQfjyzyERaroBrF6iuCkhPEao/",
+	"v/hwit6OU9vbYTfMumzZLbb3YHrT9OrP3O3tijMcWo7ej+3m7+4WUCEMcsRRURBHvMUAg8PrQ8dG21lg",
+	"a/2VwZEzexktxs5Hs9vvQnd1pWVYv/YUsIx9m0aIt0N3G70wD1X5qgOy7NFfzrvPqnk6r4XgxIcWEJpK",
+	"ytPFeOV3kolaM50uBtTqbWUDo1bosauKa5j4rC5hhhonhtsRSuwB9fH4dNWDaa8Ds838I35b9ncrSe1P",
+	"nIw976fDBUJavHFFcN9XaUrwrxK4ZqjtZHQ+Qu2lSp+LZL/M2v4uQS06C3x72dHmPBtybyNs5OdRK3dF",
+	"154OMbEcy4WvK8SxszQiM0PBxwqwneFizUnTUkrgPtm3OUXAT07NMjKKuqovVpGgXEs52rxlBWcL4lPi",
+	"Lq7t97UVuBXhovnhaaDQulXZcOPMRVz6m3BQDY+xghGbtZH28FarUDpC9bF0lXJRYUAwZhfdBrS5Rbel",
+	"XsTqY/3omp3ZZNEYEton7fXE/PnvVgVt0Psup8Ug6n01iGylxmidE1sppoovibepYbphSq6HIzRe37yi",
+	"ighnttiO4y0oWl36VfeoBPwaV6vd94DmmCKVR5AjSPWNuPiLmIr+1Rev6p7GPWXpG8ipZvdYGmlLd54h",
+	"T9h7+q7aX3MBsQ381KgjF4t5iF5aeEE7zT4M6NknqvhyOvUnXue2FQ6cMc4KW7Zo3GPL1nRUnYkeSJDo",
+	"sx+gVaW+6aaH2RWv8H7lhOMNo7qs4Q7kwST74W8zN0qj92AmnNslUGllAPvTt36Tf/3pztfMxaXb96pR",
+	"F1oXttk247NIEuNNyRWpesARJWZ6jfVwKwGdKpKVWJa4CilTp+TjGS3YmUrpzGL/R3M9hu3E60fk6t31",
+	"pftgzvJsTTdn988/koXIM2Xv8HoBufnpFH1jKbhqdK4T4VVB0wWcvDg9n7g2b7g7dXF2tl6vTyk+PhVy",
+	"fua+VWdvr1+9+eH2DX5T36CT7+wqbHdFy7cnz32pNVqwycXk5en56UvXZQsBsLX8szr6YA6IdrbKIBP8",
+	"OptcTAyvvPJ+vtqfiDbGWP9+7zepch8rLC5LFq8nFlOf44NX13k1+nhlx8yc2+7D0tW5uETbYVgdDTMf",
+	"dheIFS2SiZC2IlyzuhbRogoErDawtxZO/BqqIXGWsxWWs9z7YlpKJSS6ihtd+1+cn4/Wqr+upxVpjP9D",
+	"EAhslRusodA2ZrXIoNl+MlFek7KmqOb5Vu2MQGLxhekmYADWkcXQOswzbAxzibn7rk0K+nhCszHNVoyj",
+	"sE+N6PnzxJHNBB3/BcgVU47qFIbnnjBbdCpOY2epb/0fpbTvwBHaK3ztiEAKp4mACa0mQixHAJFRq2ZU",
+	"1rE4Zlwr8EWKDqLaI6xpZO+J2zO9sGf6sMOb2kj5ggiebyqNK5zeUK3Rjxw6nZKf6hIPWPoEkyC6Kb8/",
+	"YX9IJoVQETxAuFQsdwsJXjwVElzbAP4pzDGySlpCE4zPiZV2H4kZbw0irBdgVNK6YlnV2UgRpRlGLYME",
+	"S6+GBWOhMrMuC/1LYisRqqqVONWEhjWBh+JRO/FWJVhbr0lbcfGIdFu3XdrDXBNCiUFdhVxMu9I/4zHd",
+	"tvqRSdhRDuQzy0bjTNiyXjSjHp/zWlkAZe4ozd3gc0sSP87qJMZvXDeRUcC3XbXroSllY5WJIxJ859V8",
+	"5/uluUgx4BlWA3w8wrwx4KwK5JACpHKl6kOkqSxgFnOwyyzw7BJRo7oqDAvIgd6DGkLaFvgnZpQuHPmE",
+	"NVuus4f9N/Tk2BJUJ4hGAMqVG2nQKdIscs/uE07tmVrf9r6DP8MsWqTSAydJWumbw7pNjYkYpujKZrW4",
+	"ks4Cq8MtxBp7cFYBXEzV0sOplwsWQO3V4wSD67rn5snfsKlkVEZ4sb943jHldp9yHZcEsIei4d9ovx2T",
+	"KXXMexcEbWyq3G4MQrc51o8ng3e20xVyO4wttC0jxWxmS7epZSN0ZDOMXgwuP/RD++p2Gh3v63vtKW41",
+	"A8ej32FdSDrineWQwdbEHXjZxOEeJlm0G1uCAOvP197S3YQ5OaSB/2/L0OHB9ES2jrvAFh6043LSUkOH",
+	"NdzS1lyuRGy9gNUxhWy/sLNP/sd9YlRtoz86hNpkKb/Uun6yrzStxpCwGsHCPdiHe/lAOas+9xZRKwqi",
+	"s7BK+SMmbLt+bMf3BrCPcgFVafG9VKoRFXLX0T6CYZgjZIWUMS/Ajhnv6BL4pQtwMorc2odHAJ8zDmQO",
+	"GitbslE0CMv2DcOpitkPwHLLoAZwkzNfHvMIaPqW8eVTciQzX6vhlfFl4vtbVfw9F7Yu3qPVPjO8ZXh1",
+	"yWNvL3dGNtRx0DQ6Z/dg8EmLBMNRLNBsMlXFPV0YlVirvga3w3GgUV7iCIhwy+a84iW/O261VUKkBQGr",
+	"Mz4lvvoGSILmUUWYrm2xWC/C/GHtwkuwrvYIWGrWSWh1G1eVlhcUZU7UvLmlkY8+ea+uEmILfnwcDRUz",
+	"uTmRrpV8FGmC+orHQZlggifGmGbF0wjC/BT0hSXYq5kouklsdHhiGQiWmRfeObcWMh9Ddb+TG0LrKop1",
+	"NW5FXFFMi6mKOmcP0HRhQ0vsOjPRC0U8+GOokcNMY/5yp0L3tnprsPHsc1J4XgsOtuzrU7p3baw2F9id",
+	"yzY+QXsxWpR9XupeINaAioGRB3Wju0H5Q+PN3zQ4d4pvPxFAQ6nGRqQyaQuPK+t91SLPfJoHuoy/PieZ",
+	"beP1WD3V1wfoBvJt9dZvGsCNwmZPY6CovH7VQQfZd2LW6QUc00TR6lnH3M+qStvRBLy6Dlyf6/r56CBv",
+	"MZBiyb+ZFCvsDiy4LZGCvg53EHXOPf6VZXiDq/ovKqhw90iEuSl5eIFLmJc5lfkm8cSPlS8b/uReeNB2",
+	"WVc4efbJ/+iMVBnkYMPzt60X5u8NdDmSWbsP4KoIB74hKyFhNDO3P41LV2JUB/UbMfyj6vHcgwjdWBc2",
+	"LgNrc7SYANvPdXwe6As2tak842H1VTVYrRdVpTad6tQojznsWA8zDtb4HjcOxknjzEZLD9a0G7O1seJ3",
+	"ZuzPjLTQ58cUoVOjSWgxEpPzhFtirxkd1iliikhQ5coWABlOXf1haac5EjBvcPDPAJquYdcRAPmdYYG2",
+	"tRehBCnjsg5by0rb6Wm9YDn46Cjf2Wwm5NGhW/Jjgbbkvz5clatW7gqV0pXg8wYhPVMj0WqYEGOkpIRo",
+	"IS4d3OssPU+/hodX/b5GA3JV4qlVRanrijDYG9ByFab4SJgZ4nDpcVGHctB4uoLd3lj5GzPuLFqMo2Ue",
+	"/6xzkjanNBZ62fVKH62kTfeOw77dsRWH9WcGnKlVV1BH5gZoNgAnPoWvQBuJA8iohpPWeu2/fU/8ds2e",
+	"p9F1A1l5K2zRJx8/0liBE5x9Mv/tcaaHJUmPfM57BGntys2NYSiilumbaxx9DD7nlPlMjS1Zum5hv//k",
+	"zcgHytIWHnE5ugmyM8tkhl/M1RStbiotijsb93MkC0aj/fuRY7qubDBfVKAzV/4YHiUtCkJtKxLrI0B1",
+	"TNEZECxwan0FZazvPGGzumlRP8xygH/ogSIizyHVR8CRV3bkv8HmqEzBTQNZV2D5EjYqsQ4YbK68lrQo",
+	"jEqkxRI4UvPfEbwjsGa6tOXJzJw+5hwZiYHnihkWcYnOQhvVS6h5cwBoHcB6wDboqdcpyL2perj9ir6b",
+	"ayv7Yv4vYdxFB1AiXRtu5zRDCmF6ZB5fkRq21qs63H9GrLwqMNt1B3/n6rr2iNp0wlkor1XniR2xgnoc",
+	"7tdMYB9hkCvK+outxxS87H4fXCPas3ueneI53bN/NweJ9C/2H/j9dL7flgphZh9FmLOFxG1HcKqWSZAe",
+	"aAQOW4/WIOeizmfc+F5MnwmKHmit23uRoKXuuNKGb9392xc0voE544QLtNA7tLJ2P5suMsTaN1CUONTC",
+	"txcBrHWvwoDfLnAiNrzjAEK7Ql/HgMO3aMI4Nj2aHRyZGn0Dw3aQo3tkNEejTeahVrDHItW22VFiXaK6",
+	"UYvcNwKS4UMqtatKngopUep1/QzIGgtreUv/Ego7Tams+YaIPCOC90xbdPeFhcF+dHMS2jEwzg19ZGzz",
+	"GzgywvUQgpFHT8F6a7JxYm7fG5E5SIBtSLzo7DYPsZuALVitgjaLVTmsnkhTH+VevMHL6eyT+e/h7JOt",
+	"aPhwOBIlbcX9nynbuA3FYFdHqLLkYsGmZoDEIBMpUskFoQHp1hYi878vBWAAi/yGcLE+JWrJiosqcNG5",
+	"jYIgQuzw0HAG5GBGA1HkgNGMZqo/YD83Os3hj6eEToXUWHBv5ixxkR1XhSPb91zXntWoMZg5JskEhx8i",
+	"9reYBfAau60P/hjhLxqK349IZwNNEb+4WHfhWIJohYmjBliu+czjxQuHgie2XN4eg0KjNu9x7cG7ZYp7",
+	"GxZQf8I0lVFMCdAo9JWKFeC9nQRGYkXW0rkNpSs5OIVc8DmmxHDR6G+xH2Z+sgtbUL4TcP0g9hsPN2xU",
+	"TI/gwS32WifTDXZ8GMkHU4FcNwuo2qZgiYs8tPU4KX+mXUFVooUYw0Pjpz9zVWq76ovgCyGsf2W6/IvA",
+	"bHqlKc9UFfe3GkPeBmorfnhYNCI/uVhfuib2dYbaxjZxmwLw/u6zYTR49slcwaqgKTzYn7t9ajU3ODqg",
+	"XPuONp+aX8kYwWmVOIMF0KqaVlV9aMsjXULsAWG3w0RHt5gfPGD68LLwoxa7WAfIexhyG/03Pi9jbtLe",
+	"aI/6Ss42qNfVxcWmtrVU2xI74GtHdkneT3F1/D7tyW5zMZuyE082v0dCc0jVT/b5u3/5dyEChVWmjx+M",
+	"cpXnnva3UM5V8roHGbS86Btx/HlgW1189+x06mvrntFSLwwC/nO9VKceRlEk+3HNj+0Bx+6bu1C+In+9",
+	"/fEH8hNMyd9gQ26hWRF5cvHzh22uUZTTnKXWc12XRGOKKJD3LLXt90MTYn06FoKUb04sb3dWhS2g2glq",
+	"OSk83TXk+cmSizU/qw+6/hoTqPPNSSp4xurm4VFh98q8+ap+8TiGhmCCJ86KrWa+cS3NI+D/kUOdwGxY",
+	"PUY/MD1Qwq7qSb+RUshdvRerZ9pQtBWAC0WrDsayg7omdQ1OUoicpZtH4FIaHv8h+LQCTTOqaSvtvqtf",
+	"/t6/+/R0HKwCr2uJmYGjwRDpPjaFNxd3QA9rMqgC6NL1rzkQlBEtN4Dk/Ysza7XcVyO8JvZHQKhfJ3Fr",
+	"Rd3tYNVhdWDZuEBzZ+IsD40uUE2/4jY0Bh59qYWPYD775C2ND2efJFj1+qGDDwfftmgyTet0UDd3kE0+",
+	"MpRf3qChPhznpmicw1PX3CjnRkWrr6ktKUFjXd6gXO+lDR2ozFVqIdZ8PNQN1mM1EPPviswY5FnQcjmV",
+	"kNneT7VpDV90zY9Gwe29lTVey83xqmq4wZ+6YhTOemBBDbwd5uwebUFfjLiqa16UGtGlNbTbZwhvdVwN",
+	"7KpAM/IHMIP8MfGvOfc4leBbUmE16GaWiF2F+1b9cUQ+vbdGyGXDdYiOO/QUGgaPNspniuCy+iL9TrmQ",
+	"Jsr3S+3pWfoxnlbSt2negPSaxw5ptfRG4VvG2apcTS7Oo43Pne3rRC1ZcSIQDWl+gpHaICcXM5oraJ1N",
+	"zGYKek8XsapRlV78ozw/f5kiW8QfsdCZeW33SVt+k8y28pt6H+Oxs2X6lZAveQ5KWc8dZLY78popGFeO",
+	"6p1H0/eu6S7+4EJZ+leAblZE8FywLotgG6BhUAeGE13aLyjH8/IfJOSL86+fqkT0UZz6eHBPXM/CJcDV",
+	"U28JT67zPtY8DAPGfqWr8XO+CpvVNvqS1b6brHd62rHz0kZLSOs8xCviqi33Orwxw767zv54eWY2WOjY",
+	"8Hvlc3Fb6VwtDZHHYziVphvlOpGwEQ0zV4ahuxkFUVoUg+C+Hc/TCUC4NytrN4SJHIHwxr42uDTwDOv2",
+	"f3gKywwusY9h5sc8q0SNSwKrQm8Im1URtAtaFMBhZJsNJv3Zw66TPS5dNFdZGEC/PCcKUsEzqx43s5A+",
+	"D3K3G9AS6KoVZW7x8VMgDXpecUkn9ZoGuF5vQd6DPFHAPWgubSV/G6dvDdpou2GC2zfGRYptfDC8xIWk",
+	"FLacwKF21SfDiONlHGi5OW7w95WNeY7Hif63JBmVJBWkEvSvLUq25VNcVhnUtkCwIjQTBfZ5qurl2OB6",
+	"8wzfcXkYdX+DqseLtVGaxwPZcCN5Yot44mELS8azKnqhopKTGrb7Iobe+W9u7Sd9LO7VAkYwubvmw48d",
+	"xpWGGWi1P1YB4q0zbSkPVNA5qMShPEqDa9tpedyrAi3gjRCL0WzhbkDG5yfwiwbeO3aG8fmb+oOn949+",
+	"y3KNoZzOTsJkDQaeEfiFmstbXbrAa4ppUmSeiynNyazkzo0mpFOQR4aYW92Wl85Fmypbzd5XJ8WkGz4v",
+	"6fxwuGJThFa4uaYJ7+wMfSSrhV7lBwSzFT4edsvTTOcuKsi24aM5NgRQJDf3jO4XFB1GkSyA5nrx79YN",
+	"/wWfHxMt3QzxFJBMgNofdmOrRZGcNfsKVjvZcwYr0JKl7cT6vXveD+BFbi67gRA3eo2LQu3a7Q/lamqo",
+	"wVyq76RYgV5AqS4JN5exr8GLV1LdqBF9hFtmj74n47qQ7wnRcq3Kn551mZmv3l2Tl3tQhCmSibTEvhPD",
+	"D8GIcJt2Crkxj38dArnDJBz6iBzbliNzyV82GmIKGL/WSHrvdXbNCT5NpkAlSDOXETncUNu2+/bO/YGH",
+	"q+bou86fnyJt/OtPPVfc/e5b2/Mdoy2xqKiV1DFwL3AKVRt/+PDw/wIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

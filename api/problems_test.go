@@ -42,12 +42,13 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 	lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true})
 	place := strings.NewReplacer("{taskId}", task, "{leaseId}", segment(lease), "{approvalId}", gate, "{namespace}", "default", "{name}", "noop",
 		"{step}", "hello", "{action}", "abort")
-	nowhere := strings.NewReplacer("{taskId}", newID(), "{leaseId}", "lease%2Fnone", "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere",
+	nowhere := strings.NewReplacer("{taskId}", newID(), "{scheduleId}", "none", "{leaseId}", "lease%2Fnone", "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere",
 		"{step}", "hello", "{action}", "abort")
 	bodies := map[string]string{
 		"PreviewRun":       `{"templateRef":"noop","values":{"name":"one"}}`,
 		"DecideApproval":   `{"decision":"reject"}`,
 		"SignDecision":     `{"decision":"approve"}`,
+		"CreateSchedule":   `{"template":"noop","values":{"name":"one"},"cron":"@daily"}`,
 		"PauseTask":        `{"reason":"test"}`,
 		"StopTask":         `{"undo":true}`,
 		"CancelStep":       `{"reason":"test"}`,
@@ -65,6 +66,7 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 			operations++
 			t.Run(o.OperationID, func(t *testing.T) {
 				url := place.Replace(strings.ReplaceAll(path, "{approvalId}", segment(gate)))
+				url = strings.ReplaceAll(url, "{scheduleId}", w.schedule(newID())) // another one each time: they can be deleted
 				var body any
 				if o.RequestBody != nil {
 					require.NotEmpty(t, bodies[o.OperationID], "say how %s is asked well", o.OperationID)

@@ -54,6 +54,7 @@ type Store interface {
 	eventStore
 	approvalStore
 	leaseStore
+	scheduleStore
 	effectStore
 	noticeStore
 	driftStore
@@ -88,6 +89,7 @@ type Server struct {
 	starter    *starter
 	revoker    *revoker
 	rounder    *rounder
+	scheduler  *scheduler
 	finder     *finder
 	feeds      *feeds
 	tryouts    tryouts
@@ -109,6 +111,7 @@ func New(config Config) (*Server, error) {
 		rounder: newRounder(config.Rounds, config.Engine, config.Log), closing: make(chan struct{}), patience: slowReader, pingEvery: pingEvery, goodbye: goodbye,
 		feeds: newFeeds(config.Store, config.Events), tryouts: tryouts{by: map[string]int{}},
 	}
+	s.scheduler = newScheduler(config.Store, config.Engine, config.Log)
 	s.finder = newFinder(config.Store, config.Engine, config.Secrets, config.Log)
 	s.metrics = newMetrics(templateMetrics{s}, noticeMetrics{s})
 	document, err := GetSpec()
@@ -164,6 +167,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		starting.Go(func() { reclaimer.Run(working) })
 	}
 	starting.Go(func() { s.rounder.Run(working) })
+	starting.Go(func() { s.scheduler.Run(working) })
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 

@@ -150,7 +150,7 @@ func (h handlers) GetTaskDetails(ctx context.Context, _ GetTaskDetailsRequestObj
 		Id: line.Id, Template: line.Template, Digest: line.Digest, Status: line.Status, Phase: line.Phase, Attempt: line.Attempt,
 		CreatedBy: line.CreatedBy, Owner: line.Owner, CreatedAt: line.CreatedAt, StartedAt: line.StartedAt, EndedAt: line.EndedAt,
 		Title: titleOf(run.Plan.Template), Plan: task.Digest, Output: task.Output, Values: run.Values, Approvals: []Approval{}, Access: []Lease{}, Children: []TaskChild{},
-		Steps: StepCounts{All: len(run.Plan.Steps)}, Links: h.linksOf(task),
+		Steps: StepCounts{All: len(run.Plan.Steps)}, Links: h.linksOf(task), Schedule: task.Schedule,
 	}
 	if task.Parent != "" {
 		shown.Parent = &TaskParent{Task: task.Parent, Step: task.ParentStep}

@@ -34,6 +34,14 @@ func (w *world) accepting(r activityRegistrar, child plan.Run) {
 		run.Task, run.Parent, run.Plan.Template.Name = in.Task, &in.Parent, "other"
 		return run, fault.Seal(w.refuses)
 	}, name(activities.AcceptActivity))
+	r.RegisterActivityWithOptions(func(_ context.Context, in activities.Firing) (plan.Run, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.fired = append(w.fired, in)
+		run := child
+		run.Task, run.Plan.Template.Name = in.Task, "other"
+		return run, fault.Seal(w.refuses)
+	}, name(activities.FireActivity))
 }
 
 func childOf(step string) string { return activities.ChildTask(task + "/" + step) }

@@ -13,12 +13,13 @@ type Registrar interface {
 }
 
 // Register adds the run workflow, under every type name that is not taken (the type of a run is its
-// template's name), and those of leases, rollbacks, parts of long loops and looks at what was granted.
+// template's name), and those of leases, rollbacks, parts of long loops, looks at what was granted and firings of schedules.
 func Register(r Registrar) {
 	r.RegisterDynamicWorkflow(Run, workflow.DynamicRegisterOptions{})
 	r.RegisterWorkflowWithOptions(Lease, workflow.RegisterOptions{Name: activities.LeaseWorkflow})
 	r.RegisterWorkflowWithOptions(Rollback, workflow.RegisterOptions{Name: activities.RollbackWorkflow})
 	r.RegisterWorkflowWithOptions(Each, workflow.RegisterOptions{Name: activities.EachWorkflow})
 	r.RegisterWorkflowWithOptions(CheckAccess, workflow.RegisterOptions{Name: activities.CheckWorkflow})
+	r.RegisterWorkflowWithOptions(Scheduled, workflow.RegisterOptions{Name: activities.ScheduledWorkflow})
 	r.RegisterWorkflowWithOptions(Rounds, workflow.RegisterOptions{Name: activities.RoundsWorkflow})
 }

@@ -62,6 +62,7 @@ type world struct {
 	effects    []activities.Effect         // of the task, in the order to undo them
 	saidHolds  bool                        // what approved a gate in an earlier attempt still does
 	asked      []activities.AskedRun
+	fired      []activities.Firing
 	refuses    error // of what is asked for
 }
 

@@ -18,11 +18,12 @@ const (
 	RunCompleted     Kind = "run-completed"     // to the requester
 	RunFailed        Kind = "run-failed"        // to the requester and the template's owner
 	UndoFailed       Kind = "undo-failed"       // to the template's owner: something is left behind
+	ScheduleRefused  Kind = "schedule-refused"  // to whose schedule it is and the template's owner: it could run nothing
 )
 
 // Kinds are all of them, in the order in which people meet them.
 var Kinds = []Kind{
-	ApprovalOpened, ApprovalReminder, ApprovalClosed, RunCompleted, RunFailed, UndoFailed,
+	ApprovalOpened, ApprovalReminder, ApprovalClosed, RunCompleted, RunFailed, UndoFailed, ScheduleRefused,
 	LeaseReminder, RenewalAsked, LeaseEnded, ReviewDue, AccessDrifted,
 }
 

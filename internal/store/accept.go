@@ -29,7 +29,8 @@ type NewTask struct {
 
 	Parent     string // the task whose step it is done for; "" = somebody has submitted it
 	ParentStep string
-	Started    bool // whoever asks for it starts its workflow, and nobody else
+	Schedule   string // that runs it; "" = none does
+	Started    bool   // whoever asks for it starts its workflow, and nobody else
 }
 
 // CreateTask accepts a task: after a nil error it will run, whatever crashes. With an idempotency key
@@ -63,11 +64,11 @@ func createTask(ctx context.Context, tx pgx.Tx, n NewTask) (string, error) {
 		return "", refused
 	}
 	made, err := tx.Exec(ctx, `
-		insert into tasks (id, template_ref, template_digest, spec, run, digest, created_by, owner, tags, teams, parent, parent_step, started_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'::text[]), coalesce($10, '{}'::text[]), nullif($11, '')::uuid, $12,
-			case when $13 then now() end)
+		insert into tasks (id, template_ref, template_digest, spec, run, digest, created_by, owner, tags, teams, parent, parent_step, schedule, started_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, '{}'::text[]), coalesce($10, '{}'::text[]), nullif($11, '')::uuid, $12, $13,
+			case when $14 then now() end)
 		on conflict (id) do nothing`,
-		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner, n.Tags, n.Teams, n.Parent, n.ParentStep, n.Started)
+		n.ID, n.TemplateRef, n.TemplateDigest, n.Spec, n.Run, n.Digest, n.CreatedBy, n.Owner, n.Tags, n.Teams, n.Parent, n.ParentStep, n.Schedule, n.Started)
 	if err != nil || made.RowsAffected() == 0 { // an earlier try of ours that was still under way
 		return n.ID, err
 	}
@@ -83,9 +84,17 @@ func createTask(ctx context.Context, tx pgx.Tx, n NewTask) (string, error) {
 			return "", err
 		}
 	}
+	if n.Schedule != "" {
+		if err := ranSchedule(ctx, tx, n.Schedule); err != nil {
+			return "", err
+		}
+	}
 	data := map[string]any{"template": n.TemplateRef, "templateDigest": n.TemplateDigest, "digest": n.Digest}
 	if n.Parent != "" {
 		data["parent"], data["step"] = n.Parent, n.ParentStep
+	}
+	if n.Schedule != "" {
+		data["schedule"] = n.Schedule
 	}
 	return n.ID, appendAudit(ctx, tx, n.ID, n.ID+"/created", "task-created", n.CreatedBy, data)
 }

@@ -40,6 +40,7 @@ type TaskPageFilter struct {
 	Status    []string
 	CreatedBy string
 	Parent    string     // whose steps they are done for
+	Schedule  string     // that ran them
 	Since     time.Time  // created then or later
 	Before    *TaskPlace // older than the task there; nil = from the newest
 	Limit     int
@@ -49,7 +50,7 @@ type TaskPageFilter struct {
 func (s *Store) TaskPage(ctx context.Context, f TaskPageFilter) (lines []TaskLine, err error) {
 	var w where
 	w.and("status = any(?)", f.Status)
-	for _, is := range []struct{ column, value string }{{"template_ref", f.Template}, {"owner", f.Owner}, {"created_by", f.CreatedBy}} {
+	for _, is := range []struct{ column, value string }{{"template_ref", f.Template}, {"owner", f.Owner}, {"created_by", f.CreatedBy}, {"schedule", f.Schedule}} {
 		if is.value != "" {
 			w.terms = append(w.terms, w.with(is.column+" = ?", is.value))
 		}

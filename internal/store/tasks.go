@@ -44,6 +44,7 @@ type Task struct {
 	EndedAt        *time.Time
 	Parent         string // the task whose step it is done for; may be empty
 	ParentStep     string
+	Schedule       string // that ran it; may be empty
 }
 
 // Ended reports whether the task is in a final state.
@@ -52,7 +53,7 @@ func (t Task) Ended() bool {
 }
 
 const taskColumns = `id::text, template_ref, template_digest, spec, run, digest, status, ended_at is null and paused_at is not null,
-	attempt, created_by, owner, tags, output, created_at, last_heartbeat_at, started_at, ended_at, coalesce(parent::text, ''), parent_step`
+	attempt, created_by, owner, tags, output, created_at, last_heartbeat_at, started_at, ended_at, coalesce(parent::text, ''), parent_step, schedule`
 
 // listColumns leave out the workflow's input, which is large and which no list shows.
 var listColumns = strings.Replace(taskColumns, " run,", " null::json as run,", 1)
@@ -60,7 +61,7 @@ var listColumns = strings.Replace(taskColumns, " run,", " null::json as run,", 1
 func scanTask(row pgx.CollectableRow) (t Task, err error) {
 	err = row.Scan(&t.ID, &t.TemplateRef, &t.TemplateDigest, &t.Spec, &t.Run, &t.Digest, &t.Status, &t.Paused, &t.Attempt,
 		&t.CreatedBy, &t.Owner, &t.Tags, &t.Output, &t.CreatedAt, &t.LastHeartbeat, &t.StartedAt, &t.EndedAt,
-		&t.Parent, &t.ParentStep)
+		&t.Parent, &t.ParentStep, &t.Schedule)
 	return t, err
 }
 
