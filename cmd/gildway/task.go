@@ -23,7 +23,7 @@ func taskCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "task", GroupID: "use", Short: "Submit, watch, stop and retry runs of templates"}
 	f.add(cmd)
-	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskGraph(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskStep(&f), taskPause(&f), taskResume(&f), taskRollback(&f), taskEffects(&f), taskLeftovers(&f), taskCollect(&f))
+	cmd.AddCommand(taskSubmit(&f), taskList(&f), taskShow(&f), taskGraph(&f), taskWatch(&f), taskCancel(&f), taskRetry(&f), taskStep(&f), taskPause(&f), taskResume(&f), taskRollback(&f), taskEffects(&f), taskLeftovers(&f), taskCollect(&f), taskSchedule(&f))
 	return cmd
 }
 
@@ -190,6 +190,9 @@ func (f *apiFlags) printTask(cmd *cobra.Command, t client.TaskDetails, g client.
 	}
 	if t.Parent.Task != "" {
 		fmt.Fprintf(out, "for step %s of %s\n", t.Parent.Step, t.Parent.Task)
+	}
+	if t.Schedule != "" {
+		fmt.Fprintf(out, "by the schedule %s\n", t.Schedule)
 	}
 	if t.Links.Temporal != "" {
 		fmt.Fprintln(out, t.Links.Temporal)

@@ -63,6 +63,7 @@ type TaskDetails struct {
 	Links     struct{ Temporal string }
 	Parent    struct{ Task, Step string } // "" if somebody has submitted it
 	Children  []ChildLine
+	Schedule  string // that ran it
 }
 
 // ChildLine is a task that a step of another one has run.
