@@ -69,7 +69,7 @@ func (s *localStack) auditedOf(t *testing.T, task, kind, text string) (n int) {
 	db, err := pgx.Connect(t.Context(), s.endpoints.Postgres)
 	require.NoError(t, err)
 	defer db.Close(context.WithoutCancel(t.Context()))
-	const count = `select count(*) from audit_leaves where task = $1 and convert_from(body, 'UTF8')::json ->> 'kind' = $2
+	const count = `select count(*) from audit_leaves where coalesce(task::text, '') = $1 and convert_from(body, 'UTF8')::json ->> 'kind' = $2
 		and strpos(convert_from(body, 'UTF8'), $3) > 0`
 	require.NoError(t, db.QueryRow(t.Context(), count, task, kind, text).Scan(&n))
 	return n
