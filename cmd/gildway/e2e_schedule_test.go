@@ -171,7 +171,7 @@ func (s *localStack) leaves(t *testing.T, p person) {
 	t.Helper()
 	var entity struct{ Metadata struct{ UID string } }
 	catalog := s.endpoints.Sandbox["catalog"]
-	getJSON(t, catalog+"/entities/by-name/user/default/"+p.name, s.endpoints.Providers["catalog"], &entity)
+	getJSON(t, catalog+"/entities/by-name/user/default/"+p.name, "Bearer "+s.endpoints.Providers["catalog"], &entity)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, catalog+"/entities/by-uid/"+entity.Metadata.UID, nil)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+s.endpoints.Providers["catalog"])
