@@ -25,9 +25,10 @@ type Firing struct {
 // ScheduledID is the id of a schedule in Temporal.
 func ScheduledID(schedule string) string { return "schedule/" + schedule }
 
-// ScheduledTask is the id of the task of one firing, which has one however often it is asked for.
-func ScheduledTask(firing string) string {
-	return uuid.NewSHA1(scheduledTasks, []byte(firing)).String()
+// ScheduledTask is the id of the task of one firing, which has one however often it is asked for. It takes the run, too: two that
+// people ask for within a second have the same workflow id.
+func ScheduledTask(workflow, run string) string {
+	return uuid.NewSHA1(scheduledTasks, []byte(workflow+"/"+run)).String()
 }
 
 // scheduledTasks keeps the ids apart from other ids that are made of names.

@@ -154,7 +154,7 @@ func TestListSchedules_OwnAndThoseOfOnesTemplates(t *testing.T) {
 }
 
 func firingOf(schedule, time string) activities.Firing {
-	return activities.Firing{Schedule: schedule, Task: activities.ScheduledTask(activities.ScheduledID(schedule) + "-" + time)}
+	return activities.Firing{Schedule: schedule, Task: activities.ScheduledTask(activities.ScheduledID(schedule)+"-"+time, "run")}
 }
 
 func TestFire_OneTaskInTheOwnersName_WhoeverAsksTwice(t *testing.T) {

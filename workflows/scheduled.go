@@ -12,7 +12,8 @@ import (
 // Scheduled is one firing of a schedule: it has the task accepted and lasts as long as that, so that Temporal knows when two of them
 // would overlap.
 func Scheduled(ctx workflow.Context, in activities.ScheduledInput) error {
-	task := activities.ScheduledTask(workflow.GetInfo(ctx).WorkflowExecution.ID)
+	info := workflow.GetInfo(ctx)
+	task := activities.ScheduledTask(info.WorkflowExecution.ID, info.OriginalRunID) // as it was before a reset: that is no other firing
 	var run plan.Run
 	err := workflow.ExecuteActivity(acceptOptions(ctx, "Accept task "+task), activities.FireActivity,
 		activities.Firing{Schedule: in.Schedule, Task: task}).Get(ctx, &run)
