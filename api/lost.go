@@ -54,7 +54,11 @@ func (f *finder) pass(ctx context.Context) (more bool, err error) {
 	}
 	for _, t := range tasks {
 		how, err := f.engine.Lost(ctx, t.ID, t.Attempt)
-		if err == nil && how != "" {
+		yet := false
+		if err == nil && how == unknownRun {
+			yet, err = f.startsYet(ctx, t)
+		}
+		if err == nil && how != "" && !yet {
 			err = f.end(ctx, t.ID, t.Attempt, how)
 		}
 		if err != nil {
@@ -66,6 +70,22 @@ func (f *finder) pass(ctx context.Context) (more bool, err error) {
 		f.after = "" // from the first one again
 	}
 	return false, nil
+}
+
+// toCome is how long a worker may be away while Temporal doesn't know the task of a schedule: its firing starts it.
+const toCome = 24 * time.Hour
+
+// startsYet reports whether whoever had a task accepted may still start its run.
+func (f *finder) startsYet(ctx context.Context, t store.Task) (bool, error) {
+	switch {
+	case t.Schedule != "" && t.Attempt == 0:
+		return time.Since(*t.StartedAt) < toCome, nil
+	case t.Parent != "":
+		above, err := f.store.Task(ctx, t.Parent)
+		return err == nil && !above.Ended(), err
+	default:
+		return false, nil
+	}
 }
 
 // end does for a run what it can't do any more: its approvals close, what it has done is undone if its template wants
@@ -110,6 +130,8 @@ func (f *finder) end(ctx context.Context, id string, attempt int, how string) er
 // that they are alive.
 const lastWords = 30 * time.Second
 
+const unknownRun = "Temporal doesn't know the run of this task any more"
+
 // Lost implements Engine.
 func (e *TemporalEngine) Lost(ctx context.Context, task string, attempt int) (how string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
@@ -119,7 +141,7 @@ func (e *TemporalEngine) Lost(ctx context.Context, task string, attempt int) (ho
 	case err != nil:
 		return "", engineFault(err)
 	case info == nil:
-		return "Temporal doesn't know the run of this task any more", nil
+		return unknownRun, nil
 	case newest != attempt || info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || time.Since(info.GetCloseTime().AsTime()) < lastWords:
 		return "", nil
 	}

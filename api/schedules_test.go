@@ -325,3 +325,29 @@ func TestTemporalEngine_Schedules(t *testing.T) {
 	f.err = serviceerror.NewUnavailable("x")
 	require.ErrorIs(t, e.KeepSchedule(t.Context(), c), fault.Unavailable)
 }
+
+// Between acceptance and start a worker may be away: that is no run that was lost.
+func TestFinder_AcceptedAndNotStartedYet_GoesOn(t *testing.T) {
+	t.Parallel()
+	w := newComposedWorld(t)
+	w.schedule("weekly")
+	scheduled := firingOf("weekly", "2026-01-05T03:00:00Z").Task
+	_, err := w.server.Fire(t.Context(), activities.Firing{Schedule: "weekly", Task: scheduled})
+	require.NoError(t, err)
+	parent := w.submitted("parent")
+	child, err := w.server.Accept(t.Context(), ask(parent, "noop"))
+	require.NoError(t, err)
+	ended := func(how string) (ended []bool) {
+		w.engine.set(func(e *fakeEngine) { e.lost = map[string]string{scheduled: how, child.Task: how} })
+		_, err := w.server.finder.pass(t.Context())
+		require.NoError(t, err)
+		for _, id := range []string{scheduled, child.Task} {
+			task, err := w.store.Task(t.Context(), id)
+			require.NoError(t, err)
+			ended = append(ended, task.Ended())
+		}
+		return ended
+	}
+	require.Equal(t, []bool{false, false}, ended(unknownRun))
+	require.Equal(t, []bool{true, true}, ended("the run was terminated in Temporal"))
+}
