@@ -135,9 +135,10 @@ const RoundsWorkflow = "gildway:access-rounds"
 // RoundsInput says what to do how often. Rounds begin at fixed times, those that time.Truncate gives, so that each has the same
 // workflow id, "<that of the rounds>/<its beginning>", whoever starts it.
 type RoundsInput struct {
-	ID    string        `json:"id"`              // the workflow id
-	Check *CheckInput   `json:"check,omitempty"` // what a round does
-	Every time.Duration `json:"every"`
+	ID     string        `json:"id"`               // the workflow id
+	Check  *CheckInput   `json:"check,omitempty"`  // what a round does: this,
+	Review *ReviewRound  `json:"review,omitempty"` // or this
+	Every  time.Duration `json:"every"`
 
 	Last *time.Time `json:"last,omitempty"` // the round that the execution before has begun
 }

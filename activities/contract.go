@@ -532,6 +532,7 @@ const (
 	CancelAndUndoMessage = "cancel-and-undo" // signal; argument: reason
 	RevokeMessage        = "revoke"          // signal to a lease; argument: reason
 	RenewMessage         = "renew"           // update to a lease; argument RenewLease
+	ReviewMessage        = "review"          // update to an access review; argument DecideReview
 	StateQuery           = "state"
 	ResultsQuery         = "results" // []plan.Kept: what a later attempt could take over
 )

@@ -275,6 +275,7 @@ type fakeEngine struct {
 	decided    []activities.DecideMessageInput
 	cancels    []string
 	renewed    []activities.RenewLease
+	reviewed   []activities.DecideReview
 	renewalIDs []string
 	rollbacks  []activities.RollbackInput
 	told       []string
@@ -307,7 +308,7 @@ func (e *fakeEngine) runs() []plan.Run {
 func (e *fakeEngine) calls() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.decided) + len(e.cancels) + len(e.renewed) + len(e.rollbacks) + len(e.told) + len(e.revoked)
+	return len(e.decided) + len(e.cancels) + len(e.renewed) + len(e.rollbacks) + len(e.told) + len(e.revoked) + len(e.reviewed)
 }
 
 func (e *fakeEngine) Start(_ context.Context, run plan.Run) error {
@@ -384,6 +385,13 @@ func (e *fakeEngine) Checking(context.Context, string) (Checking, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.checking, e.err
+}
+
+func (e *fakeEngine) Review(_ context.Context, _ string, in activities.DecideReview) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reviewed = append(e.reviewed, in)
+	return e.err
 }
 
 func (e *fakeEngine) Keep(_ context.Context, in activities.RoundsInput, change bool) error {

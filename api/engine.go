@@ -51,6 +51,8 @@ type Engine interface {
 	// Check begins to look at what was granted, unless that is going on, and Checking tells how far it has come.
 	Check(ctx context.Context, by string, in activities.CheckInput) error
 	Checking(ctx context.Context, user string) (Checking, error)
+	// Review hands an owner's signed decisions to an access review. One that has ended is a Conflict fault.
+	Review(ctx context.Context, review string, in activities.DecideReview) error
 	// Keep sees to it that rounds go on, and with change, that they are these. Those without Every end.
 	Keep(ctx context.Context, in activities.RoundsInput, change bool) error
 	// KeepSchedule makes a schedule, unless it is there, and pauses it or lets it go on. An Invalid fault means that it can never be.

@@ -24,6 +24,7 @@ type asked struct {
 	approval store.Approval // of operations on an approval
 	lease    store.Lease    // of operations on a grant
 	schedule store.Schedule // of operations on a schedule
+	review   store.Review   // of operations on an access review
 }
 
 type askedKey struct{}
@@ -59,6 +60,8 @@ var permissions = map[string]enforcer{
 	"access:revoke":      onLease(identity.Revoke),
 	"access:revoke-some": onSome(identity.Revoke),
 	"access:check":       (*Server).mayCheck,
+	"review:read":        (*Server).mayReadReview,
+	"review:decide":      (*Server).mayDecideReview,
 	"conditions":         (*Server).mayApplyConditions,
 	"templates:manage":   onSome(identity.Manage),
 }

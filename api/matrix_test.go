@@ -95,14 +95,18 @@ var passes = map[string][]string{
 	"SignDecision":   {approver},
 	"LinkApproval":   {approver},
 
-	"ListAccess":     signedIn,
-	"RevokeAccessOf": except(nobody, auditor),
-	"GetAccess":      readers,
-	"CheckAccess":    {auditor, admin}, // of everything; see TestCheckAccess
-	"GetAccessCheck": {auditor, admin},
-	"ListDrift":      signedIn,
-	"RenewAccess":    {requester, approver, owner},
-	"RevokeAccess":   {requester, owner, admin},
+	"ListAccess":         signedIn,
+	"RevokeAccessOf":     except(nobody, auditor),
+	"GetAccess":          readers,
+	"CheckAccess":        {auditor, admin}, // of everything; see TestCheckAccess
+	"GetAccessCheck":     {auditor, admin},
+	"ListDrift":          signedIn,
+	"ListAccessReviews":  signedIn,
+	"GetAccessReview":    {owner, auditor, admin},
+	"DecideAccessReview": {owner},
+
+	"RenewAccess":  {requester, approver, owner},
+	"RevokeAccess": {requester, owner, admin},
 
 	"Health":  anybody,
 	"Ready":   anybody,
@@ -145,7 +149,8 @@ func TestEveryOperation_PassesWhomItIsFor_AndNobodyElse(t *testing.T) {
 				gate := w.gate(task)
 				lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true, Approvers: []string{leads}})
 				schedule := w.schedule(newID())
-				url := strings.NewReplacer("{taskId}", task, "{scheduleId}", schedule, "{approvalId}", segment(gate), "{leaseId}", segment(lease),
+				review := w.review(task)
+				url := strings.NewReplacer("{taskId}", task, "{scheduleId}", schedule, "{reviewId}", segment(review), "{approvalId}", segment(gate), "{leaseId}", segment(lease),
 					"{namespace}", "default", "{kind}", "template", "{name}", "noop", "{step}", "hello", "{action}", "abort").Replace(path)
 				var body any
 				if o.RequestBody != nil {

@@ -37,6 +37,33 @@ type AccessCheck struct {
 	Unchecked int `json:"unchecked"`
 }
 
+// AccessReview defines model for AccessReview.
+type AccessReview struct {
+	ClosedAt string `json:"closedAt,omitempty"`
+
+	// DueAt What has no answer by then stays until it ends by itself
+	DueAt  string `json:"dueAt"`
+	Grants int    `json:"grants"`
+	Id     string `json:"id"`
+
+	// Items Of one review, newest grant first
+	Items []ReviewedGrant `json:"items,omitempty"`
+
+	// Left Grants without an answer that have not ended
+	Left     int    `json:"left"`
+	OpenedAt string `json:"openedAt"`
+
+	// Owner Of the templates; who is asked
+	Owner string `json:"owner"`
+	State string `json:"state"`
+}
+
+// AccessReviewList defines model for AccessReviewList.
+type AccessReviewList struct {
+	Items []AccessReview `json:"items"`
+	Next  string         `json:"next,omitempty"`
+}
+
 // Action defines model for Action.
 type Action struct {
 	Id          string          `json:"id"`
@@ -477,6 +504,20 @@ type NewRetry struct {
 	Values json.RawMessage `json:"values,omitempty"`
 }
 
+// NewReviewDecision defines model for NewReviewDecision.
+type NewReviewDecision struct {
+	Comment string `json:"comment,omitempty"`
+
+	// Confirm Lease ids
+	Confirm []string `json:"confirm,omitempty"`
+
+	// ConfirmAll Also all that have no answer and are not revoked here, but for the caller's own
+	ConfirmAll bool `json:"confirmAll,omitempty"`
+
+	// Revoke Lease ids
+	Revoke []string `json:"revoke,omitempty"`
+}
+
 // NewRevocation defines model for NewRevocation.
 type NewRevocation struct {
 	Reason string `json:"reason,omitempty"`
@@ -624,6 +665,27 @@ type Retried struct {
 
 	// Kept The steps that are not run again
 	Kept []string `json:"kept"`
+}
+
+// ReviewedGrant defines model for ReviewedGrant.
+type ReviewedGrant struct {
+	Action    string `json:"action"`
+	Comment   string `json:"comment,omitempty"`
+	DecidedAt string `json:"decidedAt,omitempty"`
+	DecidedBy string `json:"decidedBy,omitempty"`
+
+	// Ended It has ended since, or is to end
+	Ended     bool   `json:"ended"`
+	ExpiresAt string `json:"expiresAt"`
+
+	// Grantee Whom it was granted to, where the grant says so
+	Grantee   string `json:"grantee,omitempty"`
+	Lease     string `json:"lease"`
+	Requester string `json:"requester"`
+	Step      string `json:"step"`
+	Task      string `json:"task"`
+	Template  string `json:"template"`
+	Verdict   string `json:"verdict,omitempty"`
 }
 
 // Schedule defines model for Schedule.
@@ -1057,6 +1119,9 @@ type LeaseId = string
 // Limit defines model for limit.
 type Limit = int
 
+// ReviewId defines model for reviewId.
+type ReviewId = string
+
 // ScheduleId defines model for scheduleId.
 type ScheduleId = string
 
@@ -1092,6 +1157,15 @@ type GetAccessCheckParams struct {
 type CheckAccessParams struct {
 	// User A user ref: only what they asked for or were granted. Without it everything
 	User string `form:"user,omitempty" json:"user,omitempty"`
+}
+
+// ListAccessReviewsParams defines parameters for ListAccessReviews.
+type ListAccessReviewsParams struct {
+	State string `form:"state,omitempty" json:"state,omitempty"`
+	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next` of the page before
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // RenewAccessParams defines parameters for RenewAccess.
@@ -1212,6 +1286,9 @@ type StreamTaskEventsParams struct {
 	After After `form:"after,omitempty" json:"after,omitempty"`
 }
 
+// DecideAccessReviewJSONRequestBody defines body for DecideAccessReview for application/json ContentType.
+type DecideAccessReviewJSONRequestBody = NewReviewDecision
+
 // RevokeAccessOfJSONRequestBody defines body for RevokeAccessOf for application/json ContentType.
 type RevokeAccessOfJSONRequestBody = NewRevocationOf
 
@@ -1274,6 +1351,15 @@ type ServerInterface interface {
 	// ListDrift What is not as it was granted, of the caller's and by templates of theirs; all of it for auditors and admins
 	// (GET /api/gildway/v1/access/drift)
 	ListDrift(ctx echo.Context) error
+	// ListAccessReviews The access reviews that the caller is asked for; all of them for auditors and admins
+	// (GET /api/gildway/v1/access/reviews)
+	ListAccessReviews(ctx echo.Context, params ListAccessReviewsParams) error
+	// GetAccessReview An access review with its grants
+	// (GET /api/gildway/v1/access/reviews/{reviewId})
+	GetAccessReview(ctx echo.Context, reviewId ReviewId) error
+	// DecideAccessReview Confirm or revoke grants of a review; what is revoked ends now
+	// (POST /api/gildway/v1/access/reviews/{reviewId}/decision)
+	DecideAccessReview(ctx echo.Context, reviewId ReviewId) error
 	// RevokeAccessOf End all that a person was granted, of what the caller may end; for somebody who leaves
 	// (POST /api/gildway/v1/access/revoke)
 	RevokeAccessOf(ctx echo.Context) error
@@ -1537,6 +1623,70 @@ func (w *ServerInterfaceWrapper) ListDrift(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListDrift(ctx)
+	return err
+}
+
+// ListAccessReviews converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccessReviews(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccessReviewsParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccessReviews(ctx, params)
+	return err
+}
+
+// GetAccessReview converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAccessReview(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "reviewId" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reviewId", ctx.Param("reviewId"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reviewId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAccessReview(ctx, reviewId)
+	return err
+}
+
+// DecideAccessReview converts echo context to params.
+func (w *ServerInterfaceWrapper) DecideAccessReview(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "reviewId" -------------
+	var reviewId ReviewId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reviewId", ctx.Param("reviewId"), &reviewId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reviewId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DecideAccessReview(ctx, reviewId)
 	return err
 }
 
@@ -2713,6 +2863,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/gildway/v1/access/check", wrapper.GetAccessCheck, options.OperationMiddlewares["getAccessCheck"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/check", wrapper.CheckAccess, options.OperationMiddlewares["checkAccess"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access/drift", wrapper.ListDrift, options.OperationMiddlewares["listDrift"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/access/reviews", wrapper.ListAccessReviews, options.OperationMiddlewares["listAccessReviews"]...)
+	router.GET(options.BaseURL+"/api/gildway/v1/access/reviews/:reviewId", wrapper.GetAccessReview, options.OperationMiddlewares["getAccessReview"]...)
+	router.POST(options.BaseURL+"/api/gildway/v1/access/reviews/:reviewId/decision", wrapper.DecideAccessReview, options.OperationMiddlewares["decideAccessReview"]...)
 	router.GET(options.BaseURL+"/api/gildway/v1/access/:leaseId", wrapper.GetAccess, options.OperationMiddlewares["getAccess"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/:leaseId/renew", wrapper.RenewAccess, options.OperationMiddlewares["renewAccess"]...)
 	router.POST(options.BaseURL+"/api/gildway/v1/access/:leaseId/revoke", wrapper.RevokeAccess, options.OperationMiddlewares["revokeAccess"]...)
@@ -2871,6 +3024,124 @@ type ListDriftdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDriftdefaultApplicationProblemPlusJSONResponse) VisitListDriftResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccessReviewsRequestObject struct {
+	Params ListAccessReviewsParams
+}
+
+type ListAccessReviewsResponseObject interface {
+	VisitListAccessReviewsResponse(w http.ResponseWriter) error
+}
+
+type ListAccessReviews200JSONResponse AccessReviewList
+
+func (response ListAccessReviews200JSONResponse) VisitListAccessReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccessReviewsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAccessReviewsdefaultApplicationProblemPlusJSONResponse) VisitListAccessReviewsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccessReviewRequestObject struct {
+	ReviewId ReviewId `json:"reviewId"`
+}
+
+type GetAccessReviewResponseObject interface {
+	VisitGetAccessReviewResponse(w http.ResponseWriter) error
+}
+
+type GetAccessReview200JSONResponse AccessReview
+
+func (response GetAccessReview200JSONResponse) VisitGetAccessReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccessReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAccessReviewdefaultApplicationProblemPlusJSONResponse) VisitGetAccessReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideAccessReviewRequestObject struct {
+	ReviewId ReviewId `json:"reviewId"`
+	Body     *DecideAccessReviewJSONRequestBody
+}
+
+type DecideAccessReviewResponseObject interface {
+	VisitDecideAccessReviewResponse(w http.ResponseWriter) error
+}
+
+type DecideAccessReview200JSONResponse AccessReview
+
+func (response DecideAccessReview200JSONResponse) VisitDecideAccessReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DecideAccessReviewdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DecideAccessReviewdefaultApplicationProblemPlusJSONResponse) VisitDecideAccessReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5191,6 +5462,15 @@ type StrictServerInterface interface {
 	// ListDrift What is not as it was granted, of the caller's and by templates of theirs; all of it for auditors and admins
 	// (GET /api/gildway/v1/access/drift)
 	ListDrift(ctx context.Context, request ListDriftRequestObject) (ListDriftResponseObject, error)
+	// ListAccessReviews The access reviews that the caller is asked for; all of them for auditors and admins
+	// (GET /api/gildway/v1/access/reviews)
+	ListAccessReviews(ctx context.Context, request ListAccessReviewsRequestObject) (ListAccessReviewsResponseObject, error)
+	// GetAccessReview An access review with its grants
+	// (GET /api/gildway/v1/access/reviews/{reviewId})
+	GetAccessReview(ctx context.Context, request GetAccessReviewRequestObject) (GetAccessReviewResponseObject, error)
+	// DecideAccessReview Confirm or revoke grants of a review; what is revoked ends now
+	// (POST /api/gildway/v1/access/reviews/{reviewId}/decision)
+	DecideAccessReview(ctx context.Context, request DecideAccessReviewRequestObject) (DecideAccessReviewResponseObject, error)
 	// RevokeAccessOf End all that a person was granted, of what the caller may end; for somebody who leaves
 	// (POST /api/gildway/v1/access/revoke)
 	RevokeAccessOf(ctx context.Context, request RevokeAccessOfRequestObject) (RevokeAccessOfResponseObject, error)
@@ -5465,6 +5745,104 @@ func (sh *strictHandler) ListDrift(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListDriftResponseObject); ok {
 		return validResponse.VisitListDriftResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAccessReviews operation middleware
+func (sh *strictHandler) ListAccessReviews(ctx echo.Context, params ListAccessReviewsParams) error {
+	var request ListAccessReviewsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAccessReviews(ctx.Request().Context(), request.(ListAccessReviewsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAccessReviews")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAccessReviewsResponseObject); ok {
+		return validResponse.VisitListAccessReviewsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAccessReview operation middleware
+func (sh *strictHandler) GetAccessReview(ctx echo.Context, reviewId ReviewId) error {
+	var request GetAccessReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccessReview(ctx.Request().Context(), request.(GetAccessReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccessReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAccessReviewResponseObject); ok {
+		return validResponse.VisitGetAccessReviewResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DecideAccessReview operation middleware
+func (sh *strictHandler) DecideAccessReview(ctx echo.Context, reviewId ReviewId) error {
+	var request DecideAccessReviewRequestObject
+
+	request.ReviewId = reviewId
+
+	var body DecideAccessReviewJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DecideAccessReview(ctx.Request().Context(), request.(DecideAccessReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DecideAccessReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DecideAccessReviewResponseObject); ok {
+		return validResponse.VisitDecideAccessReviewResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -7247,184 +7625,193 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rctw2tij8Kqj+dpVn9kddbCeZifRnK7aT0YyTuCR5ck5lfMpocnU3ptkABwDV6XGp6jzNebDzJKew",
-	"AJBgN8gmW2zFSe0/tiSSuK0L1n19mqRiVQgOXKvJxadJQSVdgQaJv9GZBml+yEClkhWaCT65mPzI8w2B",
-	"e/MNWTO9IJTMJVANkrBskkyYeelfJcjNJJlwuoLJhRsqmah0AStqxpwJuaJ6cjFhXH/1xSSZ6E0B9leY",
-	"g5w8PCQTWhRS3NP8OjNf4LgF1Ytg2PqFZCLhXyWTkE0utCwhnMsNrbRkfI4jp6VUIrK3uwWQjxx+0R+J",
-	"mBG9AFLQOZApzISElr25sbonzIEqaN2HfzpsEzlbMV2NuLUq+zAcIIMZLXM9uXh+fp5MVvQXtipXk4sv",
-	"8TfG7W/Po4Awg2Rl3r6B4IVhe9BULVtHdQ8HjgirIqcafsAxouPif4ePqgqadg1tnw8Z/8G8rArBFSDl",
-	"fUPTpdJ0Dm+ktGiaCq6BI7RpUeQspQZjz/6pDNp+Cob+DwmzycXk/zurKfvMPlVnW8PivE38r954pgiY",
-	"l8hUZJvJQzJ5J8U0h1XHWgr7xv8/bE1+3Mhibr59Rb7+4ss/VSi4ong6V2kKSr1aQLpEpiVFAVIze3Sp",
-	"+TNku6T9F7EmK8o3ZC4psi6QQBQAj/CeZJJJNtOdw1j+sCJUAuFCE6rM7xs7Ls4BWXRo4BlkVzqCB8lE",
-	"aSp111ONiAfc0OrPEw73yFZlybl5J5lkghvUm1GWQzb5kGwNkkx+OZmLk52RS77/3FJR5hluddp6cA8h",
-	"1v/sFpxUQKnPNZyyXqWY/hNSbRZ0ldrpt8HbWNunyO6EzMyl9cIc9C90VeT2O6Zhpfbhop30jf3MrMIN",
-	"T6Wkm3D0lw/JhGWdC3j+EBI8zfMfZ5OLn/vMf2u/evgQjPbF9sniTevGbz8/v5Vhx1gf3S42/M+r79/6",
-	"W1+L4iSHe8hJzpQ2BKE0FGqSRPhnuPZwxHqq9l3cVsfY3ATjRan3wfSGrs1IotR9X36ILcQJGruLsCKI",
-	"k5gqLNs50AYmGQEkF6qVzlMUp9qeZpAyxQQfgNdu9a/dl7EFZWwOSkekPScG5ZQTyjNyT/MSDKujGlmf",
-	"23+2C3UD2oJJUC37iBHQQzIpRM7STU+wSqCqBYUNxoFyEmz0qcXHVn6XsdkMJHBNChBFDmRVKu33G+Xs",
-	"yBT7LVwtxJrvTv4aoWBI6aMZ7OMlocTD2545ChiEacOOzTU2E9Lw5AXjcwK5gknSzpNenscukQJ4Zl8M",
-	"YCnBoD7+mFKeQj7oOjF8IE4GVC3jD5x8FX/IdB5/sl5s4vLaDq/Emd3K/IgV1ofYEqwlCag7GDKp77WK",
-	"UEOy/NDBQCoS3GUkKq6O+CUQCTNHdtmKaQ0Zyh8xuqNxgptu4txGrFZOnNt5NospST8tBFnQjGSQw5zq",
-	"OO2jFBllJ8oILTQn+IZKyEyKFTmPEpQW0RH8xBdkvRBIH5mhCa400Ohi7kFmLNUh1td0bFEdIWiH7Y/n",
-	"94JFOMi1JmuqCJ2KUhMlVlBTpwEgJ2sDRaYIMgHCxbpe81SIHCjfweGpkT+oQUO/FwRzF6q9ZTwiH3fz",
-	"5FLmcalmLk6chvP+5u3O6sxnIbvvXpa9Zrbucn+PDbrQYheZ0d578AScJrpO5cTgrQVmvRhNdMRSC7OJ",
-	"HHREFENtyi6ZZhkzOETzd41X2qSJegotlsD3L9C+llRzxla7q3tuIVD8zytQylH8znK5U8W7F+e0cj9Q",
-	"bG2OS8dm1wuR9UfpqJDnVfDd4Q2/L9UrkYXb6FJ63Mu7e9h61x5mvbFgEbH9v/JX8Z27R2PLDLnc4Ls7",
-	"upf4WkSeo4jwN9hEbrMsk6AiV9r7m7fetPZ3NEcNlhsXYn0n4nelucoozxTRguB3kcFXRm6KS55UL1r0",
-	"7hZxZi1pUTA+v/Pkt3VVFcAVETwFwrgWqDItwQlyK7ohEmjmrIxoRNoHDJRdmpP6DSXeEOVPPjxGf2id",
-	"cByDMTeQYoc59+bBrwS3nPBaW5PTDsu0j1VPabtF1ZCgRClTuDED9NQ37Bd3OFQvwTOcZGuAJNxJ5znc",
-	"gELTba9bCWdxr/fRdmNLNp/3WJF6PMI0dzgCzoy3JsS+R6zIagdxXv0IeeI1CrxZmy2C5v2Mh91632H3",
-	"RbUCP190/YLDm9kM0ghC07TVJjWFOeVtNhHB4SpivbiaKqPAM3vhpDTPCdpMiaIsIwuxNpo0GmRjV8XS",
-	"3my79wzLYFUIDTzdkCV4WzCOHxtngPEpmRS1oX1b7do4vb82w5bcGXzHUMEl8zan7Yn9nWXUmpkoeUaM",
-	"apNTpfdeWuYMt7VvB+QapN1YMsbFFOBcb50hwPgTtWTFiSisdH5SCCP8SevY6c8QXks2G4bzS8azkGbn",
-	"FtrpgvI54qww6mAJaE9fUU7nQ8w06HaM6a/KeXItWqMzw1CJIlODggry2eSCl3meDDW7KbqJazSK8RRa",
-	"UI9ZxFMAnMyYVPogfN+mYqq9l4YwfWlIuDpBQtHDRAQHi/fOZWQOQ1ktZQ/SG7C53fq9tSLEKOiNmHUE",
-	"bfi13NyUMT8Mk5BqITevrDOw/1LfF7mgGWTfsoiPBY2oqQStHqkP75oT3cMmLfxTCX56Q9ffO6XzIZlY",
-	"A/fgD7c17dqG6AZMImfWfuJvGY/ooeiM7a96b3msavWw021mKOl6n3Nra7vtSvu2HcvsoH3bbXLu4ej2",
-	"k2RaA49i29bGczEfQHAVlDpGfd64/Ps5AVEM+LADOiha7MMe054p636z3jm9ACYJyxQ6bdBpYBh6n605",
-	"OaRtTzuuSHNsMeSutu6XHwP7UDlw2wmrQVL/5u7ZONmMklyI4pkiZv9dDpIXrRfJFlDXRgjbnfMWzN5T",
-	"sEAwMpKFgypxwxfkH85lgFeJhEIoZs6M0HQFZ2ohin9MQjB1uxG7gLItadkFRyFw74z/cVZzINJ+0e3G",
-	"DN78qtLP94WEbcGAKaNZ3UBqZCA6bXiIvBl9C7Z1tFEnVmmn3Xupy2K4M+Ha86wNa+bccQm9Ja9gti+j",
-	"+vfuzpI6FgoB4+YJzzgG22+FXL1zV8PhcRRDwxiiHKzFh9d1qXgnXUeYw3eSFosI99CGK+q4c1fMNOoz",
-	"QMyZomgpAZWfS6LZChT6tfVCKPCKndF0iB805qhKJdMspfk7Z0LcZUWWN6M0ibRf8mcKpyNMkRXNzFyJ",
-	"FW+JFl636h9QANl8QKQLntubbB6VwLoClOAXSMtWdaWgkuY55DEreZ/gplK12l8H7u3W8L/I3g50QAux",
-	"/D5mzOaa5YSLNWEzo6YsqELN3FsU+gS5NjDeqsmB8OhOJZnU2FeDIDjwLRT0Z+bxopV2EAci3EFTFjcj",
-	"zaRYtdgcW0MxrBu3WwXBcfHVaqjWRd+6K7q3Gu0OT3UxBKYVsUMgS3AMoZIeLOk6fmDw0NGyEEuyEqqb",
-	"LUR9xMwomNZu5F7bcgNUvuBukmyxAW+bDipRYJiLu8V3ZzRLyAYGPQ2MbhQF+jcKKYw2bhfp/ahZHeSY",
-	"TNSSFcWhsSpHo+1ksqZMMz7/Nh5Egda8TIAddi4IQqefUlMPHDlmM62Km3VSmufK2/KYxughK6IWUtyz",
-	"DKWsXkswNGiWsd8+nvno6EAc9QYSF0djcSlG738BmutFl6tz1ylHJWd8rmJnTjWhnJiBqBYSYaoFWdoQ",
-	"jL6I3N9Hes2LUqMfXXU40nsoY1CNcbAK13Sf9/N1Ve7wg4Im33rzYm8+7SKCW43QoSWQamTZHm/j1uhQ",
-	"kv3Ch3X3l2RxB8629qGHOXhGcwXhnC/3ilMHREgavtg64iBfgwQOa6867VxQKeVkClY4dSIpyQW3qliH",
-	"onXuR4bsm4gD5b0CiVaJuRRlQSTMVIKmVjEj64VYEfxWoVXWq9GUb5zK7KzLxDKu0Poh1hwkMtSDVOgX",
-	"z3sEjd6LLvRUYgVGPSNULSFD5mpQFHjWiZgvYpefoRIMT7MoYvVMnP5XC8PsSBLwvinKn0XSAyJ7/jIc",
-	"79Yb/9vf/6pHUGd1u7QEc/rbpqKffSFrAfnH7xKmfOqH40x13keT5/X24/SH7ZE8KQd6MvCoxvBk2Evj",
-	"CJ6MH2B9VZsFtqSJx/scHuJTuoitykYZH97dG81F1QrViv7yFvjcyEHPz8/PkxhpZiImwmbCBZta+TUT",
-	"HBLM3bRCrar4J1mCt0/Eg1FjmwuDmQdsLAg4Dnb2Ir6zLJhj1Njdlgj8j/j3j/Yyci7vXBi+S6i+JJSk",
-	"gs9ylmqnFjC1HeI73biQ3ibYkja9uCO82dxwpbku43HOwQQvIxPspN24k2yhjptaOjwKlj60TavlZuCk",
-	"3gjRPDqrDyZ4ai7Z9cICsdIaUe5YO03OBk8YCC6h0Il1nBiisDKUOiWosF4QmufOfidLTuicMkxccthY",
-	"q6Hm7QEIeADT2bYrBjZKszSbp4z2y3kjLqQ+8dq9uWujrNO/jbyXCikh1Zc4utAL82el6aaR6bgzxX43",
-	"aRwJ7kV6XCa5d+YfZ8dk0CqWSo+isMTAwG1aXjFeDbmPsnHwNqoWeT6lNlN2CIUJGZMirnLlbhSHEAt6",
-	"D2QtpOGPghMUEBKiynRh0ISGPi4kLw5rjNJlWkUNXY+G563LRB96J8mYD/F7xksNCVmIUiYko1Wk10pw",
-	"vUjsf8hTgmdrgGVC4HR+Ss7JS/Kf5D/J80ujr/xXRlm+Sch/wT3IDfnKfon+BbaEJg68iGJRLNvkR167",
-	"EMqivpVymGnDyWxksAZpXv5fP9OTf5+ffP3B/X/y4dN58tWLh/+Ihq3dg8xp0SL7TiEVK1DWQoqODHNb",
-	"Lli6qH0rjh/NhXmPX/j70prryB8CRv3HJPxqzrgiWDNiTWVm1ENpRhcc8+o94zXjTJLJtJzNQJ5Yfkfz",
-	"XKxPaJ4PMAAGOs+eGzWZmI3+W3BoTZS8vvrhimRU0ylV4NDgTWlw7ewbkDnjl+T93asomPbKCzXvHhrW",
-	"G2hBiOktzOJWQ3GYGNDPEY/XrYZVbVavVXym8Z6tEktLnhnBx9w3EsgKKN89o/Okyw9xIAdpya0YMyzJ",
-	"BZx3AHiM2CMbce7GjEJcaDZj9b277USNiyAltBnL1w0jiDOu0jQar+c14uY4Pn74xOroCcEQxRMJK2bQ",
-	"ITFSzomX8/7v//4/sZFzl/c2xOrxix6YeBoT3SOGrcOtyk7xRn+Yd4S3JPyFYBxDBW+gxa8XLfvOS6Nt",
-	"+f99Yxhe2kTW1WtIBdr91SNiGb7CEG1QwHUtrx421IvBru0qnqPDjvllz2CLZFKyCwsj9ahAn7aojdaY",
-	"r3cS7pmRvH/FWL+xwiW2MAMwnK3/wC0h6Vvg/O/AxOMGJtZw64qX8GhbDtVRowi9e14zloMiU1Asg4Zv",
-	"o+/5PHlk9ZZuSNYLkdfLviR6wRQ6ahoCycB47C2ZaXvOyoDpQquYNZBRZ3M1UsgkOZak1SFbBfWyesfW",
-	"4MKj1vs7lyNap+Ggi6lLsPJa0jW/pzl6S95zWuoFcG3udvz4NXCGP/wg9LeiRInjlbNvTpLJd1anuqEa",
-	"3rIVs9+85/SestyFJb7nqiwKIe2za3PPczpA+XLZTmO6tndP7n+cOKXm5DrzWjrlah06MjsC0cKCFO0C",
-	"Ya+M0PpydGFdDhsC2FfBEX5LMewyp3DxaR/p3FgnbKzWSIsXT6DTFx2whA0MQDzElb3j9nR+Yyx2sTw4",
-	"DZGFwSXdPr4bG/o5WgxpNBCoLUQLCr03WtTXlwtNzwfqFHgsdSAhTh87k9CGtm0m6xPS/eeHpDKodYQ+",
-	"96qhFhihWt/7k3lvzWMW1mtubiUFKGlYjxdVSwzx7ayUhMGspdq71a97Z2wa+LlCTUkdVKzZqnMhz8/r",
-	"CfYs5fnzTgf+dih8YMjqjM2vb8qxNATruq+FGwu6IFEKcSdYYo0F+wLePea+RrY6YNUVyj8k2zjv1d24",
-	"P12WXBF85ZCgk+c+K6EtWs05bmXJE2I4o9LWcX9Zo9Dz874C4h1Vy9tytaJy07molzulWez+7EJ3z/1D",
-	"cPJjGCACYIweBnDL5hyyjjJcXTn0QyoOKjbnschfZO/47JkiPJpN6u4u7yRvfv9KrAqaavLXn25jX7al",
-	"u1ovzSwXa5vb2zuP38fY2O2ES4ser4biFVamixxt3pIYYENqozvdivV1WcfegyAkqSN+mxnJbSH2NkXf",
-	"zti2AYxrjegaaWWgzphNwVdlmoJ3K7M8r+Ll/E19iJW8ijCvrOQxQBtCaIukjsdTuRx/1ZINvbWneETz",
-	"YtPCqCp2JDgQCy0iZnsRzS7IDuwXXu0tCp9yPgcVt1j3ECf2W8Ze9KzCUS8kguqyro7Sj+PVu9onxPmh",
-	"Y2uKuy76CW1Bxt43m54Ze51HbbDhL0ClngJ1mGoo1Iab2orYgy3I2wG2RohUBaSPtsLuzYx+GdcxzNyB",
-	"OhcWhNzefxvAXi2YzSXtt4HmJb4bFw9Fu0phmZd1PGLsy0zIpLLLkYo91ZznAr87qxlXl6z6IpqFGpcX",
-	"zDYGS2nde7dVG9oFKRecmRCRZ5Ug1Vd2isclhrv/KuhYEOWxQkGt0okC+GEraS1+GC7mS4ymZ3kmY4XJ",
-	"7lAHcsjgzbMYyoGCZriqQND88nyQpGnxel/Edc74ciAGvMVPGkT8/OsxDNrP/2RzGH1x+94reme/OSxH",
-	"ADW8nHZWA26UYDa/WF3p0sbiVFVqd6sTR6j0ZdDQoYVVuKcWQyTl1ha0L4LdeQJ6Kly1oNiEwRfhLd3l",
-	"VdjDig7XXLsD4xwzwTjqcuoq8RoW2pj/z91usZBTJJ5xeWIIKLedd771dLOVVHQfdzBcWfMxohJT5Ord",
-	"dUymnPt06kM+NpARsk3lkSUnjJM799IzRd5fJz4K2dUsNNdSKviMzUsJ+5UUu9rE77ntfo1rpJXS3Zuf",
-	"RdOJhab5nR+qR3YvYm39Udua31VM6PO53l+0hlB0JvEHKRptu/VX+iE2WEeKrdbXLbm1nyz8dW9Z+E/7",
-	"S+cbxuwOfcur12l+bE0b2zb59TGixo2j/fnpn80dtYhWCzPMq9CQXRAuqrgfl+lroLMBfUlcJuwF5kSZ",
-	"a6y2L9QJT3acRjsT993EW2PbMoCH5v1uqxDticnbttjdGru905QfscgvOj2v11q5KOJBWm3DCFtVwq90",
-	"GQvv0GFQk8Q+O2xA1WMYBLsMlyPYBO/cMbyuXLM9RT/3XbtKMqUK3ss8aj6W0GAP2iWUmYsyt0aRXW9p",
-	"TltyuySY2xUL1GF92ejXga+1OcC3LdmUKiG0zJgWUjnJ0+gw64UgtlJe9YG6JAZHNkjfNjS8t6rghqga",
-	"Qe2xf9gzCHbTIiO5YVsqxNQ8ezcnd8RKKo+qljIkMqxCxba6J+2Jne2hwhVPaCk5sr/GiF/WKExgh9qO",
-	"xghagzdSkZcrHgfYjLWEBszYL21GU0HWkmno6l2RMw7xCbtK7hethYiQfjyzyERaroBrF6iuCkhPEao/",
-	"v/hwit6OU9vbYTfMumzZLbb3YHrT9OrP3O3tijMcWo7ej+3m7+4WUCEMcsRRURBHvMUAg8PrQ8dG21lg",
-	"a/2VwZEzexktxs5Hs9vvQnd1pWVYv/YUsIx9m0aIt0N3G70wD1X5qgOy7NFfzrvPqnk6r4XgxIcWEJpK",
-	"ytPFeOV3kolaM50uBtTqbWUDo1bosauKa5j4rC5hhhonhtsRSuwB9fH4dNWDaa8Ds838I35b9ncrSe1P",
-	"nIw976fDBUJavHFFcN9XaUrwrxK4ZqjtZHQ+Qu2lSp+LZL/M2v4uQS06C3x72dHmPBtybyNs5OdRK3dF",
-	"154OMbEcy4WvK8SxszQiM0PBxwqwneFizUnTUkrgPtm3OUXAT07NMjKKuqovVpGgXEs52rxlBWcL4lPi",
-	"Lq7t97UVuBXhovnhaaDQulXZcOPMRVz6m3BQDY+xghGbtZH28FarUDpC9bF0lXJRYUAwZhfdBrS5Rbel",
-	"XsTqY/3omp3ZZNEYEton7fXE/PnvVgVt0Psup8Ug6n01iGylxmidE1sppoovibepYbphSq6HIzRe37yi",
-	"ighnttiO4y0oWl36VfeoBPwaV6vd94DmmCKVR5AjSPWNuPiLmIr+1Rev6p7GPWXpG8ipZvdYGmlLd54h",
-	"T9h7+q7aX3MBsQ381KgjF4t5iF5aeEE7zT4M6NknqvhyOvUnXue2FQ6cMc4KW7Zo3GPL1nRUnYkeSJDo",
-	"sx+gVaW+6aaH2RWv8H7lhOMNo7qs4Q7kwST74W8zN0qj92AmnNslUGllAPvTt36Tf/3pztfMxaXb96pR",
-	"F1oXttk247NIEuNNyRWpesARJWZ6jfVwKwGdKpKVWJa4CilTp+TjGS3YmUrpzGL/R3M9hu3E60fk6t31",
-	"pftgzvJsTTdn988/koXIM2Xv8HoBufnpFH1jKbhqdK4T4VVB0wWcvDg9n7g2b7g7dXF2tl6vTyk+PhVy",
-	"fua+VWdvr1+9+eH2DX5T36CT7+wqbHdFy7cnz32pNVqwycXk5en56UvXZQsBsLX8szr6YA6IdrbKIBP8",
-	"OptcTAyvvPJ+vtqfiDbGWP9+7zepch8rLC5LFq8nFlOf44NX13k1+nhlx8yc2+7D0tW5uETbYVgdDTMf",
-	"dheIFS2SiZC2IlyzuhbRogoErDawtxZO/BqqIXGWsxWWs9z7YlpKJSS6ihtd+1+cn4/Wqr+upxVpjP9D",
-	"EAhslRusodA2ZrXIoNl+MlFek7KmqOb5Vu2MQGLxhekmYADWkcXQOswzbAxzibn7rk0K+nhCszHNVoyj",
-	"sE+N6PnzxJHNBB3/BcgVU47qFIbnnjBbdCpOY2epb/0fpbTvwBHaK3ztiEAKp4mACa0mQixHAJFRq2ZU",
-	"1rE4Zlwr8EWKDqLaI6xpZO+J2zO9sGf6sMOb2kj5ggiebyqNK5zeUK3Rjxw6nZKf6hIPWPoEkyC6Kb8/",
-	"YX9IJoVQETxAuFQsdwsJXjwVElzbAP4pzDGySlpCE4zPiZV2H4kZbw0irBdgVNK6YlnV2UgRpRlGLYME",
-	"S6+GBWOhMrMuC/1LYisRqqqVONWEhjWBh+JRO/FWJVhbr0lbcfGIdFu3XdrDXBNCiUFdhVxMu9I/4zHd",
-	"tvqRSdhRDuQzy0bjTNiyXjSjHp/zWlkAZe4ozd3gc0sSP87qJMZvXDeRUcC3XbXroSllY5WJIxJ859V8",
-	"5/uluUgx4BlWA3w8wrwx4KwK5JACpHKl6kOkqSxgFnOwyyzw7BJRo7oqDAvIgd6DGkLaFvgnZpQuHPmE",
-	"NVuus4f9N/Tk2BJUJ4hGAMqVG2nQKdIscs/uE07tmVrf9r6DP8MsWqTSAydJWumbw7pNjYkYpujKZrW4",
-	"ks4Cq8MtxBp7cFYBXEzV0sOplwsWQO3V4wSD67rn5snfsKlkVEZ4sb943jHldp9yHZcEsIei4d9ovx2T",
-	"KXXMexcEbWyq3G4MQrc51o8ng3e20xVyO4wttC0jxWxmS7epZSN0ZDOMXgwuP/RD++p2Gh3v63vtKW41",
-	"A8ej32FdSDrineWQwdbEHXjZxOEeJlm0G1uCAOvP197S3YQ5OaSB/2/L0OHB9ES2jrvAFh6043LSUkOH",
-	"NdzS1lyuRGy9gNUxhWy/sLNP/sd9YlRtoz86hNpkKb/Uun6yrzStxpCwGsHCPdiHe/lAOas+9xZRKwqi",
-	"s7BK+SMmbLt+bMf3BrCPcgFVafG9VKoRFXLX0T6CYZgjZIWUMS/Ajhnv6BL4pQtwMorc2odHAJ8zDmQO",
-	"GitbslE0CMv2DcOpitkPwHLLoAZwkzNfHvMIaPqW8eVTciQzX6vhlfFl4vtbVfw9F7Yu3qPVPjO8ZXh1",
-	"yWNvL3dGNtRx0DQ6Z/dg8EmLBMNRLNBsMlXFPV0YlVirvga3w3GgUV7iCIhwy+a84iW/O261VUKkBQGr",
-	"Mz4lvvoGSILmUUWYrm2xWC/C/GHtwkuwrvYIWGrWSWh1G1eVlhcUZU7UvLmlkY8+ea+uEmILfnwcDRUz",
-	"uTmRrpV8FGmC+orHQZlggifGmGbF0wjC/BT0hSXYq5kouklsdHhiGQiWmRfeObcWMh9Ddb+TG0LrKop1",
-	"NW5FXFFMi6mKOmcP0HRhQ0vsOjPRC0U8+GOokcNMY/5yp0L3tnprsPHsc1J4XgsOtuzrU7p3baw2F9id",
-	"yzY+QXsxWpR9XupeINaAioGRB3Wju0H5Q+PN3zQ4d4pvPxFAQ6nGRqQyaQuPK+t91SLPfJoHuoy/PieZ",
-	"beP1WD3V1wfoBvJt9dZvGsCNwmZPY6CovH7VQQfZd2LW6QUc00TR6lnH3M+qStvRBLy6Dlyf6/r56CBv",
-	"MZBiyb+ZFCvsDiy4LZGCvg53EHXOPf6VZXiDq/ovKqhw90iEuSl5eIFLmJc5lfkm8cSPlS8b/uReeNB2",
-	"WVc4efbJ/+iMVBnkYMPzt60X5u8NdDmSWbsP4KoIB74hKyFhNDO3P41LV2JUB/UbMfyj6vHcgwjdWBc2",
-	"LgNrc7SYANvPdXwe6As2tak842H1VTVYrRdVpTad6tQojznsWA8zDtb4HjcOxknjzEZLD9a0G7O1seJ3",
-	"ZuzPjLTQ58cUoVOjSWgxEpPzhFtirxkd1iliikhQ5coWABlOXf1haac5EjBvcPDPAJquYdcRAPmdYYG2",
-	"tRehBCnjsg5by0rb6Wm9YDn46Cjf2Wwm5NGhW/Jjgbbkvz5clatW7gqV0pXg8wYhPVMj0WqYEGOkpIRo",
-	"IS4d3OssPU+/hodX/b5GA3JV4qlVRanrijDYG9ByFab4SJgZ4nDpcVGHctB4uoLd3lj5GzPuLFqMo2Ue",
-	"/6xzkjanNBZ62fVKH62kTfeOw77dsRWH9WcGnKlVV1BH5gZoNgAnPoWvQBuJA8iohpPWeu2/fU/8ds2e",
-	"p9F1A1l5K2zRJx8/0liBE5x9Mv/tcaaHJUmPfM57BGntys2NYSiilumbaxx9DD7nlPlMjS1Zum5hv//k",
-	"zcgHytIWHnE5ugmyM8tkhl/M1RStbiotijsb93MkC0aj/fuRY7qubDBfVKAzV/4YHiUtCkJtKxLrI0B1",
-	"TNEZECxwan0FZazvPGGzumlRP8xygH/ogSIizyHVR8CRV3bkv8HmqEzBTQNZV2D5EjYqsQ4YbK68lrQo",
-	"jEqkxRI4UvPfEbwjsGa6tOXJzJw+5hwZiYHnihkWcYnOQhvVS6h5cwBoHcB6wDboqdcpyL2perj9ir6b",
-	"ayv7Yv4vYdxFB1AiXRtu5zRDCmF6ZB5fkRq21qs63H9GrLwqMNt1B3/n6rr2iNp0wlkor1XniR2xgnoc",
-	"7tdMYB9hkCvK+outxxS87H4fXCPas3ueneI53bN/NweJ9C/2H/j9dL7flgphZh9FmLOFxG1HcKqWSZAe",
-	"aAQOW4/WIOeizmfc+F5MnwmKHmit23uRoKXuuNKGb9392xc0voE544QLtNA7tLJ2P5suMsTaN1CUONTC",
-	"txcBrHWvwoDfLnAiNrzjAEK7Ql/HgMO3aMI4Nj2aHRyZGn0Dw3aQo3tkNEejTeahVrDHItW22VFiXaK6",
-	"UYvcNwKS4UMqtatKngopUep1/QzIGgtreUv/Ego7Tams+YaIPCOC90xbdPeFhcF+dHMS2jEwzg19ZGzz",
-	"GzgywvUQgpFHT8F6a7JxYm7fG5E5SIBtSLzo7DYPsZuALVitgjaLVTmsnkhTH+VevMHL6eyT+e/h7JOt",
-	"aPhwOBIlbcX9nynbuA3FYFdHqLLkYsGmZoDEIBMpUskFoQHp1hYi878vBWAAi/yGcLE+JWrJiosqcNG5",
-	"jYIgQuzw0HAG5GBGA1HkgNGMZqo/YD83Os3hj6eEToXUWHBv5ixxkR1XhSPb91zXntWoMZg5JskEhx8i",
-	"9reYBfAau60P/hjhLxqK349IZwNNEb+4WHfhWIJohYmjBliu+czjxQuHgie2XN4eg0KjNu9x7cG7ZYp7",
-	"GxZQf8I0lVFMCdAo9JWKFeC9nQRGYkXW0rkNpSs5OIVc8DmmxHDR6G+xH2Z+sgtbUL4TcP0g9hsPN2xU",
-	"TI/gwS32WifTDXZ8GMkHU4FcNwuo2qZgiYs8tPU4KX+mXUFVooUYw0Pjpz9zVWq76ovgCyGsf2W6/IvA",
-	"bHqlKc9UFfe3GkPeBmorfnhYNCI/uVhfuib2dYbaxjZxmwLw/u6zYTR49slcwaqgKTzYn7t9ajU3ODqg",
-	"XPuONp+aX8kYwWmVOIMF0KqaVlV9aMsjXULsAWG3w0RHt5gfPGD68LLwoxa7WAfIexhyG/03Pi9jbtLe",
-	"aI/6Ss42qNfVxcWmtrVU2xI74GtHdkneT3F1/D7tyW5zMZuyE082v0dCc0jVT/b5u3/5dyEChVWmjx+M",
-	"cpXnnva3UM5V8roHGbS86Btx/HlgW1189+x06mvrntFSLwwC/nO9VKceRlEk+3HNj+0Bx+6bu1C+In+9",
-	"/fEH8hNMyd9gQ26hWRF5cvHzh22uUZTTnKXWc12XRGOKKJD3LLXt90MTYn06FoKUb04sb3dWhS2g2glq",
-	"OSk83TXk+cmSizU/qw+6/hoTqPPNSSp4xurm4VFh98q8+ap+8TiGhmCCJ86KrWa+cS3NI+D/kUOdwGxY",
-	"PUY/MD1Qwq7qSb+RUshdvRerZ9pQtBWAC0WrDsayg7omdQ1OUoicpZtH4FIaHv8h+LQCTTOqaSvtvqtf",
-	"/t6/+/R0HKwCr2uJmYGjwRDpPjaFNxd3QA9rMqgC6NL1rzkQlBEtN4Dk/Ysza7XcVyO8JvZHQKhfJ3Fr",
-	"Rd3tYNVhdWDZuEBzZ+IsD40uUE2/4jY0Bh59qYWPYD775C2ND2efJFj1+qGDDwfftmgyTet0UDd3kE0+",
-	"MpRf3qChPhznpmicw1PX3CjnRkWrr6ktKUFjXd6gXO+lDR2ozFVqIdZ8PNQN1mM1EPPviswY5FnQcjmV",
-	"kNneT7VpDV90zY9Gwe29lTVey83xqmq4wZ+6YhTOemBBDbwd5uwebUFfjLiqa16UGtGlNbTbZwhvdVwN",
-	"7KpAM/IHMIP8MfGvOfc4leBbUmE16GaWiF2F+1b9cUQ+vbdGyGXDdYiOO/QUGgaPNspniuCy+iL9TrmQ",
-	"Jsr3S+3pWfoxnlbSt2negPSaxw5ptfRG4VvG2apcTS7Oo43Pne3rRC1ZcSIQDWl+gpHaICcXM5oraJ1N",
-	"zGYKek8XsapRlV78ozw/f5kiW8QfsdCZeW33SVt+k8y28pt6H+Oxs2X6lZAveQ5KWc8dZLY78popGFeO",
-	"6p1H0/eu6S7+4EJZ+leAblZE8FywLotgG6BhUAeGE13aLyjH8/IfJOSL86+fqkT0UZz6eHBPXM/CJcDV",
-	"U28JT67zPtY8DAPGfqWr8XO+CpvVNvqS1b6brHd62rHz0kZLSOs8xCviqi33Orwxw767zv54eWY2WOjY",
-	"8Hvlc3Fb6VwtDZHHYziVphvlOpGwEQ0zV4ahuxkFUVoUg+C+Hc/TCUC4NytrN4SJHIHwxr42uDTwDOv2",
-	"f3gKywwusY9h5sc8q0SNSwKrQm8Im1URtAtaFMBhZJsNJv3Zw66TPS5dNFdZGEC/PCcKUsEzqx43s5A+",
-	"D3K3G9AS6KoVZW7x8VMgDXpecUkn9ZoGuF5vQd6DPFHAPWgubSV/G6dvDdpou2GC2zfGRYptfDC8xIWk",
-	"FLacwKF21SfDiONlHGi5OW7w95WNeY7Hif63JBmVJBWkEvSvLUq25VNcVhnUtkCwIjQTBfZ5qurl2OB6",
-	"8wzfcXkYdX+DqseLtVGaxwPZcCN5Yot44mELS8azKnqhopKTGrb7Iobe+W9u7Sd9LO7VAkYwubvmw48d",
-	"xpWGGWi1P1YB4q0zbSkPVNA5qMShPEqDa9tpedyrAi3gjRCL0WzhbkDG5yfwiwbeO3aG8fmb+oOn949+",
-	"y3KNoZzOTsJkDQaeEfiFmstbXbrAa4ppUmSeiynNyazkzo0mpFOQR4aYW92Wl85Fmypbzd5XJ8WkGz4v",
-	"6fxwuGJThFa4uaYJ7+wMfSSrhV7lBwSzFT4edsvTTOcuKsi24aM5NgRQJDf3jO4XFB1GkSyA5nrx79YN",
-	"/wWfHxMt3QzxFJBMgNofdmOrRZGcNfsKVjvZcwYr0JKl7cT6vXveD+BFbi67gRA3eo2LQu3a7Q/lamqo",
-	"wVyq76RYgV5AqS4JN5exr8GLV1LdqBF9hFtmj74n47qQ7wnRcq3Kn551mZmv3l2Tl3tQhCmSibTEvhPD",
-	"D8GIcJt2Crkxj38dArnDJBz6iBzbliNzyV82GmIKGL/WSHrvdXbNCT5NpkAlSDOXETncUNu2+/bO/YGH",
-	"q+bou86fnyJt/OtPPVfc/e5b2/Mdoy2xqKiV1DFwL3AKVRt/+PDw/wIAAP//",
+	"7L3rctw2tij8Kqj+dpVn9kddfElmIv3ZimwnmnEclyRPzqmMTxlNoruRZgMcAFS7x6Wq8zTnwc6TnMIC",
+	"QIJsgE222LKT2n9sSSRxWwvrfvk8Sfmq4IwwJSdnnycFFnhFFBHwG54pIvQPGZGpoIWinE3OJj+zfIPI",
+	"nf4GralaIIzmgmBFBKLZJJlQ/dK/SiI2k2TC8IpMzuxQyUSmC7LCeswZFyusJmcTytS3LybJRG0KYn4l",
+	"cyIm9/fJBBeF4Hc4v8r0FzBugdXCG7Z+IZkI8q+SCpJNzpQoiT+XHVoqQdkcRk5LIXlgb7cLgj4y8kl9",
+	"RHyG1IKgAs8JmpIZFySyNztW94Q5wZJE9+GeDttETldUVSO2VmUe+gNkZIbLXE3Onp6eJpMV/kRX5Wpy",
+	"9g38Rpn57WkQEILcUbKOLr96PGz9+llW5vFj8V4YNrLCchkd1T4cOCJZFTlW5C2MERwX/tt/VFngtGto",
+	"83zI+AA4WXAmCdzn73G6lArPySshDPKnnCnCAIdwUeQ0xfoenPwm9WX47A39H4LMJmeT/++kphcn5qk8",
+	"aQ0L8zZvVfXGE4mIfglNebaZ3CeTd4JPc7LqWEth3vj/h63JjRtYzPXrS/Tdi2/+UqHgCsPpXKQpkfJy",
+	"QdIlkELBCyIUNUeX6j+TbJtg/MjXaIXZBs0FBoJIBEGSEBagaMkkE3SmOocxVGeFsCCIcYWw1L9vzLgw",
+	"B8mCQxOWkexCBfAgmUiFhep6qgDxCNMU4NcJI3dArEXJmH4nmWScadSbYZqTbPIhaQ2STD4dzfnR1sgl",
+	"231uKS/zDLY6jR7cvY/1v9oFJxVQ6nP1p6xXyae/kVTpBRkYXwO5CgA55zJ6SllJzJPmPn5ZYIUWWCLG",
+	"EWZyTQSabjTIGJIKbyQqmaI5ogoRlkn9jCpJ8tkk2Z7CoJA3uwdemgVXRRVZyQCLniHOCDJ0OUGMrIlU",
+	"Bn3QjAqpGUP1adc9MkdFsh/0p3pCuwIsBIYLnJNZ4FR+sJeBqgUvFcLMnY0yx3VnkBtwNojNvCAsCgq+",
+	"ZkG5xDBsR1PlOVovOKISYbn0p+nAfD2tRixAhL543sJOkIHMEpMKVav9OESqoG2PcBe2vqFSbWNsBcNe",
+	"wGxgfwCWWu4J86nG/mCq8HoNJNqrbIDpc+BMucg0QJ9pMvYJr4qcDNmUHveV+WxrV97ozyO3yHvl6b3P",
+	"TnGe/zybnP3aZ/4b89X9B2+0F0HMsOPHz89tZdgx1ke3fTH+58VPb5ykrnhxlJM7kqOcSqXZjVSkkNu3",
+	"o7V2f8R6qvgubqpjbGEsK0q1k+pgwE9eqr4v34cWYpWD7UUYtcFqORWWbR1o+3508ocUVKAo9yAplZSz",
+	"AXhtV//SfhlaUEbnRKooJSxyILwZusN5SaQhvlqwsPsP0kTyqaCCyMg+Imyo4DlNNz3BKgiWERTWGEek",
+	"1TqDTw0+RqWJjM5mRBCmUEF4kRO0KqVy+w1yGhA5+i1cLviabU/+EqCgr9JHPdjHc4SRg7c5cxDftQyQ",
+	"8lLzxRkXmv8tKJsjkksySeI06flpiFEVhGXmRQ+WgmjUhx9TzFKSDxLWNB0IXwMsl+EHltOGH1KVh5+s",
+	"F5seXAaQU89sV+ZGrLDexxZvLYl3u70ha1ZcX1T/Wn7oICDVFdwmJDJsQnBLQILM7LXLVlQpkoF0H7p3",
+	"OHzhppswteGrlVWWtp7NQoaNXxYcLXCGMpKTOVZReWhOguREapUA5wjekAmaCb5Cp8ELpXhwBDfxGUhl",
+	"+uAzfSeYVAQHF3NHREZT5WN9fY8NqgMEzbD98fyO0wAFuVJojSXCUy2vSr4i9e3UAGRoraFIJQIigBhf",
+	"12uecp4TzLZweKrlD6zR0O0FwNyFam8oC2if3TS5FHlYqpnzI2s/eH/9Zmt1+jOf3HcvawTp07HjQ0ie",
+	"0iqZrQVmvQhNcMRScb2JnKiAKAa2CrNknGVU4xDO3zVeiUkT9RSKLwnbvUDzWlLNGVrttmWnhUDhP6+I",
+	"lPbGby2XWUNX9+KszcsNFFqbpdKh2dWCZ/1ROijkOQPX9vCa3pfykmckpFEHTAr25e09tN41h1lvzFtE",
+	"aP+XjhXfWj4aWqZP5Qbz7uBewmvheQ4iwt/JJsDNskwQGWBp76/fOHP4P8CEPFhuXPD1LQ/zSs3KMMsk",
+	"UhzBd4HBV1puCkueWC0iVq2IOLMWuCgom9+669diVQVhEnGWEkSZ4qAyLYkV5FZ4gwTBmfUMgIl2FzBA",
+	"dmlO6jaUODOvO3n/GN2hdcJxDMLcQIot4tybBl9yZijhlTIG3S2SaR7LntJ2RNUQRPJSpORaD9BT3zBf",
+	"3MJQvQRPf5LWAIm/k85zuCYS3C29uBLMYl/vo+2Glqw/77Ei+XCEae5wBJwZb02AfQ9YkdEOwrT6AfLE",
+	"SxB4s5gtAuf9TPPdet9+/KJagZsvuH7OyKvZjKQBhMZp1CY1JXPMYjYRzoIm9Yup1Ao8NQwnxXmOwCOB",
+	"JKYZWvC1taaHdZil4WzbfIZmZFVwRVi6QUviPC0wfmicAcanZFLUbqy22rWxen/t5CiZdaeMoYIL6mxO",
+	"7Ykdz9JqzYyXLENatcmxVDuZlj7DtvZtgVyDtBtLxmBMHs711hk8jD+SS1oc8cJI50cF18KfMG7T/gTh",
+	"paCzYTi/pCzz7+zcQDtdYDYHnOVaHSwJeKtWmOH5EDMNhAqE9Fdpoy8MWhtfT8vndMbKPE+Gmt0k3oQ1",
+	"GklZSiKoRw3iSUJY5XEaju/tW4yV84Eiqs71Fa5OEGHwboDfS1UvgvcUSaOl7EB6DTa7W7e3KEKMgt6A",
+	"WQfQhl+KzXUZ8sNQQVLFxebSuNr7L/V9kXOckew1DfhYwIiaCqLkA/XhbXOifdi8C79Jzo6v8fonq3Te",
+	"JxNj4B78YVvTrm2IdsAkcGbxE39DWUAPhVCH/qp3y2NVq4edbjN9k652Obda240r7W07lt5BfNsxOXd/",
+	"dPtFUKUIC2Jba+M5nw+4cBWUOkZ92mD+/ZyAIAZ82AIdKSL2YYdpT6RxvxnvnFoQKhDNJDhtwGnQ20+P",
+	"11172nJF6mMLIXe1dbf8ENiHyoFtJ6wiArs3t8/GymYY5ZwXTyTS++9ykDyLMpIWUNdaCNue84bovaek",
+	"DlcwcJAlbPgM/dO6DICVCFJwSfWZIZyuyIlc8OKfEx9M3W7ELqC0JS2z4CAE7qzxP0xq9kTaF91uTO/N",
+	"byv9fFcYZwsGVGrN6pqkWgbC04aHyJnRW7CtY/k6sUpZ7d5JXQbDrQnXnGdtWNPnDkvoLXl5s30T1L+3",
+	"d5bUkYYAGDuPf8Yh2L7mYvXOsob94yiGhjEEKVjEh9fFVJyTriPM4QeBi0WAeihNFVXYuctnCvQZgvSZ",
+	"gmgpCCg/50jRFZHg11YLLolT7LSmg9ygIUdVKqiiKc7fWRPiNikytBmkSbj7JXsiYTpEJVrhTM+VGPEW",
+	"Ke50q/4BBSSbD4h0gXN7lc2DElhX+B/5RNIyqq4UWOA8J3k47mx36GApo/bXgXu70fQvsLc9HdCcL38K",
+	"GbMhII/xNaIzraaY4L3aotAnML2B8UZN9oRHeyrJpMa+GgTegbdQ0J2Zw4vo3QEcCFAHhWnYjDQTfBWx",
+	"OUZDMYwbt1sFgXHh1Wqo6KJvLIvurUbbw5NdBIEqicwQQBIsQaikB3N1LT3QeGjvMudLtOKymywEfcRU",
+	"K5jGbmRfa7kBKl9w95WM2IDbpoNKFBjm4o747rRmSbKBQU8DY4dtBGUhuNbGzSKdHzWrQ4iTiVzSotg3",
+	"VuVgdzuZrDFVlM1fh4MowJqXcWKGnXME0Omn1NQDB45ZTyvDZp0U57l0tjyqIHrIiKiF4Hc0Aymr1xL0",
+	"HdTL2G0fz1zugSeOOgOJjaMxuBS67z8SnKtFl6tz2ymHBaNsLiMB1pghPRBWXABMFUdLE4LRF5H7+0iv",
+	"WFEq8KPLDkd6D2WMVGPsrcI13ef9fF2VO3yvoMk3zrzYm07bePuoEdq3BGIFJNvhbdga7UuyL1zSRH9J",
+	"FnZgbWsfepiDZziXxJ/z+U5xao8Iye6A9iG+BkEYWTvVaYtBpZihKTHCqRVJUc6ZUcU6FK1TNzLJvg84",
+	"UN5LIsAqMRe8LJAgM5mAqZXP0HrBVwi+lWCVraP+N1ZlttZlZAiXb/2AOHkgqHup0M+e9ggaveNd6Cn5",
+	"imj1zGQJAHHVKEpY1omYz0LMT98SCE8zKGL0TJj+i4VhdqTgON8UZk8CyTeBPX/jj3fjjP/x97/tEdRZ",
+	"cZdIMGcggaI7ZM27/mFeQqVLrLKUqc6qatK83n6c/rA9kCdlT08GHNUYngzDNA7gyXhL1he1WaAlTTzc",
+	"53AfntJGbFU2yvDwlm80F1UrVCv86Q1hcy0HPT09PU1CVzPjIRE24zbY1MivGWckgXxrI9TKin6iJXH2",
+	"iXAwamhzfjDzgI15Acfezp6Fd5Z5c4wauxuJwP8If/9omJF1eedc012E1TnCKOVsltNUWbWAynaI73Rj",
+	"Q3qbYEtienFHeLPmcKVml+E4Z2+C54EJttJu7ElGbsd1LR0eBEvvY9MqsRk4qTNCNI/O6IMJnJpNUD8z",
+	"QKy0RpA71laTM8ETGoJLUqjEOE70pTAylDxGoLCeIZzn1n4nSobwHFNIXLLYWKuh+u0BCLgH0WnbFT0b",
+	"pV6aqS0A9st5Iy6kPvHavblto6xLNmh5L+VCkFSdw+hcLfSfpcKbRh7x1hS73aRhJLijI9OTCKXU15eK",
+	"APYA40E065YeV/jTlXnYGL/O6zLDX+QBm89FLjngkp+56rJZNWK6RG0r6KEFESRB07LS00F/J8IIu0FD",
+	"kfn0MLuLw46nh2VwO2f+eXZI5ipDKcKgxggI6mzT4RVl1ZC7qDIMHqPIPM+n2NQQGEIduQhJgIB+QA7t",
+	"ZQYMXHOhUY0zBMJdgmSZLvQVx75/EkgjI2uIsKZKRnDvgfC8sTU6ht5/EfL//kRZqUiCFrwUCcpwFaW3",
+	"4kwtEvMfXDvv2ZqQZYLI8fwYnaLn6D/Rf6Kn51rX/K8M03yToP8id0Rs0LfmS/AN0SVp4sCzIBaFMoV+",
+	"ZrX7pyxqiSInM6W5kInqVkTol//Xr/jo36dH332w/x99+HyafPvs/j+CIYd3ROS4iOgtU5LyFZHGug1O",
+	"KC3pLGi6qP1ilpfMuX6PnTlZx5ha0Z88JvvnxP9qTplEUKNnjUWmVXuhR+cMKo44pqnHmSSTaTmbEXFk",
+	"eBXOc74+wnk+wHjr6as7pKFkojf6b85INMn16uLtBcqwwlMsiUWDV6XGtZPvicgpO0fvby+DYNop69V8",
+	"d2hItqfBAqZHiMWNIsV+Ily/IAoQlRRZ1S6R2jxDVc3XNBMrWaaFVi0rCIJWBLPtMzpNunxIe1KQSF7M",
+	"mCFlNlmgA8BjxI2ZbAE7ZhDiXNEZrflu2wEeKzwSc3SsGwYsaxjHaTDW0lkzmuO42O8jY19JEISXHgmy",
+	"ohodEi2hHjkZ/f/+7/8TGjm3OYtDLFaf1MCk4ZDaFTBK7u8RsEYT8GW6IIZIsqYPxjHMJw20+HKRzu+c",
+	"JhGr3dA3/uS5SUJevSQpB5+NfEAcyrcQXk8kYaqWV/cb6tngsIQqFqfDBv1Nz0CZZFLSMwMj+aAgrVjE",
+	"TTRe752pA/RF4zTHCnVpYQaBUMT+A0fSCVrg/O+g0sMGldZw64p1cWhbDtVRgwi9fV4zmhOJpkTSjDT8",
+	"Un3P59Gj4lu6IVoveF4v+xypBZXgZGsIJANj6VsyU3vOyvhsw+KoMW5iay/XUsgkOZSk1SFbeZUEe8dF",
+	"wcKDnpdbm99bp1BFi4i13URX7A7n4Ol6z3CpFoQpzdvh45eEUfjhLVeveQkSx6W1TU+SyQ9Gp7rGiryh",
+	"K2q+ec/wHaa5DSl9z2RZFFyYZ1eazzM8QPmymWpjhiVsn9z/OLJKzdFV5rR0YzKLVWErI2XvOgTCXtm8",
+	"NXO0IXkWGzzYV4Etbksh7NKncPZ519W5Ng70UJ2YiAeWg8MenOeIDgwe3ScMYctlbX3+UKhk+bCad85V",
+	"2+2fvTZhu6PF/waDuGLhdaRQOyN9K4Ou5zbYU6eAY6mDQGH68Jn4VRYHBd901AEyvqeuimSZC/bYjnFh",
+	"GQlXydFaJjx1tkcuEAXFsxEy4cdBdiKq8b4Hnd981XLRI8UTrfQK4uU4SryRSPKgZuqCmYZmPI4bgxGo",
+	"ZOQ8GpXxf797ZzYYjanwBBo/vMKvMWEAHUJK37Dbtt32yRH5631SWXk7cil6FWX0LKPR9/4Srwx6xbSo",
+	"JAmIv8aFjuUScgY6S69BdHwpd271u94p4Jqo2MpvSZ2loOiqcyFPT+sJdizl6dNObGzn1njW1c5kn1p8",
+	"G0ttNbFANYK6iqlV5iXgjrfEGgt2ZdA4zH0JvH7AqiuUv0/aOO9sMOEAHVEyieCVfaLYnro0p1j4q40E",
+	"ESWravlCJNB5jUJPT/tqLbdYLm/K1QqLTeeinm/VejL7MwvdPvcP3smPYRXzgDF6XNENnTOSddT16yrK",
+	"MaSEqaRzFkolAJkDnj2RiAXT061A5dh78/tLvipwqtDffrkJfRnLnzeuw1nO16ZYQO/CII7BmO34Swse",
+	"ryLFJZS6DBxtHsk0iogcl9vJA7aMgXNrcYHqFIJmiYNYzo6p+dHB+1ygfEABTiuvSUZNTQ9ZpilxcSo0",
+	"z6sAXCc+7uO6qVJWKtdNCND6IsRSM8IBmrZoiIyUV2jtKZwisdhECFVFjjgjyEAL8dlORDMLMgO7hVd7",
+	"C8KnnM+JDLtReogTu821z3qW9akXEkB1UZdb6kfx6l3t0izc0KE1hf1p/YQ2LwU4pBkEU4A7j1pjw48E",
+	"CzUl2GKqvqEmft00sBjs1mhH7GshUhYkfbBrYGephedhxVfP7dkY/Aqz7f3HAHa5oCY5vd8Gmkx8O9GG",
+	"FHE91xAv4w2HYLoZF0llLEYVeaopzxl8d1ITri5Z9VkwrT0sL+htDJbSuvduysDEBSmrSiaI51klSPWV",
+	"ncKBzv7uv/XaFgVpLJektjPwgrD9VhKtpuov5htIz6F5JkKVDm9BB7LI4HwGEF8Egqa/Kk/Q/OZ0kKRp",
+	"8HpXCkdO2XIgBryBTxqX+Ol3Y3hZnv7FJEW7XjS9V/TOfLNf0hFoeDnuLC/eqOmufzG60rkJEKvKXm+X",
+	"Ow/c0ude/6UIqbBPDYYIzIyBcldKjHVP9VS4akGxCYMXPpfucnXtIEX7a67dkbaWmEBiRjm1pb01CW3M",
+	"/9duX61PKRJHuNxl8G5unHa+cfemlaV4F/Z6XRifBqASleji3VWkDU2x2PdjDRkuYiqPKBmiDN3al55I",
+	"9P4qcWkNtgiqZktgHpuXguxWUsxqE7fnGH8Na6SV0t2bngXrE3CF81s3VI9yAYC19UexNb+riNDXw96f",
+	"Ra2gnVVBPPtkbLeOpe/jGLBXMeoSaMmt/WTh73rLwn/Z3YtDE2Z76C1Xc6f5MZqH2jb59TGiho2j/enp",
+	"XzWPWgTLD2riVSiSnSHGq2A0WzpAQ2dD1DmyqfVnEBmv2VhtX6gzKM04je5j9ruJs8bGSgoMLSTQViHi",
+	"lQ7attjtot296x48YJEvOsMBrpS0oe2DtNqGEbZqrVHpMgbevhervhK77LDerR7DINhluBzBJnhrj+Fl",
+	"FS/QU/Sz38VVkimW5L3Ig+Zj68py5EHZDFXNKHNjFNl24ec4kiwqiOauUPESClYHv/YCAJoDvI6kZ8sE",
+	"4TKjigtpJU+tw6wXHJnSm37HNY0jG7jfJl+ht6pgh6j6Nu6wf5gz8HYTkZHssJGSUzXN3naAjlia6UHl",
+	"l4aEK1aoGCukFPdSxuPXK5oQqWG0u2iRW9YoRGDrth2MEEQjilKelysWBtiMRuJVZvRTzGjK0VpQRbqa",
+	"4eSUkfCEXT08imhlM7g/jlhkPC1XhCmbPSELkh4DVH999uEYvB3HplnMthu9jOwW+gVRtWmGmsws97bV",
+	"Xvbtb+HGtvN3tx+pEAYo4qgoCCPeQNTL/gXnQ6NtLTBa0GlwONdOQgsJHcFyGbe+u7rSMoxfe0qgL0ZM",
+	"IwTu0N311k9sl66MiSh7tIN17rNqnk624J340IpkU4FZuhivnlcykWuq0sWA4t9RMjBqyS+zqrCGCc/q",
+	"moigcUIMKMLIHFAfj09Xgal4Yak28Q/4bek/jCS1OxM79LyfDucJaeFOOB6/r3LnyL9KwhQFbSfD8xGK",
+	"uVX6XCC6aRb7uyBy0dkxwMmOpoiCvu6xiw30PGjlru61u4dQqQL6D6wrxDGzNMKFfcHHCLCdMYzNSdNS",
+	"CMJc9YDmFB49OdbLyDDoqq76TWIyuRnYvEUFZwPiY2QZV/t9ZQRuaP3c+PDYU2jtqkwMfGbDgB0nHFQU",
+	"aKwI2WaxtR201SiU9qK6AM9KuagwwBuz6956d7N1b0u14LGWzqYWxIoG09rMk3iBQnf+22WGG/d9m9JC",
+	"ZP+uomam9GuwcJLJ66/iS8J9r6hqmJLr4RAON0yobkWAMhtst3UKwOrSr1xQJeDXuFrtvgc0xxSpHIIc",
+	"QKpvJGuchVT0b1/YfJEBsvQ1ybGid1BrraU7z4Am7Dx9Wz60uYDQBn5pFKYMxTwEmRYwaKvZ+wE9u0QV",
+	"F0taf+J0blMyxRrjjLBlqlA+tA5WRxmr4IF42We7AVqV/pxuephdgYX3q08e7kDXZQ23IPcm2Q1/k05U",
+	"ar0H0jPtLgkWRgYwP712m/zbL7euCDcs3bxXjbpQqpjc30Mw2yyQWXtdMomqppJI8plaQ4HtSkDHEmUl",
+	"1DmvQsrkMfp4ggt6IlM8M9j/UbPHapwnEtWP0MW7q3P7wZzm2RpvTu6efkQLnmfS8PB6Abn+6Rh8Yymx",
+	"5S1ta9OLAqcLcvTs+HRi+0bC7uTZycl6vT7G8PiYi/mJ/VaevLm6fPX25hV8U3PQyQ9mFaZdq6Hbk6eu",
+	"diMu6ORs8vz49Pi5bdsHAGgt/6SOPpgTQDtTtpRydpVNziaaVl44P1/tTwQbI9Xz/askYuM47lnlN6kS",
+	"cissLksaLlAYUp/Dg1fsvBp9vDqGes62+7C0xVfOwXbol1uEdJztBUKZlWTChSkxuZULUAUCVhvYWVwr",
+	"zIZqSJzkdAX1cXe+mJZCcgGuYld0FeD+7PS06hBrIwiKIrfZ3Se/2VIJ9ZJ3hpsAf4W72jzQt14gsFFu",
+	"oLBHbMxqkSeV6q9pitOkjCmqeb5e9SJI85huPAJgHFkUrMMsg05T51BQwvZdAh+PbzbG2YoyEPaxFj1/",
+	"ndhrMwHHf0HEikp76ySE5x5RU8UufMdOoA5l9Kb9QOxFu4TXDggkf5oAmMBqwvlyBBBptWqGRR2Lo8c1",
+	"Al+giimoPdyYRnaeuDnTM3Om91u0KXaVzxBn+abSuPzp9a3V+pFFp2P0S113BOrxQBJE983vf7E/JJOC",
+	"ywAeAFwqkttCgmePhQQ2b2pK5hBZJcxF45TNkZF2H4gZbzQirBdEq6R1CcSqVZpEUlGIWobiZBCnvOCm",
+	"8qFel4H+OTKlTaXLUEFYIewXGR+KR/HLW9V0jrJJU8L1gPe27uO2g7gmCCONuhKomLL1qMYjurGCtInf",
+	"ohIKyOkFhImwIb1gRj085TV5+X2knGv7Zi9hJy6PgHN9gOTxe+Lx/kH1w8ZmmyrDbkfARc2obA9FC+Da",
+	"ymswUGNqReArjFMLsno0nDv5bH64yu53s35zqJNHAl6M+Qv79MEAumBN+NS1Ty0O9Dls8+kZ2HS3+fyO",
+	"++DO3jjXe0PqxK8HvPeMMQ5vOitvQRzSXb+3DdFGAfZ2ydP7pmYP5Za+CmyzzEQqaKzP+Bjod2lSlrX0",
+	"YpRBJ+lDHKGZ14YiU1mVQyVuAQOQ06Sm76AGtmJqGCeu4bk5r59nB8WHuphpL2x49jjK4e2C1A1wMTTA",
+	"GQkNXmniXtUNRAUR0nZf8sWWdYtzrPBGr+EcGEWlrGghNCf4jsghwqUB/pEepQtHPkNyfC9GMTm0Dt8J",
+	"ojFYgx1p0CnuwwHsmXYygOrgT6C4yHCiX0+SRO83I+uYIS3gGsErk1dpu5RwKFyx4GtoK1+FEPvizbHT",
+	"TBcEG+XHSqlXdRv5o79Dn/Sglvpsd03hQ0qVrhJNWBcFoqw1CPAgjkmUOua99cIGN1XJG0iDMqVnHn4N",
+	"3hmpGKgdcCVTIYTPZqairVw2ghc3w+4LI+te9MbnTqPjfc3XHoOraTgenId1IemIPMsiQ19ZpMFswnD3",
+	"0/ziirCX4vP1WvwLwjIznk0ey6pGHfv16PvdqeEWTI9kbb/1vLHbenbDiqqppZGIH03ldgs7+ex+3CVG",
+	"1V7ig0MoJku5pdZqsVM75UjKt18OYyf5sC/vKWfV5x4RtYIgeoCi3Zhwh6rtA/sgDOhLKdhmf0HpBbJU",
+	"jZAyJgPsmPEWLwk7tyG2WpFbuwA9wuaUETQnCuqu0VE0CEP2jXZvK3MOwPIulT2Mqq5q+AHQ9A1ly8ek",
+	"SHq+qOuPsmXSagWDcM5NueAHq316eEPw6k4QzmNr3Tyg44Bzbk7viMYnxRMIiDRAM+m8FfW0gbx8Lfu6",
+	"fPbHgUaBowMgwg2ds4qW/OGoVauIVQQBqzM+Rq7+ExEIHHQSUVV7A6Fikf7D2gY4QruREbBUrxPhihtX",
+	"/osFBpkTNG9m7shHlz5e16kyJac+joaKmdgcCVNSOow0Xtnpw6CMN8EjY0yzEHwAYaoiTqJkaA2ZHRJv",
+	"EpOflBgCAt13uAsPWXORj6G634oNwnVx6bpJiUS2VrjBVIltuAHB6cIEN5p1ZrwXijjwh1AjJzMFFTQ6",
+	"Fbo31VuDjWdfk8LzkjNiquE/ZoCRyRZiHBrOml5+YC8Gi7KrjLATiDWgQmBkXjuNblC+bbz5uwbnVk+S",
+	"RwKoL9WYnAjwSfOykCb+R/E8c4mGELT03SnKTGfah+qprkJNN5Bvqrd+1wBulNZ8HANFFXdSHbSX/81n",
+	"nXEoY5ooorFdUH2gqhN6MAGvrkTah10/HR3kEQMpFJ2dCb5CjK8RZ6ZIF/g67EHUVV/grzQDDi7rv0iv",
+	"xuoDEea6ZD4DF2Re5ljkm8Rdfqi93Iho6ucTLndc/pPP7kdrpMpITkyCWNt6of/eQJcDmbX7AK6KsWMb",
+	"tOKCjGbmdqdxbotcK6+CMAQgojlHpsjP7ktoxzozkYFQHSpiAoyf6/g00JUMjKk842H1RTVYrRdVxZ6t",
+	"6tQo0DzsWPczDtb4HjYOhq/GicnXGaxpN2aLkeJ3euyv7Gq51gR4CtFyfCQi5y5uCS34lF8pD+JeZLky",
+	"JaiG367+sDTTHAiY1zD4VwBN28f0AID8QZNA0/EUYQQ347wOnM5K0wBzvaA5cfG5ruHrjIuDQ7dkhwJt",
+	"yb48XKVt4mJLZeMVZ/PGRXoiR7qrfkqmlpISpDg/t3Cv88Td/dU0vGqDOhqQqyKDURWlrmxFyc6Algs/",
+	"yVSQmb4cNkE76FCuK/nUsNuZrXWtx50Fy0FF5nHPOieJOaWh1Fgk7vsQRdW6d+z3Sgmt2K+ANuBMjboC",
+	"OjLTQDMBOOEpXA30QBxAhhU5inYM+f174ttV4x5H1/Vk5VbYoit/8UBjBUxw8ln/t8OZ7hfFPvA57xCk",
+	"lS14OoahCBuir9k4+Bhc1QPqcgVbsrSNJu118nrkPWVpA4+wHN0E2YkhMsMZczVF1E2leHFr4n4OZMG4",
+	"NPTxUWK6LkwwX1Cg0yx/DI+S4gXCpkOb8RGAOibxjCAosW18BSXLeAOnoBwundW9HPthlgX8fQ8U4XlO",
+	"UnUAHLk0I/+dbA5KFOw0JOsKLF+SjUyMAwZLhNFa4KLQKpHiS8LgNv8DwDsCacZLUyBTz+lizoGQaHiu",
+	"qCYR5+AsNFG9COs3B4DWAqwHbL1Ww52C3Kuqte0X9N1cGdkXKlAgymx0AEaC5/kUp0vrNIMbQtXINL66",
+	"atBxmCvr6PmKSHlV4ryLB/9gK4v3iNq0wpkvr1XnCY1CvYpQ9teMK6hcKFaY9hdbDyl4mf3e2/78J3cs",
+	"O4ZzuqP/bg6yXbal+sDtp/P9WCqEnn0UYc60soAIcA3xxEtQ1wKHqYiukXNRZ9RvXDfArwRF97TW7WQk",
+	"YKk7rLRhm//+AQSN78mcMsQ4WOgtWhm7H1VDrX0DRYl9LXw7EcBY9yoM+P0CJ2DDOwwglC01eQg4vAYT",
+	"xqHvo97BgW+j6+scBzm4R0ZzNJpkHuw3JIZ2e4lxiapGNwzXik74D7GwyfQo5UKA1Gs76tgew87SvySF",
+	"maaUxnyDeJ4hznqmLVp+YWCwG92shHYIjLNDHxjb3AYOjHA9hGCg0VNivDXZODG377XI7CXANiRecHbr",
+	"h9DPxrRMkF6j36ogY0+kqY9yJ94Aczr5rP+7P/lsaure749ESay9zBNpWoeCGGwr2VWWXCgZ2AyQGGQi",
+	"hVtyhrB3dWsLkf7fFaOBluOa3iDG18dILmlxVgUuWreRF0QIPYYazoCc6NEIL3IC0Yx6qj9BR1E8zcmf",
+	"jxGecqGg5OvMWuICO65KF8f3XFc/V6Ax6DkmyQSGHyL2R8wCwMZu6oM/RPiLIsUfR6QzgaaAX4yvu3As",
+	"AbSCxFENLNv+7OHihUXBI1OwdYdBoVEd/rD24O1C+b0NC6A/QZrKKKYE0ig1mfIVAb6deEZiidbCug2F",
+	"LXo7JTlnc0iJYbzRYWk3zNxkZ6alSSfg+kHsdx5u2OjZEcCDGw6tnaYb6Dk0kg+mArlqlvA2bSkTG3lo",
+	"KkJj9kTZkt5IcT6Gh8ZNf2LrpHfVF4EXfFh/4Xv5I197FV9c3N9qDHmbYFPxw8GiEfnJ+PocYSbXRNQZ",
+	"ahvTRnRKCOvvPht2B08+axYsC5ySe/Nzt0+tpgYHB5RtIBXzqbmVjBGcVokzUIKzqqpYdSgwNNImxO4R",
+	"djtMdLSLeesA04eW+R9F7GIdIO9hyG10gPq6jLlJvNUrdr0ETFCvrcwObdVrqTYSO+CqF3dJ3o/BOv6Y",
+	"9mS7uZBN2Yonmz/iRbNI1U/2+Yd7+Q8hAvl9Dg4fjHKR5+7ut1DOVvK6I8JrutQ34vjrwLa6/PvJ8dRV",
+	"dz/BpVpoBPxtvZTHDkZBJPt5zQ7tAYf+z9tQvkB/u/n5LfqFTNHfyQbdkGZN/snZrx/aVKMopzlNjee6",
+	"LolGJZJE3NGUQGqrb0KsT8dAELPNkaHt1qrQAqqZoJaT/NNdkzw/WjK+Zif1QddfQwJ1vjlKOctolSgX",
+	"FnYv9JuX9YuHMTR4EzxyVmw1s8mLDUZD/cxIncCsST1EP1A1UMKuOhq8EoKLbb0X6jebULQVITYUrToY",
+	"Qw7qrgg1OFHBc5puHoBLqX/8++DTiiicYYWjd/dd/fJP7t3Hv8feKoBdC8gMHA2GcO9DUzhzcQf0oCaD",
+	"LAhe2g5qe4IyoOV6kLx7dmKslrvqN9eX/QEQ6tX9x8wV6KHYYXWg2bhAs2diLQ+NPoRNv2IbGgOPvlTc",
+	"RTCffHaWxvuTz4IY9fq+gw5730Y0maZ12qvcPsgmHxjKLW/QUB8Owyka5/DYNTfKuVbRajbVkhIUVIb3",
+	"Csafm9CBylwlF3zNxkNdbz1GA9H/rtCMkjzzmv6ngmSm+2BtWoMXbfu9UXB7Z2WNl2JzuKoadvDHrhgF",
+	"s+5ZUAO4w5zegS3oxYirumJFqQBdZLxOtMkQbvX89uyqBGfoT0QP8ufEvWbd41gQ1xQR+hE0s0TMKuy3",
+	"8s8j0umdNULOG65DcNyBp1ATeLBRPpEIltUX6bfKhTRRvl9qT8/Sj+G0kr5tWwek1zx0SKOlNwrfUkZX",
+	"5WpydrrVy9OzfR3JJS2OOKAhzo8gUpuIydkM55JEZ+OzmSS9pwtY1bBMz/5Znp4+T4Eswo9Q6Ey/tv0k",
+	"lt8kslZ+U+9jPHS2TL+2ESXLiZTGc0cy059/TSUZV47qnUfTl9d0F3+woSz9K0A3KyI4KliXRTAtOCGo",
+	"A8KJzs0XmMF5uQ8S9OL0u8cqEX0Qpz4c3CPXs7AJcPXULeEpTUkB8fy0GTD2hVjj18wKm9U2+l6rXZys",
+	"d3raofPSRktI6zzEC2SrLfc6vDHDvrvO/nB5ZiZY6NDwu3S5uNF7Lpf6kodjOKXCG2nbl9ARDTMXmqDb",
+	"GTmSiheD4N6O5+kEILnTK4sbwngOQHhlXhtcGngGdfs/PIZlBpbYxzDzc55VosY5IqtCbRCdVRG0C1wU",
+	"hJGRbTaQ9GcOu072OLfRXGWhAf38FEmScpYZ9biZhfR1XHezASUIXkVR5gYePwbSgOcVlnRUr2mA6/WG",
+	"iDsijiRhDjTnppK/idM3Bm2w3VDOzBvjIkUbHzQtsSEphSknsK9d9dEw4nAZB0psDhv8fWFinsNxov8t",
+	"SQYlSUlSQdSXFiVj+RTnVQa1KRAsEc54AX2eqno5JrheP4N3bB5G3d+g6vFibJT68UAy3EieaF2ecNjC",
+	"krKsil6obslRDdtdEUPv3Dc35pM+FvdqASOY3G37+4cOY0vDDLTaH6oAcetMI+WBCjwnMrEoD9Lg2vT6",
+	"H5dVgAW8EWIxmi3cDkjZ/Ih8UoT1jp2hbP6q/uDx/aOvaa4glNPaSaiowcAyRD5hzbzluQ28xpAmheY5",
+	"n+IczUpm3WhcWAV5ZIjZ1bW8dDbaVJpq9q46KSTdsHmJ5/vDFZoiROFmmya8MzP0kawWapXvEcxWuHjY",
+	"lqcZz21UkGnDh3NoCCBRrvmM6hcU7UeRLAjO1eLf0Q3/CM8PiZZ2hnAKSMaJ3B12Y6pFoZw2+wpWO9lx",
+	"BiuiBE3jl/Un+7wfwItcM7uBENd6jY1C7drt23I11bdBM9V3gq+IWpBSniOmmbGrwQssqW7UCD7Cltmj",
+	"78nwgjBc0B0hWualL0C69MwX767Q8x0oQiXKeFpC34nhh6BFuE38hlzrx1/mgtxCEg5+QI5t5Mhs8peJ",
+	"hpgSiF9rJL33OrvmBJ8nU4IFEXouLXLYodq2+4ojgATsKDe6eHflebhqir7t/AEHbB10k+uf6k8dVdz+",
+	"7jUXVfMUKCpqJHUI3POcQtXG7z/c/78AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -40,22 +40,24 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 	task := w.submit()
 	gate := w.gate(task)
 	lease := w.lease(task, "a:b", plan.Lease{TTL: plan.Duration(time.Hour), Renewable: true})
+	review := w.review(task)
 	place := strings.NewReplacer("{taskId}", task, "{leaseId}", segment(lease), "{approvalId}", gate, "{namespace}", "default", "{name}", "noop",
-		"{step}", "hello", "{action}", "abort")
+		"{step}", "hello", "{action}", "abort", "{reviewId}", segment(review))
 	nowhere := strings.NewReplacer("{taskId}", newID(), "{scheduleId}", "none", "{leaseId}", "lease%2Fnone", "{approvalId}", "gate/none", "{namespace}", "default", "{name}", "nowhere",
-		"{step}", "hello", "{action}", "abort")
+		"{step}", "hello", "{action}", "abort", "{reviewId}", "access-review%2Fnone")
 	bodies := map[string]string{
-		"PreviewRun":       `{"templateRef":"noop","values":{"name":"one"}}`,
-		"DecideApproval":   `{"decision":"reject"}`,
-		"SignDecision":     `{"decision":"approve"}`,
-		"CreateSchedule":   `{"template":"noop","values":{"name":"one"},"cron":"@daily"}`,
-		"PauseTask":        `{"reason":"test"}`,
-		"StopTask":         `{"undo":true}`,
-		"CancelStep":       `{"reason":"test"}`,
-		"ResumeFailedTask": `{"from":"start"}`,
-		"RollbackTask":     `{"reason":"test"}`,
-		"RevokeAccess":     `{"reason":"test"}`,
-		"RevokeAccessOf":   `{"user":"user:default/rosa"}`,
+		"PreviewRun":         `{"templateRef":"noop","values":{"name":"one"}}`,
+		"DecideApproval":     `{"decision":"reject"}`,
+		"SignDecision":       `{"decision":"approve"}`,
+		"CreateSchedule":     `{"template":"noop","values":{"name":"one"},"cron":"@daily"}`,
+		"PauseTask":          `{"reason":"test"}`,
+		"StopTask":           `{"undo":true}`,
+		"CancelStep":         `{"reason":"test"}`,
+		"ResumeFailedTask":   `{"from":"start"}`,
+		"RollbackTask":       `{"reason":"test"}`,
+		"DecideAccessReview": `{"confirmAll":true}`,
+		"RevokeAccess":       `{"reason":"test"}`,
+		"RevokeAccessOf":     `{"user":"user:default/rosa"}`,
 	}
 	operations := 0
 	for path, item := range document.Paths.Map() {
@@ -79,6 +81,8 @@ func TestV1_EveryOperation_AnswersAsTheDocumentSays(t *testing.T) {
 					who = rosa
 				case "approval:decide":
 					who = ben
+				case "review:decide":
+					who = tess
 				}
 				requireProblem(t, w.as(who, method, url+"?frobnicate=1", body), http.StatusBadRequest, "Invalid", pathOf(url))
 				if strings.Contains(path, "{") {

@@ -58,6 +58,7 @@ type Store interface {
 	effectStore
 	noticeStore
 	driftStore
+	reviewStore
 	claimStore
 	lentStore
 	startStore

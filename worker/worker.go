@@ -87,7 +87,9 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		Approvals: gateBook{db}, Notifier: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger,
 		Forecaster: forecaster{db, dryrun.New(dryrun.Options{Runs: RunOptions(c, registry, logger)})},
 	}
-	keeper := &lease.Keeper{Directory: gate.Directory, Verifier: verifier, Journal: db, Notifier: db, PublicURL: c.PublicURL, Log: logger}
+	keeper := &lease.Keeper{
+		Directory: gate.Directory, Verifier: verifier, Journal: db, Notifier: db, Reviews: reviewBook{db}, PublicURL: c.PublicURL, Log: logger,
+	}
 	fatal := make(chan error, 1)
 	died := func(err error) {
 		select {
@@ -130,6 +132,11 @@ func mainWorker(temporal client.Client, options worker.Options, runner *run.Runn
 	w.RegisterActivityWithOptions(leases.renewed, activity.RegisterOptions{Name: activities.RenewedActivity})
 	w.RegisterActivityWithOptions(keeper.Remind, activity.RegisterOptions{Name: activities.RemindLeaseActivity})
 	w.RegisterActivityWithOptions(keeper.Verify, activity.RegisterOptions{Name: activities.VerifyRenewalActivity})
+	w.RegisterActivityWithOptions(keeper.ReviewedOwners, activity.RegisterOptions{Name: activities.ReviewedOwnersActivity})
+	w.RegisterActivityWithOptions(keeper.OpenReview, activity.RegisterOptions{Name: activities.OpenReviewActivity})
+	w.RegisterActivityWithOptions(keeper.RemindReview, activity.RegisterOptions{Name: activities.RemindReviewActivity})
+	w.RegisterActivityWithOptions(keeper.DecideReview, activity.RegisterOptions{Name: activities.DecideReviewActivity})
+	w.RegisterActivityWithOptions(keeper.CloseReview, activity.RegisterOptions{Name: activities.CloseReviewActivity})
 	return w
 }
 

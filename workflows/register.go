@@ -13,7 +13,7 @@ type Registrar interface {
 }
 
 // Register adds the run workflow, under every type name that is not taken (the type of a run is its
-// template's name), and those of leases, rollbacks, parts of long loops, looks at what was granted and firings of schedules.
+// template's name), and those of leases, rollbacks, parts of long loops, looks at and reviews of what was granted, and firings of schedules.
 func Register(r Registrar) {
 	r.RegisterDynamicWorkflow(Run, workflow.DynamicRegisterOptions{})
 	r.RegisterWorkflowWithOptions(Lease, workflow.RegisterOptions{Name: activities.LeaseWorkflow})
@@ -21,5 +21,7 @@ func Register(r Registrar) {
 	r.RegisterWorkflowWithOptions(Each, workflow.RegisterOptions{Name: activities.EachWorkflow})
 	r.RegisterWorkflowWithOptions(CheckAccess, workflow.RegisterOptions{Name: activities.CheckWorkflow})
 	r.RegisterWorkflowWithOptions(Scheduled, workflow.RegisterOptions{Name: activities.ScheduledWorkflow})
+	r.RegisterWorkflowWithOptions(ReviewRound, workflow.RegisterOptions{Name: activities.ReviewRoundWorkflow})
+	r.RegisterWorkflowWithOptions(Review, workflow.RegisterOptions{Name: activities.ReviewWorkflow})
 	r.RegisterWorkflowWithOptions(Rounds, workflow.RegisterOptions{Name: activities.RoundsWorkflow})
 }

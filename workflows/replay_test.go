@@ -78,6 +78,7 @@ func recordHistories(t *testing.T) {
 	estate := checkedEstate()
 	estate.register(server, time.Now)
 	people := preparePeople(server, w)
+	newOwners(map[string]int{"group:default/team": 2}).register(server, time.Now)
 	require.NoError(t, server.Start())
 	defer server.Stop()
 
@@ -110,6 +111,33 @@ func recordHistories(t *testing.T) {
 	recordLoops(ctx, t, c, w)
 	recordChecks(ctx, t, c, estate)
 	people.record(ctx, t, c)
+	recordReviews(ctx, t, c)
+}
+
+// recordReviews has an owner answer one of two grants, refuses a forged word, and lets the time run out.
+func recordReviews(ctx context.Context, t *testing.T, c client.Client) {
+	const owner = "group:default/team"
+	at, within := time.Now().UTC().Truncate(time.Second), 20*time.Second
+	round, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: uuid.NewString(), TaskQueue: activities.MainQueue},
+		activities.ReviewRoundWorkflow, activities.ReviewRound{At: at, Within: within})
+	require.NoError(t, err)
+	require.NoError(t, round.Get(ctx, nil))
+	save(ctx, t, c, "access-review-round", round.GetID())
+
+	id := activities.ReviewID(owner, at)
+	require.Eventually(t, func() bool { return size(ctx, t, c, id) > 8 }, time.Minute, 100*time.Millisecond) // it has opened
+	say := func(statement string) error {
+		handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+			WorkflowID: id, UpdateName: activities.ReviewMessage, WaitForStage: client.WorkflowUpdateStageCompleted,
+			Args: []any{activities.DecideReview{Confirm: []string{"a"}, Statement: statement}},
+		})
+		require.NoError(t, err)
+		return handle.Get(ctx, nil)
+	}
+	require.Error(t, say("forged"))
+	require.NoError(t, say("genuine"))
+	require.NoError(t, c.GetWorkflow(ctx, id, "").Get(ctx, nil))
+	save(ctx, t, c, "access-review", id)
 }
 
 // checkedEstate has a grant that looks changed, and one that can't be seen.

@@ -38,6 +38,9 @@ func Rounds(ctx workflow.Context, in activities.RoundsInput) error {
 // beginRound starts a round. One that another execution has begun is left alone.
 func beginRound(ctx workflow.Context, in activities.RoundsInput, at time.Time) error {
 	kind, what := activities.CheckWorkflow, any(in.Check)
+	if in.Review != nil {
+		kind, what = activities.ReviewRoundWorkflow, activities.ReviewRound{At: at, Within: in.Review.Within}
+	}
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            in.ID + "/" + at.Format(time.RFC3339),
 		TaskQueue:             activities.MainQueue,
@@ -45,7 +48,11 @@ func beginRound(ctx workflow.Context, in activities.RoundsInput, at time.Time) e
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		StaticSummary:         "The round of " + at.Format("2006-01-02 15:04 UTC"),
 	})
-	err := workflow.ExecuteChildWorkflow(ctx, kind, what).GetChildWorkflowExecution().Get(ctx, nil)
+	return unlessBegun(workflow.ExecuteChildWorkflow(ctx, kind, what).GetChildWorkflowExecution().Get(ctx, nil))
+}
+
+// unlessBegun forgives that a child has begun before.
+func unlessBegun(err error) error {
 	var begun *temporal.ChildWorkflowExecutionAlreadyStartedError
 	if errors.As(err, &begun) {
 		return nil

@@ -46,6 +46,7 @@ type Keeper struct {
 	Verifier  Verifier
 	Journal   Journal
 	Notifier  Notifier
+	Reviews   Reviews
 	PublicURL string // where people reach the API
 	Log       *slog.Logger
 }

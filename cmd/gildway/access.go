@@ -16,7 +16,7 @@ func accessCommand() *cobra.Command {
 	var f apiFlags
 	cmd := &cobra.Command{Use: "access", GroupID: "use", Short: "What runs have granted, and until when"}
 	f.add(cmd)
-	cmd.AddCommand(accessList(&f), accessRenew(&f), accessRevoke(&f), accessCheck(&f), accessDrift(&f))
+	cmd.AddCommand(accessList(&f), accessRenew(&f), accessRevoke(&f), accessCheck(&f), accessDrift(&f), accessReview(&f))
 	return cmd
 }
 

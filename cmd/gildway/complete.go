@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,6 +79,14 @@ func (f *apiFlags) approvals() cobra.CompletionFunc {
 	return f.suggesting(func(ctx context.Context, c *client.Client) ([]choice, error) {
 		return suggested(ctx, c, "approvals", url.Values{"state": {"pending"}, "limit": {mostSuggested}}, func(a client.Approval) choice {
 			return choice{a.ID, a.Requester + ": " + a.Title}
+		})
+	})
+}
+
+func (f *apiFlags) reviews() cobra.CompletionFunc {
+	return f.suggesting(func(ctx context.Context, c *client.Client) ([]choice, error) {
+		return suggested(ctx, c, "access/reviews", url.Values{"state": {"open"}, "limit": {mostSuggested}}, func(r client.AccessReview) choice {
+			return choice{r.ID, strconv.Itoa(r.Left) + " left, until " + clock(r.DueAt)}
 		})
 	})
 }

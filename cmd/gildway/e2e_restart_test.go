@@ -30,6 +30,7 @@ import (
 // replica is a `gildway server` beside the stack's own, over the same database.
 type replica struct {
 	url, listen string
+	env         []string // more than it has
 	process     *exec.Cmd
 }
 
@@ -51,7 +52,7 @@ func (s *localStack) newReplica(t *testing.T) *replica {
 func (r *replica) start(t *testing.T, s *localStack) {
 	t.Helper()
 	r.process = exec.Command(binary(t), "server", "--config", filepath.Join(s.dir, "server.yaml"))
-	r.process.Env = append(os.Environ(), "GILDWAY_LISTEN="+r.listen)
+	r.process.Env = append(append(os.Environ(), "GILDWAY_LISTEN="+r.listen), r.env...)
 	r.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, r.process.Start())
 	eventually(t, "the replica to be ready", func() bool {

@@ -134,7 +134,11 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 
 // rounds are what is done again and again.
 func rounds(c config.Config) []activities.RoundsInput {
-	return []activities.RoundsInput{{ID: activities.CheckRounds, Check: &activities.CheckInput{}, Every: c.Access.Checks()}}
+	reviews, within := c.Access.Reviews()
+	return []activities.RoundsInput{
+		{ID: activities.CheckRounds, Check: &activities.CheckInput{}, Every: c.Access.Checks()},
+		{ID: activities.ReviewRounds, Review: &activities.ReviewRound{Within: within}, Every: reviews},
+	}
 }
 
 // templateSources are the sources of templates, in the order in which they count.

@@ -44,6 +44,8 @@ func (n Notice) LinkText() string {
 	switch n.Kind {
 	case ApprovalOpened, ApprovalReminder:
 		return "Open the approval"
+	case ReviewDue:
+		return "Open the review"
 	default:
 		return "Open the run"
 	}

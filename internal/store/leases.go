@@ -95,30 +95,32 @@ func (s *Store) RenewLease(ctx context.Context, id, by string, before, expires t
 // stay as they are.
 func (s *Store) AskToRevoke(ctx context.Context, ids []string, by, why string) error {
 	return s.retry(ctx, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, `
-				update leases set revoke_asked_at = now(), revoke_why = $2
-				where id = any($1) and ended_at is null and revoke_asked_at is null
-				returning id, task::text, expires_at`, ids, why)
-			if err != nil {
-				return err
-			}
-			asked, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
-				ID, Task string
-				Expires  time.Time
-			}])
-			if err != nil {
-				return err
-			}
-			for _, l := range asked {
-				err := appendAudit(ctx, tx, l.Task, leaseKey(l.ID, "revoke", l.Expires), "lease-revoke-asked", by, map[string]any{"lease": l.ID, "why": why})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return askToRevoke(ctx, tx, ids, by, why) })
 	})
+}
+
+func askToRevoke(ctx context.Context, tx pgx.Tx, ids []string, by, why string) error {
+	rows, err := tx.Query(ctx, `
+		update leases set revoke_asked_at = now(), revoke_why = $2
+		where id = any($1) and ended_at is null and revoke_asked_at is null
+		returning id, task::text, expires_at`, ids, why)
+	if err != nil {
+		return err
+	}
+	asked, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		ID, Task string
+		Expires  time.Time
+	}])
+	if err != nil {
+		return err
+	}
+	for _, l := range asked {
+		err := appendAudit(ctx, tx, l.Task, leaseKey(l.ID, "revoke", l.Expires), "lease-revoke-asked", by, map[string]any{"lease": l.ID, "why": why})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Revocation is a grant whose end was asked for, and the engine has not been told.
