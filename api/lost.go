@@ -36,11 +36,12 @@ type finder struct {
 	engine  Engine
 	secrets SecretVault // nil: no run has any
 	log     *slog.Logger
-	after   string // the task that was looked at last
+	after   string               // the task that was looked at last
+	unknown map[string]time.Time // since when Temporal doesn't know the run of a task, as far as this finder has seen
 }
 
 func newFinder(s lostStore, e Engine, secrets SecretVault, log *slog.Logger) *finder {
-	f := &finder{store: s, engine: e, secrets: secrets, log: log}
+	f := &finder{store: s, engine: e, secrets: secrets, log: log, unknown: map[string]time.Time{}}
 	f.Loop = loop.New(reconcileEvery, f.pass, func(err error, again any) {
 		log.Warn("runs that have ended without a word can't be looked for", "error", err, "again", again)
 	})
@@ -55,11 +56,16 @@ func (f *finder) pass(ctx context.Context) (more bool, err error) {
 	for _, t := range tasks {
 		how, err := f.engine.Lost(ctx, t.ID, t.Attempt)
 		yet := false
-		if err == nil && how == unknownRun {
-			yet, err = f.startsYet(ctx, t)
+		switch {
+		case how == unknownRun:
+			yet, err = f.mayComeYet(ctx, t)
+		case err == nil:
+			delete(f.unknown, t.ID)
 		}
 		if err == nil && how != "" && !yet {
-			err = f.end(ctx, t.ID, t.Attempt, how)
+			if err = f.end(ctx, t.ID, t.Attempt, how); err == nil {
+				delete(f.unknown, t.ID)
+			}
 		}
 		if err != nil {
 			return false, err
@@ -75,8 +81,19 @@ func (f *finder) pass(ctx context.Context) (more bool, err error) {
 // toCome is how long a worker may be away while Temporal doesn't know the task of a schedule: its firing starts it.
 const toCome = 24 * time.Hour
 
-// startsYet reports whether whoever had a task accepted may still start its run.
-func (f *finder) startsYet(ctx context.Context, t store.Task) (bool, error) {
+// unknownFor is how long Temporal must have said that it doesn't know a run before that is believed: it may be an empty
+// namespace that answers, or one that is being restored, and no run shall end for that.
+const unknownFor = time.Hour
+
+// mayComeYet reports whether a run that Temporal doesn't know may still be there: whoever had it accepted may start it, or
+// Temporal may find it again.
+func (f *finder) mayComeYet(ctx context.Context, t store.Task) (bool, error) {
+	if _, seen := f.unknown[t.ID]; !seen {
+		f.unknown[t.ID] = time.Now()
+	}
+	if time.Since(f.unknown[t.ID]) < unknownFor {
+		return true, nil
+	}
 	switch {
 	case t.Schedule != "" && t.Attempt == 0:
 		return time.Since(*t.StartedAt) < toCome, nil

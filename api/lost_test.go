@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -42,6 +43,20 @@ func TestFinder_RunThatEndedWithoutAWord_EndsItsTaskOnce(t *testing.T) {
 	task, err = w.store.Task(t.Context(), going)
 	require.NoError(t, err)
 	require.False(t, task.Ended())
+
+	w.engine.set(func(e *fakeEngine) { e.lost = map[string]string{going: unknownRun} })
+	_, err = f.pass(t.Context())
+	require.NoError(t, err)
+	task, err = w.store.Task(t.Context(), going)
+	require.NoError(t, err)
+	require.False(t, task.Ended(), "it may be an empty namespace that answers")
+	f.unknown[going] = time.Now().Add(-2 * unknownFor)
+	_, err = f.pass(t.Context())
+	require.NoError(t, err)
+	task, err = w.store.Task(t.Context(), going)
+	require.NoError(t, err)
+	require.True(t, task.Ended(), "nobody has put that right")
+	require.Empty(t, f.unknown)
 
 	require.Equal(t, http.StatusAccepted, w.as(rosa, http.MethodPost, resumePath(lost), "{}").status, "it can be retried")
 	w.started(lost, 1)

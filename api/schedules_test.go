@@ -349,5 +349,9 @@ func TestFinder_AcceptedAndNotStartedYet_GoesOn(t *testing.T) {
 		return ended
 	}
 	require.Equal(t, []bool{false, false}, ended(unknownRun))
+	for _, id := range []string{scheduled, child.Task} {
+		w.server.finder.unknown[id] = time.Now().Add(-2 * unknownFor)
+	}
+	require.Equal(t, []bool{false, false}, ended(unknownRun), "they may start yet")
 	require.Equal(t, []bool{true, true}, ended("the run was terminated in Temporal"))
 }

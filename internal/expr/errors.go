@@ -33,7 +33,7 @@ func (e *SyntaxError) Error() string {
 func oneLine(msg string) string {
 	var b strings.Builder
 	left := maxMessage
-	for _, r := range msg {
+	for _, r := range wellFormed(msg) {
 		part, units := string(r), utf16.RuneLen(r)
 		switch {
 		case r < ' ', r >= 0x7F && r <= 0x9F, r == 0x61C, r == 0x200E, r == 0x200F, r >= 0x2028 && r <= 0x202E, r >= 0x2066 && r <= 0x2069:

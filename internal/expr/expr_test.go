@@ -175,3 +175,8 @@ func TestObject_Keys_InJavaScriptOrder(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 0.0, got)
 }
+
+func TestError_HalfACharacter_IsOneMark(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "Template error at line 0, column 0: no \uFFFD!", (&EvalError{Msg: "no \xed\xa0\xbd!"}).Error())
+}
