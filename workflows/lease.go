@@ -5,6 +5,7 @@ import (
 	"time"
 
 	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/gildway/gildway/activities"
@@ -32,14 +33,32 @@ func (c *caller) startLease(ctx workflow.Context, s *plan.Step, call activities.
 		StaticSummary: truncated(summary(s, call.Iteration)+" for "+c.info.Requester.Ref+
 			" until "+expires.Format("2006-01-02 15:04 UTC"), summaryLimit),
 	})
-	l := workflow.ExecuteChildWorkflow(ctx, activities.LeaseWorkflow, activities.LeaseInput{
+	in := activities.LeaseInput{
 		ID: leaseID(call), Lease: *s.Lease, Expires: expires, Queue: queueOf(*s), Action: s.Action,
 		Undo: activities.UndoInvocation{Invocation: call, Output: output}, Granted: c.granted(ctx), Renews: s.Renews,
-	})
-	if err := l.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
-		return lease{}, fault.Wrap(fault.Internal, err, "the lease of step %s could not be started", s.Name)
 	}
-	return lease{l}, nil
+	for try := 1; ; try++ {
+		l := workflow.ExecuteChildWorkflow(ctx, activities.LeaseWorkflow, in)
+		err := l.GetChildWorkflowExecution().Get(ctx, nil)
+		if err == nil {
+			return lease{l}, nil
+		}
+		if try == startTries || !stillEnding(ctx, err) {
+			return lease{}, fault.Wrap(fault.Internal, err, "the lease of step %s could not be started", s.Name)
+		}
+	}
+}
+
+// startTries bounds how often, a second apart.
+const startTries = 60
+
+// stillEnding waits a moment if the lease of an earlier attempt is in the way: it tells that it has ended just before it does.
+func stillEnding(ctx workflow.Context, err error) bool {
+	if !temporal.IsWorkflowExecutionAlreadyStartedError(err) || workflow.GetVersion(ctx, "lease-waits-for-the-one-before", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return false
+	}
+	timer := workflow.NewTimerWithOptions(ctx, time.Second, workflow.TimerOptions{Summary: "Until the lease of an earlier attempt has ended"})
+	return timer.Get(ctx, nil) == nil
 }
 
 // granted is when something is granted first; nil in runs of older releases.

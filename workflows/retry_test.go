@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/plan"
@@ -75,4 +76,23 @@ func TestAttempt_LeaseBeforeDoesNotEnd_StepFails(t *testing.T) {
 	env.ExecuteWorkflow("sample", in)
 	require.Contains(t, failure(t, env).Public, "has not ended yet")
 	require.Empty(t, w.called("test:do"))
+}
+
+// A lease tells that it has ended just before it does, and the one of the next attempt has the same id.
+func TestRetry_LeaseOfTheAttemptBeforeStillEnding_IsWaitedFor(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	in := runOf(plan.Sequential, leased("a", time.Hour))
+	in.Task = task
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context) error { return workflow.Sleep(ctx, 3*time.Second) }, workflow.RegisterOptions{Name: "test:ending"})
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		before := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: "lease/" + task + "/a"}), "test:ending")
+		if err := before.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
+			return err
+		}
+		return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: task}), "sample", in).Get(ctx, nil)
+	}, workflow.RegisterOptions{Name: "test:both"})
+	env.ExecuteWorkflow("test:both")
+	require.NoError(t, env.GetWorkflowError())
+	require.Len(t, w.opened, 1)
 }
