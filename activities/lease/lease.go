@@ -94,6 +94,19 @@ func (k *Keeper) verify(ctx context.Context, in activities.RenewalClaim, now tim
 	return said.Approver, nil
 }
 
+// author is the user who made a statement, with the groups they are in at this moment.
+func (k *Keeper) author(ctx context.Context, said identity.Statement) (identity.Principal, error) {
+	by, err := plan.ParseEntityRef(said.Approver, "user")
+	if err != nil || by.Kind != "user" || by.String() != said.Approver {
+		return identity.Principal{}, fault.New(fault.Denied, "the statement was not made by a user")
+	}
+	groups, err := k.Directory.Groups(ctx, said.Approver)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return identity.Principal{}, err
+	}
+	return identity.Principal{Kind: identity.User, Ref: said.Approver, Groups: groups}, nil
+}
+
 func (k *Keeper) admit(ctx context.Context, in activities.RenewalClaim, said identity.Statement) error {
 	switch {
 	case said.Gate != in.ID || said.Task != in.Task:
@@ -103,15 +116,10 @@ func (k *Keeper) admit(ctx context.Context, in activities.RenewalClaim, said ide
 	case said.Digest != activities.RenewalOf(in.Expires):
 		return fault.New(fault.Conflict, "the access was renewed meanwhile")
 	}
-	by, err := plan.ParseEntityRef(said.Approver, "user")
-	if err != nil || by.Kind != "user" || by.String() != said.Approver {
-		return fault.New(fault.Denied, "the statement was not made by a user")
-	}
-	groups, err := k.Directory.Groups(ctx, said.Approver)
-	if err != nil && !errors.Is(err, fault.NotFound) {
+	who, err := k.author(ctx, said)
+	if err != nil {
 		return err
 	}
-	who := identity.Principal{Kind: identity.User, Ref: said.Approver, Groups: groups}
 	if identity.MayRenew(who, identity.Lease{Requester: in.Requester, Owner: in.Owner, Approvers: in.Lease.Approvers}) {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/notice"
-	"github.com/gildway/gildway/internal/plan"
 )
 
 // Reviews is the record of access reviews.
@@ -121,15 +119,11 @@ func (k *Keeper) admitReview(ctx context.Context, in activities.ReviewClaim, sai
 	case said.Digest != in.Said.Digest():
 		return fault.New(fault.Denied, "the statement is about other decisions")
 	}
-	by, err := plan.ParseEntityRef(said.Approver, "user")
-	if err != nil || by.Kind != "user" || by.String() != said.Approver {
-		return fault.New(fault.Denied, "the statement was not made by a user")
-	}
-	groups, err := k.Directory.Groups(ctx, said.Approver)
-	if err != nil && !errors.Is(err, fault.NotFound) {
+	who, err := k.author(ctx, said)
+	if err != nil {
 		return err
 	}
-	if !identity.MayReview(identity.Principal{Kind: identity.User, Ref: said.Approver, Groups: groups}, in.Owner) {
+	if !identity.MayReview(who, in.Owner) {
 		return fault.New(fault.Denied, "%s may not review what templates of %s have granted", said.Approver, in.Owner)
 	}
 	items, err := k.Reviews.Items(ctx, in.ID)
