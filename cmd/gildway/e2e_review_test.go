@@ -76,7 +76,7 @@ func TestReview_OwnerConfirmsAndRevokes_ForgedIsRefused(t *testing.T) {
 	require.Zero(t, said.code, said.err)
 	var now client.AccessReview
 	require.NoError(t, json.Unmarshal([]byte(said.out), &now))
-	require.Equal(t, review.Left-2, now.Left)
+	require.LessOrEqual(t, now.Left, review.Left-2, "other people's grants of this stack may end meanwhile, too")
 	eventually(t, "the revoked membership to be gone", func() bool { return !slices.Contains(s.oktaMembers(t, group), leaves.login()) })
 	require.Contains(t, s.oktaMembers(t, group), stays.login())
 	for _, i := range now.Items {
