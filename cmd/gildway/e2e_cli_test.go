@@ -165,7 +165,7 @@ func TestCLI_Mistakes_AreToldWithoutAServer(t *testing.T) {
 	require.Equal(t, 2, said.code)
 	require.Contains(t, said.err, "GILDWAY_API")
 	require.Contains(t, said.err, "GILDWAY_TOKEN")
-	said = shared(t).newcomer(t, "cora").types(t, "task", "submit", servicePath)
+	said = shared(t).newcomer(t, "cleo").types(t, "task", "submit", servicePath)
 	require.Equal(t, 1, said.code)
 	for _, field := range []string{"name", "owner", "description"} {
 		require.Contains(t, said.err, field)

@@ -166,7 +166,7 @@ func crashStack(t *testing.T, s *localStack) {
 	ines, jan := s.newcomer(t, "ines"), s.newcomer(t, "jan")
 	atGate := s.newcomer(t, "karl").submitAccess(t, manyTokens)
 	atGate.gate(t)
-	atHandover := s.newcomer(t, "lena").submitAccess(t, manyTokens)
+	atHandover := s.newcomer(t, "lotte").submitAccess(t, manyTokens)
 	atHandover.gate(t)
 	for _, r := range []run{atGate, atHandover} { // the gate doesn't wait for the ticket, which must not be the one that is held
 		eventually(t, "the ticket of "+r.by.name, func() bool { return r.states(t)["ticket"] == "completed" })

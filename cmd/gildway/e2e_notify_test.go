@@ -156,12 +156,12 @@ func TestNotifications_AFailure_TellsRequesterAndOwner(t *testing.T) {
 
 // What was sent and whose answer was lost is not sent again, also by a worker that comes after the one that sent it.
 func crashMessages(t *testing.T, s *localStack) {
-	p := s.newcomer(t, "mona")
+	p := s.newcomer(t, "milo")
 	s.arm(t, faults.Rule{Provider: "slack", Path: "/api/chat.postMessage", Contains: "has+completed", Kind: faults.DropAfter, Times: 1})
 	s.arm(t, faults.Rule{Provider: "smtp", Method: "DATA", Path: "/" + p.login(), Kind: faults.DropAfter, Times: 1})
 	r := p.submitAccess(t, fewTokens)
 	r.completes(t)
-	eventually(t, "the messages to be sent", func() bool { return len(r.inSlack(t, "@mona")) > 0 && len(r.byMail(t, p.login())) > 0 })
+	eventually(t, "the messages to be sent", func() bool { return len(r.inSlack(t, "@milo")) > 0 && len(r.byMail(t, p.login())) > 0 })
 	s.kill(t, "worker")
 	eventually(t, "everything to be noted as sent", func() bool {
 		answer, err := http.Get(s.endpoints.API + "/metrics")
@@ -171,6 +171,6 @@ func crashMessages(t *testing.T, s *localStack) {
 		require.NoError(t, err)
 		return !regexp.MustCompile(`gildway_notices_waiting\{.*\} [1-9]`).Match(raw)
 	})
-	r.requireTold(t, "@mona", p.login(), "Request LLM Gateway Access (Golden Path) has completed")
+	r.requireTold(t, "@milo", p.login(), "Request LLM Gateway Access (Golden Path) has completed")
 	require.LessOrEqual(t, s.dropped(t, p.login()), int64(1), "SMTP can't be asked: the second letter has the first one's Message-ID, and the server drops it")
 }

@@ -36,9 +36,11 @@ type person struct {
 	*client.Client
 }
 
-// newcomer is a person of a team of their own, so that what is granted to them was granted by the test.
+// newcomer is a person of a team of their own, so that what is granted to them was granted by the test: a name is given once.
 func (s *localStack) newcomer(t *testing.T, name string) person {
 	t.Helper()
+	_, taken := s.newcomers.LoadOrStore(name, true)
+	require.False(t, taken, "another test has a newcomer of the name %s", name)
 	return s.enrol(t, name, "group:default/"+name+"-team")
 }
 

@@ -86,7 +86,7 @@ func requireOneAttemptAfterTheOther(t *testing.T, events []client.Event) {
 func TestRetry_CancelledAtItsGate_AsksAgain(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	p := s.newcomer(t, "rita")
+	p := s.newcomer(t, "rita-lou")
 	r := p.submitAccess(t, manyTokens)
 	first := r.gate(t)
 	require.NoError(t, p.CancelTask(t.Context(), r.id))

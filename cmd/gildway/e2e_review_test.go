@@ -25,7 +25,7 @@ func TestReview_OwnerConfirmsAndRevokes_ForgedIsRefused(t *testing.T) {
 	const group = "llm-gateway-users"
 	s := shared(t)
 	owner := s.role("approver") // of the group that owns the template
-	stays, leaves := s.newcomer(t, "rhea"), s.newcomer(t, "rolf")
+	stays, leaves := s.newcomer(t, "rhea"), s.newcomer(t, "roy")
 	membership := func(p person) string {
 		r := p.submitAccess(t, fewTokens)
 		r.completes(t)

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -42,6 +43,8 @@ type localStack struct {
 	output  string // what it printed, all starts one after the other
 	process *os.Process
 	exited  chan error
+
+	newcomers sync.Map // the names that are taken
 }
 
 func newStack(dir string) *localStack { return &localStack{dir: dir, output: dir + ".output"} }

@@ -76,7 +76,7 @@ func TestWaiting_ManyRuns_NoneIsLostAndWaitingCostsNothing(t *testing.T) {
 	began := time.Now()
 	var asking errgroup.Group
 	asking.SetLimit(16)
-	asker := s.newcomer(t, "wanda")
+	asker := s.newcomer(t, "wendy")
 	for n := range many {
 		asking.Go(func() error {
 			_, err := asker.SubmitTask(t.Context(), "template:default/waits", json.RawMessage(fmt.Sprintf(`{"name":"run %d"}`, n)))
