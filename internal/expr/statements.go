@@ -412,9 +412,12 @@ func (p *statements) uniqueBlocks(root *Body) {
 
 func (p *statements) switchStatement(t *tag, pos Pos, code string, at int) Node {
 	s := &SwitchStmt{Value: p.expression(code, at)}
-	body, stop := p.closed(t, "case", "default", "endswitch")
+	body, stop := p.body([]string{"case", "default", "endswitch"})
 	if len(body.Statements) > 0 {
 		p.fail(t, "Switch content must begin with case or default")
+	}
+	if stop == nil {
+		p.fail(t, "Missing endswitch tag")
 	}
 	children := []Node{s.Value}
 	for tagName(stop.value) == "case" {
