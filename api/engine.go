@@ -68,6 +68,7 @@ const (
 	callTime   = 10 * time.Second
 	answerTime = 8 * time.Second  // for a worker to verify a decision
 	renewTime  = 20 * time.Second // and to prolong what a provider granted
+	lookTime   = 12 * time.Second // or to look at it
 )
 
 // The search attributes of a run.
@@ -123,6 +124,12 @@ func (e *TemporalEngine) startAgain(ctx context.Context, options client.StartWor
 	case info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return fault.New(fault.Unavailable, "the run before is still ending")
 	}
+	switch undoing, err := e.rollingBack(ctx, run.Task); {
+	case err != nil:
+		return engineFault(err)
+	case undoing:
+		return fault.New(fault.Unavailable, "what the task has done is still being undone")
+	}
 	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 	options.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	options.WorkflowExecutionErrorWhenAlreadyStarted = true
@@ -151,6 +158,16 @@ func (e *TemporalEngine) newest(ctx context.Context, task string) (attempt int, 
 		}
 	}
 	return attempt, info, nil
+}
+
+// rollingBack reports whether what the task has done is being undone.
+func (e *TemporalEngine) rollingBack(ctx context.Context, task string) (bool, error) {
+	described, err := e.client.DescribeWorkflowExecution(ctx, activities.RollbackID(task), "")
+	var unknown *serviceerror.NotFound
+	if errors.As(err, &unknown) {
+		return false, nil
+	}
+	return described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
 }
 
 func isStarted(err error) bool {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,14 +29,19 @@ type fakeTemporal struct {
 	update    error
 	signal    error
 	signalled []string
-	newest    *workflowpb.WorkflowExecutionInfo
+	newest    *workflowpb.WorkflowExecutionInfo // of the task
+	rollback  *workflowpb.WorkflowExecutionInfo
 }
 
-func (f *fakeTemporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	if f.newest == nil {
+func (f *fakeTemporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	info := f.newest
+	if strings.HasPrefix(id, activities.RollbackID("")) {
+		info = f.rollback
+	}
+	if info == nil {
 		return nil, serviceerror.NewNotFound("x")
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: f.newest}, nil
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
 }
 
 func (f *fakeTemporal) ExecuteWorkflow(_ context.Context, options client.StartWorkflowOptions, kind any, _ ...any) (client.WorkflowRun, error) {
@@ -87,10 +93,13 @@ func TestTemporalEngine_StartAgain_OnceForEachAttempt(t *testing.T) {
 	const running, ended = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
 	for name, c := range map[string]struct {
 		newest  *workflowpb.WorkflowExecutionInfo
-		err     error // of the start
+		back    *workflowpb.WorkflowExecutionInfo // the rollback
+		err     error                             // of the start
 		starts  bool
 		refused error
 	}{
+		"it is being undone":            {newest: executionOf(t, 1, ended), back: executionOf(t, 0, running), refused: fault.Unavailable},
+		"it was undone":                 {newest: executionOf(t, 1, ended), back: executionOf(t, 0, ended), starts: true},
 		"the one before has ended":      {newest: executionOf(t, 1, ended), starts: true},
 		"the first has ended":           {newest: executionOf(t, 0, ended), starts: true},
 		"forgotten by Temporal":         {starts: true},
@@ -102,7 +111,7 @@ func TestTemporalEngine_StartAgain_OnceForEachAttempt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := &fakeTemporal{newest: c.newest, start: c.err}
+			f := &fakeTemporal{newest: c.newest, rollback: c.back, start: c.err}
 			err := NewTemporalEngine(f).Start(t.Context(), plan.Run{Task: "t", Attempt: 2})
 			if c.refused != nil {
 				require.ErrorIs(t, err, c.refused)
@@ -167,4 +176,12 @@ func TestTemporalEngine_Cancel_EndedRunIsNoError(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, NewTemporalEngine(&fakeTemporal{signal: serviceerror.NewNotFound("x")}).Cancel(t.Context(), "t", "r"))
 	require.ErrorIs(t, NewTemporalEngine(&fakeTemporal{signal: serviceerror.NewUnavailable("x")}).Cancel(t.Context(), "t", "r"), fault.Unavailable)
+}
+
+func TestTemporalEngine_Results_WhatIsBeingUndone_IsNotTakenOver(t *testing.T) {
+	t.Parallel()
+	f := &fakeTemporal{rollback: executionOf(t, 0, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING)}
+	_, err := NewTemporalEngine(f).Results(t.Context(), "t")
+	require.ErrorIs(t, err, fault.Conflict)
+	require.ErrorContains(t, err, "is being undone")
 }

@@ -151,6 +151,12 @@ func (h handlers) respecify(ctx context.Context, next *attempt) (err error) {
 func (e *TemporalEngine) Results(ctx context.Context, task string) (results []plan.Kept, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
+	switch undoing, err := e.rollingBack(ctx, task); {
+	case err != nil:
+		return nil, engineFault(err)
+	case undoing:
+		return nil, fault.New(fault.Conflict, "what the task has done is being undone; it can only start over")
+	}
 	answer, err := e.client.QueryWorkflow(ctx, task, "", activities.ResultsQuery)
 	if err == nil {
 		err = answer.Get(&results)
