@@ -132,9 +132,13 @@ type Spec[In, Out any] struct {
 	Check func(ctx context.Context, call *Call, in In, out Out) (Standing, error)
 	// RunsDry is true if Do touches nothing but the workspace and the log: a dry run really runs it.
 	RunsDry bool
-	// Preview says what Do would do, without doing it. It may look, with the credentials of Do. An action that has
-	// neither is skipped in a dry run, and its output made up from its schema.
+	// Preview says what Do would do, without doing it and without asking anybody. An action that has neither is skipped in a
+	// dry run, and its output made up from its schema.
 	Preview func(ctx context.Context, call *Call, in In) (Preview[Out], error)
+	// Foresee says what Do would meet, a sentence each as in Preview: "find kim in the group already". It runs where Do does,
+	// looks, and neither changes nor logs anything. A final fault is what Do would fail with. What it has no way to know,
+	// because an input StandsIn for what an earlier step would give, it leaves out.
+	Foresee func(ctx context.Context, call *Call, in In) ([]string, error)
 	// WhyNoUndo says why there is no Undo. One of the two is needed unless the action is Local.
 	WhyNoUndo string
 }
@@ -147,6 +151,7 @@ type Action struct {
 	renew   func(ctx context.Context, call *Call, input, output json.RawMessage) (json.RawMessage, error)
 	check   func(ctx context.Context, call *Call, input, output json.RawMessage) (Standing, error)
 	preview func(context.Context, *Call, json.RawMessage) (Preview[json.RawMessage], error)
+	foresee func(context.Context, *Call, json.RawMessage) ([]string, error)
 	schema  *conform.Schema // of the input
 	errs    []error
 }
@@ -198,6 +203,12 @@ func (a Action) Preview(ctx context.Context, call *Call, input json.RawMessage) 
 	return a.preview(ctx, call, input)
 }
 
+// Foresee checks the input against the schema and says what the action would meet. It must only be called if
+// Info().Foresees.
+func (a Action) Foresee(ctx context.Context, call *Call, input json.RawMessage) ([]string, error) {
+	return a.foresee(ctx, call, input)
+}
+
 // Define makes an action from its declaration. What is wrong with it shows in Registry.Check.
 func Define[In, Out any](s Spec[In, Out]) Action {
 	var a Action
@@ -214,7 +225,7 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 	a.info = plan.Action{
 		ID: s.ID, Description: s.Description, Examples: s.Examples, Input: in, Output: out,
 		Kind: s.Kind, Workspace: s.Workspace, PathInputs: s.PathInputs, Local: s.Local, Queue: s.Queue,
-		Undoable: s.Undo != nil, Renews: s.Renew != nil, Checks: s.Check != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil,
+		Undoable: s.Undo != nil, Renews: s.Renew != nil, Checks: s.Check != nil, WhyNoUndo: s.WhyNoUndo, DryRun: s.RunsDry, Preview: s.Preview != nil, Foresees: s.Foresee != nil,
 	}
 	a.errs = append(a.errs, complete(a.info, s.Do != nil)...)
 	a.schema = schema
@@ -254,6 +265,13 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 		p.Would = would.Would
 		p.Output, err = marshal(s.ID, would.Output)
 		return p, err
+	}
+	a.foresee = func(ctx context.Context, call *Call, raw json.RawMessage) ([]string, error) {
+		input, err := read(raw)
+		if err != nil {
+			return nil, err
+		}
+		return s.Foresee(ctx, call, input)
 	}
 	recorded := func(call *Call, rawIn, rawOut json.RawMessage) (input In, output Out, err error) {
 		if err := errors.Join(unmarshal(rawIn, &input), unmarshal(rawOut, &output)); err != nil {

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"strings"
 )
 
 // Standin gives an action with the same declaration that does something else: do gets the input when it has been
@@ -18,3 +19,7 @@ func (a Action) Standin(do func(ctx context.Context, call *Call, input json.RawM
 	}
 	return a
 }
+
+// StandsIn reports whether a value stands for what only a real run would know, in an input that a dry run made up or took
+// from a Preview.
+func StandsIn(value string) bool { return strings.Contains(value, "<") && strings.Contains(value, ">") }

@@ -48,7 +48,7 @@ func (h handlers) PreviewRun(ctx context.Context, r PreviewRunRequestObject) (Pr
 		Effects: []Effect{}, Edges: []GraphEdge{},
 	}
 	for _, e := range result.Effects {
-		answer.Effects = append(answer.Effects, Effect{Step: e.Step, Iteration: e.Iteration, Action: e.Action, Would: e.Would})
+		answer.Effects = append(answer.Effects, Effect{Step: e.Step, Iteration: e.Iteration, Action: e.Action, Would: e.Would.Do, Fails: e.Would.Fails})
 	}
 	for _, e := range trial.Run.Plan.Edges {
 		answer.Edges = append(answer.Edges, GraphEdge{From: e.From, To: e.To, Reason: string(e.Reason), Detail: e.Detail})
@@ -78,7 +78,9 @@ func (s *Server) previewed(ctx context.Context, body *PreviewRun) (trial, error)
 	if err := checkValues(version.Template, body.Values, body.Secrets); err != nil {
 		return trial{}, err
 	}
-	return s.trial(ctx, version.Template, version.Plan, body.Values, body.Secrets)
+	made, err := s.trial(ctx, version.Template, version.Plan, body.Values, body.Secrets)
+	made.Looks = true
+	return made, err
 }
 
 // uploaded makes a trial of a template that came with the request.

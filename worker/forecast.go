@@ -52,7 +52,7 @@ func (f forecaster) Forecast(ctx context.Context, in activities.GateInvocation) 
 	}
 	for _, e := range result.Effects {
 		if slices.Contains(behind, e.Step) {
-			forecast.Effects = append(forecast.Effects, approval.Effect{Step: e.Step, Iteration: e.Iteration, Action: e.Action, Would: e.Would})
+			forecast.Effects = append(forecast.Effects, approval.Effect{Step: e.Step, Iteration: e.Iteration, Action: e.Action, Would: e.Would.Do})
 		}
 	}
 	if result.Failure != nil {

@@ -13,7 +13,8 @@ type Registrar interface {
 }
 
 // Register adds the run workflow, under every type name that is not taken (the type of a run is its
-// template's name), and those of leases, rollbacks, parts of long loops, looks at and reviews of what was granted, and firings of schedules.
+// template's name), and those of leases, rollbacks, parts of long loops, looks at and reviews of what was granted, firings of
+// schedules, and looks ahead.
 func Register(r Registrar) {
 	r.RegisterDynamicWorkflow(Run, workflow.DynamicRegisterOptions{})
 	r.RegisterWorkflowWithOptions(Lease, workflow.RegisterOptions{Name: activities.LeaseWorkflow})
@@ -24,4 +25,5 @@ func Register(r Registrar) {
 	r.RegisterWorkflowWithOptions(ReviewRound, workflow.RegisterOptions{Name: activities.ReviewRoundWorkflow})
 	r.RegisterWorkflowWithOptions(Review, workflow.RegisterOptions{Name: activities.ReviewWorkflow})
 	r.RegisterWorkflowWithOptions(Rounds, workflow.RegisterOptions{Name: activities.RoundsWorkflow})
+	r.RegisterWorkflowWithOptions(Look, workflow.RegisterOptions{Name: activities.LookWorkflow})
 }

@@ -62,6 +62,7 @@ func (c *Client) Actions() []activities.Action {
 `}},
 			Do:      c.register,
 			Preview: previewRegister,
+			Foresee: c.foreseeRegister,
 			Undo:    c.unregister,
 		}),
 		activities.Define(activities.Spec[FetchInput, FetchOutput]{

@@ -82,12 +82,16 @@ func (c *Client) ensure(ctx context.Context, call *activities.Call, target strin
 		return "", err
 	}
 	if foreign {
-		return "", fault.New(fault.Conflict, "the location %s already exists", target)
+		return "", alreadyThere(target)
 	}
 	if err := c.claim(ctx, call, wanted); err != nil {
 		return "", err
 	}
 	return mainEntity(preview.Entities), nil
+}
+
+func alreadyThere(target string) error {
+	return fault.New(fault.Conflict, "the location %s already exists", target)
 }
 
 // claim makes the location exist and ours.
@@ -112,7 +116,7 @@ func (c *Client) claim(ctx context.Context, call *activities.Call, wanted locati
 		foreign = id == ""
 	}
 	if foreign {
-		return fault.New(fault.Conflict, "the location %s already exists", wanted.Target)
+		return alreadyThere(wanted.Target)
 	}
 	if now, found, err = c.location(ctx, wanted.Target); err == nil && (!found || now.ID != id) {
 		err = fault.New(fault.Unavailable, "the catalog does not show the location %s yet", wanted.Target)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func Exercise(t *testing.T, newSubject func(t *testing.T) Subject) {
 	t.Helper()
 	for name, holds := range map[string]func(*testing.T, *attempts){
 		"PreviewMakesNothing":      previewMakesNothing,
+		"ForeseeSeesTheTwin":       foreseeSeesTheTwin,
 		"DoTwiceCreatesOnce":       doTwiceCreatesOnce,
 		"LostResponseIsFoundAgain": lostResponseIsFoundAgain,
 		"LostResponseIsUndone":     lostResponseIsUndone,
@@ -88,6 +90,38 @@ func previewMakesNothing(t *testing.T, a *attempts) {
 	output, err := a.do()
 	require.NoError(t, err)
 	require.Equal(t, names(t, output), names(t, preview.Output), "what follows finds the same outputs in a dry run")
+}
+
+// What is foreseen is what would be met, and looking changes nothing.
+func foreseeSeesTheTwin(t *testing.T, a *attempts) {
+	if !a.Action.Info().Foresees {
+		require.Equal(t, Ignores, a.Twin.Meeting, "what can be in the way can be foreseen")
+		return
+	}
+	before := a.Made()
+	alone, err := a.foresee()
+	require.NoError(t, err)
+	require.False(t, a.There())
+	a.Twin.Plant()
+	planted := a.Made()
+	met, err := a.foresee()
+	switch a.Twin.Meeting {
+	case Refuses:
+		require.ErrorIs(t, err, fault.Conflict)
+	case Joins:
+		require.NoError(t, err)
+		require.Greater(t, len(met), len(alone))
+	case Ignores:
+		require.NoError(t, err)
+	}
+	if a.Throttle != nil && a.Twin.Meeting != Ignores {
+		a.Throttle(time.Second)
+		_, err = a.foresee()
+		require.ErrorIs(t, err, fault.RateLimited, "what can't be seen is not known")
+	}
+	require.Zero(t, before)
+	require.Equal(t, planted, a.Made())
+	require.True(t, a.Twin.Untouched())
 }
 
 func names(t *testing.T, object json.RawMessage) []string {
@@ -266,6 +300,16 @@ func (a *attempts) preview() (activities.Preview[json.RawMessage], error) {
 		return activities.Preview[json.RawMessage]{}, err
 	}
 	return a.Action.Preview(a.ctx, a.call(), input)
+}
+
+func (a *attempts) foresee() ([]string, error) {
+	input, err := json.Marshal(a.Input)
+	if err != nil {
+		return nil, err
+	}
+	met, err := a.Action.Foresee(a.ctx, a.call(), input)
+	a.look(json.RawMessage(strings.Join(met, "; ")), err)
+	return met, err
 }
 
 func (a *attempts) do() (json.RawMessage, error) {

@@ -67,6 +67,7 @@ func (p *Publisher) Actions() []activities.Action {
 `}},
 			Do:      p.publish,
 			Preview: p.preview,
+			Foresee: p.foresee,
 			Undo:    p.unpublish,
 		}),
 	}

@@ -40,3 +40,20 @@ func (p *Publisher) preview(_ context.Context, call *activities.Call, in Publish
 	}
 	return preview, nil
 }
+
+// foresee sees whether the name is taken.
+func (p *Publisher) foresee(ctx context.Context, _ *activities.Call, in PublishInput) ([]string, error) {
+	t, err := parseTarget(in.RepoURL)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.session(t)
+	if err != nil {
+		return nil, err
+	}
+	repo, err := s.get(ctx)
+	if err != nil || repo == nil {
+		return nil, err
+	}
+	return nil, s.taken()
+}

@@ -157,7 +157,11 @@ func (s *session) ensure(ctx context.Context, call *activities.Call, in PublishI
 		}
 		return nil, fault.New(fault.Invalid, "GitHub did not keep the custom property %s of %s; define it in the organization", markProperty, s)
 	}
-	return nil, fault.New(fault.Conflict, "the repository %s already exists", s)
+	return nil, s.taken()
+}
+
+func (s *session) taken() error {
+	return fault.New(fault.Conflict, "the repository %s already exists", s)
 }
 
 // settle makes the settings that need a branch. All of them can be repeated.

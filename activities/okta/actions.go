@@ -33,7 +33,10 @@ func (c *Client) Actions() []activities.Action {
 `}},
 			Do:      c.add,
 			Preview: preview,
-			Undo:    c.withdraw,
+			Foresee: func(ctx context.Context, call *activities.Call, in AddInput) ([]string, error) {
+				return c.Foresee(ctx, in.Group, in.user(call))
+			},
+			Undo: c.withdraw,
 			Check: func(ctx context.Context, call *activities.Call, _ AddInput, out Membership) (activities.Standing, error) {
 				return c.Check(ctx, call, out)
 			},

@@ -54,7 +54,7 @@ func TestDoDry_WhatCanRunRuns_WhatCanSaySays_TheRestIsMadeUp(t *testing.T) {
 	in.Run.Secrets = true
 	out, would, err = say.DoDry(t.Context(), "test:make", in)
 	require.NoError(t, err)
-	require.Equal(t, []string{"make ***"}, would)
+	require.Equal(t, Would{Do: []string{"make ***"}}, would)
 	require.JSONEq(t, `{"name":"***"}`, string(out.Output))
 	require.Equal(t, []string{"Beginning step Make it", infoMark + "Would make ***", "Finished step Make it"}, say.journal.messages())
 	in.Input = json.RawMessage(`{"name":"bad"}`)
@@ -70,6 +70,48 @@ func TestDoDry_WhatCanRunRuns_WhatCanSaySays_TheRestIsMadeUp(t *testing.T) {
 
 	_, _, err = rest.DoDry(t.Context(), "no:such", invocation(`{}`))
 	require.ErrorIs(t, err, fault.NotFound)
+}
+
+func TestDoDry_ThatLooks_SaysWhatItWouldMeet(t *testing.T) {
+	t.Parallel()
+	foresee := func(_ context.Context, _ *activities.Call, in thing) ([]string, error) {
+		switch in.Name {
+		case "taken":
+			return []string{"find it"}, fault.New(fault.Conflict, "canary has it")
+		case "hidden":
+			return nil, fault.New(fault.Unavailable, "it does not answer")
+		}
+		return []string{"find canary"}, nil
+	}
+	b := newBench(t, secretsOf{"token": "canary"}, maker(
+		func(context.Context, *activities.Call, thing) (thing, error) { panic("it is a dry run") },
+		func(s *activities.Spec[thing, thing]) {
+			s.Foresee = foresee
+			s.Preview = func(_ context.Context, _ *activities.Call, in thing) (activities.Preview[thing], error) {
+				return activities.Preview[thing]{Would: []string{"make it"}, Output: in}, nil
+			}
+		}))
+	dry := func(name string) Would {
+		in := invocation(`{"name":"` + name + `"}`)
+		in.Run.Secrets = true
+		_, would, err := b.DoDry(t.Context(), "test:make", in)
+		require.NoError(t, err)
+		return would
+	}
+	require.Equal(t, Would{Do: []string{"make it"}}, dry("x"), "unless it looks")
+	b.look = func(ctx context.Context, in activities.Look) (activities.Foreseen, error) {
+		require.Equal(t, "test:make", in.Action)
+		require.Empty(t, in.Call.Layers)
+		seen, err := b.Foresee(ctx, in.Action, in.Call)
+		if err != nil {
+			err = fault.Unseal(err)
+		}
+		return seen, err
+	}
+	require.Equal(t, Would{Do: []string{"make it", "find ***"}}, dry("x"))
+	require.Equal(t, Would{Do: []string{"make it", "find it"}, Fails: "*** has it"}, dry("taken"))
+	require.Equal(t, Would{Do: []string{"make it"}}, dry("hidden"))
+	require.Contains(t, b.journal.messages(), infoMark+"Could not look at what is there: it does not answer")
 }
 
 func TestExample_BySchema_AsBackstageMakesIt(t *testing.T) {

@@ -73,6 +73,9 @@ type Environment struct {
 	Secrets    map[string]secrets.Secret // visible where a run's secrets are, hidden as they are
 }
 
+// Look has an action foresee where its credentials are.
+type Look func(context.Context, activities.Look) (activities.Foreseen, error)
+
 // Options are what a Runner works with.
 type Options struct {
 	Registry    *activities.Registry
@@ -84,6 +87,7 @@ type Options struct {
 	// LegacyTyping reads values as Backstage did up to 4.0.2: expr.Env.LegacyTyping.
 	LegacyTyping bool
 	Tickets      bool   // what could not be undone becomes a ticket
+	Look         Look   // of a dry run that says what it would meet
 	Access       Access // of a worker
 	Log          *slog.Logger
 }
@@ -98,6 +102,7 @@ type Runner struct {
 	hosts        map[string]string
 	legacyTyping bool
 	tickets      bool
+	look         Look
 	access       Access
 	log          *slog.Logger
 }
@@ -107,7 +112,7 @@ func New(o Options) *Runner {
 	return &Runner{
 		registry: o.Registry, journal: o.Journal, blobs: o.Blobs, secrets: o.Secrets, log: o.Log,
 		environment: environmentOf(o.Environment), hosts: o.Hosts, legacyTyping: o.LegacyTyping, tickets: o.Tickets,
-		access: o.Access,
+		look: o.Look, access: o.Access,
 	}
 }
 
@@ -146,6 +151,11 @@ func (r *Runner) Register(w Registrar, queue string) {
 		if info.Queue == queue && info.Undoable {
 			register(w, activities.UndoActivity(id), func(ctx context.Context, in activities.UndoInvocation) error {
 				return r.Undo(ctx, id, in)
+			})
+		}
+		if info.Queue == queue && info.Foresees {
+			register(w, activities.ForeseeActivity(id), func(ctx context.Context, in activities.Invocation) (activities.Foreseen, error) {
+				return r.Foresee(ctx, id, in)
 			})
 		}
 		if info.Queue == queue && info.Renews {

@@ -3,6 +3,7 @@ package toolchain
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/gildway/gildway/activities"
 )
@@ -16,4 +17,27 @@ func preview(_ context.Context, call *activities.Call, in Input) (activities.Pre
 		},
 		Output: Output{Group: in.Group, Members: []string{}},
 	}, nil
+}
+
+// looksAt bounds how many members of a team are looked at.
+const looksAt = 20
+
+func (p *Provisioner) foresee(ctx context.Context, _ *activities.Call, in Input) (would []string, err error) {
+	in = in.withDefaults()
+	if activities.StandsIn(in.Team) {
+		return nil, nil
+	}
+	users, err := p.members(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	would = []string{fmt.Sprintf("find %d in the team: %s", len(users), strings.Join(users, ", "))}
+	for _, user := range users[:min(len(users), looksAt)] {
+		met, err := p.groups.Foresee(ctx, in.Group, user)
+		if err != nil {
+			return would, err
+		}
+		would = append(would, met...)
+	}
+	return would, nil
 }

@@ -22,6 +22,7 @@ type Directory interface {
 // Groups grants memberships. okta.Client implements it.
 type Groups interface {
 	Find(ctx context.Context, group, user string) (okta.Membership, error)
+	Foresee(ctx context.Context, group, user string) ([]string, error)
 	Add(ctx context.Context, call *activities.Call, m okta.Membership) error
 	Remove(ctx context.Context, call *activities.Call, m okta.Membership, why string) error
 	Check(ctx context.Context, call *activities.Call, m okta.Membership) (activities.Standing, error)
@@ -86,6 +87,7 @@ func (p *Provisioner) Actions() []activities.Action {
 `}},
 			Do:      p.provision,
 			Preview: preview,
+			Foresee: p.foresee,
 			Undo:    p.withdraw,
 			Check:   p.check,
 		}),
@@ -133,15 +135,9 @@ func (p *Provisioner) team(ctx context.Context, in Input) ([]okta.Membership, er
 	if p.directory == nil || p.groups == nil || p.keys == nil {
 		return nil, fault.New(fault.Invalid, "provisioning AI access needs a catalog, Okta and Vault")
 	}
-	users, err := p.directory.Members(ctx, in.Team)
+	users, err := p.members(ctx, in)
 	if err != nil {
 		return nil, err
-	}
-	switch {
-	case len(users) == 0:
-		return nil, fault.New(fault.Invalid, "the team %s has no members", in.Team)
-	case len(users) > membersLimit:
-		return nil, fault.New(fault.Invalid, "the team %s has more than %d members", in.Team, membersLimit)
 	}
 	team := make([]okta.Membership, 0, len(users))
 	for _, user := range users {
@@ -152,6 +148,19 @@ func (p *Provisioner) team(ctx context.Context, in Input) ([]okta.Membership, er
 		team = append(team, m)
 	}
 	return team, nil
+}
+
+func (p *Provisioner) members(ctx context.Context, in Input) ([]string, error) {
+	users, err := p.directory.Members(ctx, in.Team)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(users) == 0:
+		return nil, fault.New(fault.Invalid, "the team %s has no members", in.Team)
+	case len(users) > membersLimit:
+		return nil, fault.New(fault.Invalid, "the team %s has more than %d members", in.Team, membersLimit)
+	}
+	return users, nil
 }
 
 // withdraw ends the key first, because it is what opens something.

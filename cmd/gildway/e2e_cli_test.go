@@ -96,6 +96,12 @@ func TestCLI_Service_SubmittedAndFollowed(t *testing.T) {
 	require.Equal(t, p.ref(), shown.Task.CreatedBy)
 	require.Len(t, shown.Graph.Steps, 4)
 
+	said = p.types(t, "template", "run", "--dry-run", servicePath, "--values", values)
+	require.Equal(t, 1, said.code, said.out)
+	require.Contains(t, said.out, "fail: the repository acme-org/typed-service already exists")
+	require.Contains(t, said.out, "find "+p.login()+" in the Okta group ai-coding-assistants already")
+	require.Contains(t, said.err, "the run would fail: step publish: the repository")
+
 	said = p.types(t, "task", "collect", id, "--output", "json")
 	require.Zero(t, said.code, said.err)
 	require.Contains(t, said.out, `"wrappingToken": "hvs.`)
@@ -165,7 +171,7 @@ func TestCLI_Mistakes_AreToldWithoutAServer(t *testing.T) {
 	require.Equal(t, 2, said.code)
 	require.Contains(t, said.err, "GILDWAY_API")
 	require.Contains(t, said.err, "GILDWAY_TOKEN")
-	said = shared(t).newcomer(t, "cleo").types(t, "task", "submit", servicePath)
+	said = shared(t).newcomer(t, "cyril").types(t, "task", "submit", servicePath)
 	require.Equal(t, 1, said.code)
 	for _, field := range []string{"name", "owner", "description"} {
 		require.Contains(t, said.err, field)

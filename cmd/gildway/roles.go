@@ -110,15 +110,18 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	go wakeups.Run(listening)
 	go library.Run(ctx)
 
+	engine := api.NewTemporalEngine(temporal)
+	tries := worker.RunOptions(c, registry, logger)
+	tries.Look = engine.Look
 	server, err := api.New(api.Config{
 		Store: db, Events: wakeups, Templates: library, Actions: infos,
-		Engine: api.NewTemporalEngine(temporal), Directory: directory, Keys: worker.Handover(c), Signer: signer,
+		Engine: engine, Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
 		Limits:  api.Limits{Quotas: c.Limits.Quotas, DryRuns: c.Limits.DryRuns.AtOnce, DryRunsPerCaller: c.Limits.DryRuns.PerUser},
 		RunLink: c.Temporal.RunLink(), Rounds: rounds(c), PublicURL: c.PublicURL, Links: c.Approvals.Links,
 		Origins: c.CORS.Origins, Notice: c.Notice(), Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
-		DryRuns: dryrun.New(dryrun.Options{Runs: worker.RunOptions(c, registry, logger)}),
+		DryRuns: dryrun.New(dryrun.Options{Runs: tries}),
 	})
 	if err != nil {
 		return err

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,7 +52,13 @@ func templateRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.printPreview(cmd, preview)
+			if err := f.printPreview(cmd, preview); err != nil {
+				return err
+			}
+			if fails := preview.Fails(); fails != "" {
+				return errors.New("the run would fail: " + fails)
+			}
+			return nil
 		},
 	}
 	f.add(cmd)
@@ -121,7 +129,7 @@ func shownTry(v *templates.Version, r dryrun.Result) client.Preview {
 		p.DirectoryContents = append(p.DirectoryContents, client.PreviewFile(file))
 	}
 	for _, e := range r.Effects {
-		p.Effects = append(p.Effects, client.PreviewEffect(e))
+		p.Effects = append(p.Effects, client.PreviewEffect{Step: e.Step, Iteration: e.Iteration, Action: e.Action, Would: e.Would.Do, Fails: e.Would.Fails})
 	}
 	p.Edges, _ = json.Marshal(v.Plan.Edges) // plain data
 	return p
@@ -153,13 +161,17 @@ func (f *apiFlags) printPreview(cmd *cobra.Command, p client.Preview) error {
 
 // stepRows are a step's lines in the table: one for each thing that it would do.
 func (f *apiFlags) stepRows(p client.Preview, id, action string) [][]string {
-	row := []string{id, action, p.State(id), ""}
+	row := []string{id, action, p.State(id), p.Skipped(id)}
 	var rows [][]string
 	for _, e := range p.Effects {
 		if e.Step != id {
 			continue
 		}
-		for _, would := range e.Would {
+		sentences := e.Would
+		if e.Fails != "" {
+			sentences = append(slices.Clip(sentences), "fail: "+e.Fails)
+		}
+		for _, would := range sentences {
 			if e.Iteration != "" {
 				would = "[" + e.Iteration + "] " + would
 			}

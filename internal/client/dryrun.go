@@ -35,6 +35,26 @@ func (p Preview) State(step string) (state string) {
 	return state
 }
 
+// Skipped says why a step would be skipped, or nothing.
+func (p Preview) Skipped(step string) string {
+	for _, line := range p.Log {
+		if line.Body.StepID == step && line.Body.Status == "skipped" {
+			return line.Body.Message
+		}
+	}
+	return ""
+}
+
+// Fails says why the run would fail, as far as the providers can tell now, or nothing.
+func (p Preview) Fails() string {
+	for _, e := range p.Effects {
+		if e.Fails != "" {
+			return "step " + e.Step + ": " + e.Fails
+		}
+	}
+	return ""
+}
+
 // PreviewFile is a file that the run would leave in its workspace.
 type PreviewFile struct {
 	Path       string `json:"path"`
@@ -48,6 +68,7 @@ type PreviewEffect struct {
 	Iteration string   `json:"iteration,omitempty"`
 	Action    string   `json:"action"`
 	Would     []string `json:"would"`
+	Fails     string   `json:"fails,omitempty"`
 }
 
 // PreviewRun tries a run of a template that the API has. A step that fails is the error.

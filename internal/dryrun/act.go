@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 )
@@ -104,13 +105,11 @@ func (l *loop) call(ctx context.Context, in activities.Invocation) error {
 	}
 	in.Run, in.Step, in.StepName, in.Layers, in.LeaseEnds = l.callInfo(), l.step.ID, l.step.Name, l.layers, l.leaseEnds(l.step)
 	out, would, err := l.runner.DoDry(ctx, l.step.Action, in)
-	would = append(would, l.unmade()...)
+	would.Do = append(would.Do, l.unmade()...)
 	if err != nil {
 		return err
 	}
-	if len(would) > 0 {
-		l.would(l.step, in.Iteration, would)
-	}
+	l.would(l.step, in.Iteration, would)
 	if out.Layer != "" {
 		l.layers = append(l.layers, out.Layer)
 		l.keep(l.step, out.Layer)
@@ -147,7 +146,7 @@ func (t *try) ask(ctx context.Context, s plan.Step, evaluated activities.Evaluat
 	if asked.Required > 1 {
 		sentence += fmt.Sprintf(", %d of them", asked.Required)
 	}
-	t.would(s, "", []string{sentence})
+	t.would(s, "", run.Would{Do: []string{sentence}})
 	if err := t.journal.Log(ctx, t.Run.Task, s.ID+"//would", s.ID, "", "\x1b[32minfo\x1b[39m: Would "+sentence); err != nil {
 		return err
 	}

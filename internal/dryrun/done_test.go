@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/dryrun"
 	"github.com/gildway/gildway/templates"
 )
@@ -29,7 +30,7 @@ func TestRun_StepsThatAreDone_GiveWhatTheyGave(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Nil(t, r.Failure)
-	require.Equal(t, []dryrun.Effect{{Step: "close", Action: "itsm:ticket:update", Would: []string{`move the ticket SCTASK7 to "resolved"`}}}, r.Effects,
+	require.Equal(t, []dryrun.Effect{{Step: "close", Action: "itsm:ticket:update", Would: run.Would{Do: []string{`move the ticket SCTASK7 to "resolved"`}}}}, r.Effects,
 		"the ticket is there, and a step that can't be tried holds nothing up")
 	require.Equal(t, dryrun.Skipped, states(r)["gone"])
 	require.Contains(t, said(r), "catalog-info.yaml", "files of steps that are done are there")

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"gocloud.dev/blob/memblob"
 
+	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
@@ -27,8 +28,8 @@ const (
 
 // Options are what an Engine works with.
 type Options struct {
-	// Runs is what the runs of this installation work with. Journal, Blobs and Secrets are every dry run's own, and of
-	// the environment it sees the parameters alone.
+	// Runs is what the runs of this installation work with. Journal, Blobs and Secrets are every dry run's own, of the
+	// environment it sees the parameters alone, and Look is for those that ask for it.
 	Runs run.Options
 }
 
@@ -48,6 +49,9 @@ type Request struct {
 	// Done holds the outputs of steps that have really completed, by id. Those that touch the workspace alone are tried
 	// again, so that the others find their files; the rest are taken as they ended.
 	Done map[string]json.RawMessage
+	// Looks has each step ask its provider what it would meet there. It is for templates that whoever may publish them has
+	// written: anybody else could have things looked up that they may not see.
+	Looks bool
 	// Tolerant takes a step whose action can't be tried now, because a host doesn't answer, for example, as one that does not
 	// support a dry run: the others say what they would do all the same.
 	Tolerant bool
@@ -98,7 +102,7 @@ type Step struct {
 // Effect is what a step would do to the world outside of the run.
 type Effect struct {
 	Step, Iteration, Action string
-	Would                   []string // a sentence each, without its subject: "create the repository acme/shop"
+	Would                   run.Would
 }
 
 // TaskID makes the id of a dry run.
@@ -132,6 +136,7 @@ func (e *Engine) Run(ctx context.Context, in Request) (Result, error) {
 	options := e.Runs
 	options.Journal, options.Blobs, options.Secrets = journal, blobs, given(in.Secrets)
 	options.Environment.Secrets = nil
+	options.Look = bounded(in.Looks, options.Look)
 	var world *stage
 	if in.Offline {
 		world = &stage{actions: e.Runs.Registry, answers: in.Answer, hide: hides(in.Secrets)}
@@ -157,6 +162,30 @@ var errSlow = errors.New("the dry run took too long")
 type given map[string]string
 
 func (g given) Get(context.Context, string) (map[string]string, error) { return maps.Clone(g), nil }
+
+// looksAt bounds how often a dry run looks at what is there.
+const looksAt = 20
+
+// bounded looks a few times, and not again after nobody has answered: a dry run has little time.
+func bounded(looks bool, look run.Look) run.Look {
+	if !looks || look == nil {
+		return nil
+	}
+	left := looksAt
+	var gone error
+	return func(ctx context.Context, in activities.Look) (activities.Foreseen, error) {
+		switch {
+		case gone != nil:
+			return activities.Foreseen{}, gone
+		case left == 0:
+			return activities.Foreseen{}, fault.New(fault.RateLimited, "a dry run looks %d times at most", looksAt)
+		}
+		left--
+		var seen activities.Foreseen
+		seen, gone = look(ctx, in)
+		return seen, gone
+	}
+}
 
 // skippedByBackstage are the actions that only its own dry run leaves out.
 var skippedByBackstage = []string{"catalog:register", "debug:wait", "publish:github", "publish:gitea"}

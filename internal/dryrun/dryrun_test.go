@@ -117,8 +117,8 @@ steps:
   - {id: pub, action: "publish:github", input: {repoUrl: "github.com?owner=a&repo=b"}}`)
 	require.NoError(t, err)
 	require.Equal(t, []dryrun.Effect{
-		{Step: "ok", Action: "approval:request", Would: []string{"ask group:default/leads for approval, 2 of them"}},
-		{Step: "pub", Action: "publish:github", Would: []string{`call publish:github with {"repoUrl":"github.com?owner=a&repo=b"}`}},
+		{Step: "ok", Action: "approval:request", Would: run.Would{Do: []string{"ask group:default/leads for approval, 2 of them"}}},
+		{Step: "pub", Action: "publish:github", Would: run.Would{Do: []string{`call publish:github with {"repoUrl":"github.com?owner=a&repo=b"}`}}},
 	}, r.Effects)
 }
 

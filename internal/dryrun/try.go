@@ -220,8 +220,10 @@ func (t *try) ended(s plan.Step, state State, note string) {
 	t.result.Steps = append(t.result.Steps, Step{ID: s.ID, Name: s.Name, Action: s.Action, State: state, Note: note})
 }
 
-func (t *try) would(s plan.Step, iteration string, sentences []string) {
-	t.result.Effects = append(t.result.Effects, Effect{Step: s.ID, Iteration: iteration, Action: s.Action, Would: sentences})
+func (t *try) would(s plan.Step, iteration string, what run.Would) {
+	if len(what.Do) > 0 || what.Fails != "" {
+		t.result.Effects = append(t.result.Effects, Effect{Step: s.ID, Iteration: iteration, Action: s.Action, Would: what})
+	}
 }
 
 func (t *try) record(ctx context.Context, what activities.Record) error {

@@ -195,8 +195,9 @@ type Action struct {
 	Renews      bool            `json:"renews,omitempty"` // what it grants has an end of its own, which it can put off
 	Checks      bool            `json:"checks,omitempty"` // it gives people access, and can see if they still have it
 	WhyNoUndo   string          `json:"whyNoUndo,omitempty"`
-	DryRun      bool            `json:"dryRun,omitempty"`  // a dry run really runs it: it has no effect outside workspace and log
-	Preview     bool            `json:"preview,omitempty"` // it can say what it would do
+	DryRun      bool            `json:"dryRun,omitempty"`   // a dry run really runs it: it has no effect outside workspace and log
+	Preview     bool            `json:"preview,omitempty"`  // it can say what it would do
+	Foresees    bool            `json:"foresees,omitempty"` // and look at what it would meet
 }
 
 // PathInput names an input that holds a workspace path, and the path when it is absent.
