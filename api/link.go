@@ -29,15 +29,29 @@ func (h handlers) LinkApproval(ctx context.Context, _ LinkApprovalRequestObject)
 	if !h.Links {
 		return nil, fault.New(fault.Unsupported, "personal links are switched off here (approvals.links)")
 	}
-	link := identity.Link{Person: a.caller.Ref, Gate: a.approval.ID, Expires: time.Now().Add(linkLife)}
-	if end := a.approval.ExpiresAt; end != nil && end.Before(link.Expires) {
+	link, url, err := h.personalLink(a.caller.Ref, a.approval.ID, a.approval.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	return LinkApproval200JSONResponse{URL: url, ExpiresAt: moment(link.Expires)}, nil
+}
+
+// PersonalLink gives a link for a message that one person alone reads.
+func (s *Server) PersonalLink(person, approval string, end *time.Time) (url string, err error) {
+	_, url, err = s.personalLink(person, approval, end)
+	return url, err
+}
+
+func (s *Server) personalLink(person, approval string, end *time.Time) (link identity.Link, url string, err error) {
+	link = identity.Link{Person: person, Gate: approval, Expires: time.Now().Add(linkLife)}
+	if end != nil && end.Before(link.Expires) {
 		link.Expires = *end
 	}
-	token, err := h.Signer.SignLink(link)
+	token, err := s.Signer.SignLink(link)
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "the link could not be signed")
+		return link, "", fault.Wrap(fault.Internal, err, "the link could not be signed")
 	}
-	return LinkApproval200JSONResponse{URL: LinkURL(h.PublicURL, token), ExpiresAt: moment(link.Expires)}, nil
+	return link, LinkURL(s.PublicURL, token), nil
 }
 
 // LinkURL is where a personal link leads. The token stands behind the #, which no server or proxy ever sees.

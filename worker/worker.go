@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -58,10 +57,6 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		return fmt.Errorf("the database: %w", err)
 	}
 	defer db.Close()
-	sender, err := Sender(ctx, c, db, logger)
-	if err != nil {
-		return fmt.Errorf("the notifications: %w", err)
-	}
 	blobs, err := blob.OpenBucket(ctx, c.Workspace.URL)
 	if err != nil {
 		return fmt.Errorf("the workspace: %w", err)
@@ -106,11 +101,6 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 		runner.Register(w, queue)
 		workers = append(workers, w)
 	}
-	sending, stopSending := context.WithCancel(ctx)
-	var telling sync.WaitGroup
-	telling.Go(func() { sender.Run(sending) })
-	defer telling.Wait()
-	defer stopSending()
 	return work(ctx, workers, fatal)
 }
 

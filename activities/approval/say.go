@@ -46,7 +46,7 @@ func (g *Gate) tell(ctx context.Context, in activities.DecideInput, d plan.Decis
 	}
 	if d.Verdict == plan.Delegate {
 		return g.Notifier.Notify(ctx, notice.Notice{
-			Key: in.Gate + "/delegated/" + d.Nonce, Kind: notice.ApprovalOpened, To: []string{d.To}, Task: in.Task, Link: g.link(in.Gate),
+			Key: in.Gate + "/delegated/" + d.Nonce, Kind: notice.ApprovalOpened, To: []string{d.To}, Task: in.Task, Link: g.link(in.Gate), Approval: in.Gate,
 			Title: d.By + " lets you decide on what " + in.Requester + " asks for", Text: in.Approval.Reason,
 		})
 	}
@@ -75,7 +75,7 @@ func round(gate, shown string) string {
 // ask tells people that a decision is theirs. The same people under the same key are told once.
 func (g *Gate) ask(ctx context.Context, o Opened, who []string, key string) error {
 	return g.Notifier.Notify(ctx, notice.Notice{
-		Key: key + "/asked/" + strings.Join(who, ","), Kind: notice.ApprovalOpened, To: who, Task: o.Task, Link: g.link(o.ID), Due: o.Expires,
+		Key: key + "/asked/" + strings.Join(who, ","), Kind: notice.ApprovalOpened, To: who, Task: o.Task, Link: g.link(o.ID), Approval: o.ID, Due: o.Expires,
 		Title: o.Requester + " asks for your approval: " + o.Title, Text: o.Approval.Reason,
 	})
 }
@@ -91,7 +91,7 @@ func (g *Gate) remind(ctx context.Context, in activities.GateNews) error {
 		}
 	}
 	return g.Notifier.Notify(ctx, notice.Notice{
-		Key: fmt.Sprintf("%s/reminder/%d", round(in.Gate, in.Shown), in.Number), Kind: notice.ApprovalReminder, To: who, Task: in.Task, Link: g.link(in.Gate),
+		Key: fmt.Sprintf("%s/reminder/%d", round(in.Gate, in.Shown), in.Number), Kind: notice.ApprovalReminder, To: who, Task: in.Task, Link: g.link(in.Gate), Approval: in.Gate,
 		Title: in.Requester + " still waits for your approval: " + in.StepName, Text: in.Approval.Reason,
 	})
 }

@@ -50,9 +50,7 @@ func (s *Sender) addressees(ctx context.Context, n notice.Notice, try int) (to [
 			f := fault.From(err)
 			switch {
 			case err == nil:
-				for _, address := range found {
-					to = append(to, notice.Addressee{Channel: c.Name, Address: address})
-				}
+				to = append(to, found...)
 			case f.Kind.Final() && f.Kind != fault.Denied || try >= mostTries:
 				to = append(to, notice.Addressee{Channel: c.Name, Address: ref, Problem: f.Public})
 			default:
@@ -65,23 +63,23 @@ func (s *Sender) addressees(ctx context.Context, n notice.Notice, try int) (to [
 }
 
 // reach gives the addresses of a ref: one, or those of a group's people.
-func (s *Sender) reach(ctx context.Context, c Channel, ref string) ([]string, error) {
+func (s *Sender) reach(ctx context.Context, c Channel, ref string) ([]notice.Addressee, error) {
 	who, err := plan.ParseEntityRef(ref, "user")
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%q is not the ref of anybody", ref)
 	}
 	if room := c.Rooms[who.String()]; room != "" {
-		return []string{room}, nil
+		return []notice.Addressee{{Channel: c.Name, Address: room}}, nil
 	}
 	switch who.Kind {
 	case "user":
-		return s.email(ctx, ref)
+		return s.mailbox(ctx, c, ref, who.String())
 	case "group":
 	default: // a program, which reads nothing
 		return nil, nil
 	}
 	if c.Mailboxes {
-		found, err := s.email(ctx, ref)
+		found, err := s.mailbox(ctx, c, ref, "")
 		if err == nil || fault.KindOf(err) != fault.NotFound {
 			return found, err
 		}
@@ -95,10 +93,10 @@ func (s *Sender) reach(ctx context.Context, c Channel, ref string) ([]string, er
 	case len(people) > mostMembers:
 		return nil, fault.New(fault.Conflict, "%s has %d members, too many to tell one by one, and no address", ref, len(people))
 	}
-	var all []string
+	var all []notice.Addressee
 	var missing error
 	for _, p := range people {
-		found, err := s.email(ctx, p)
+		found, err := s.mailbox(ctx, c, p, p)
 		switch {
 		case err == nil:
 			all = append(all, found...)
@@ -114,10 +112,11 @@ func (s *Sender) reach(ctx context.Context, c Channel, ref string) ([]string, er
 	return all, nil
 }
 
-func (s *Sender) email(ctx context.Context, ref string) ([]string, error) {
+// mailbox gives the e-mail address of a ref, and the person who reads it alone.
+func (s *Sender) mailbox(ctx context.Context, c Channel, ref, person string) ([]notice.Addressee, error) {
 	address, err := s.Directory.Email(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	return []string{strings.ToLower(address)}, nil
+	return []notice.Addressee{{Channel: c.Name, Address: strings.ToLower(address), Person: person}}, nil
 }

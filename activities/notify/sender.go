@@ -1,4 +1,4 @@
-// Package notify carries notices to people by the channels that are configured: each of them once, by whichever worker,
+// Package notify carries notices to people by the channels that are configured: each of them once, by whichever server,
 // for as long as it takes.
 package notify
 
@@ -44,7 +44,10 @@ type Options struct {
 	Directory Directory
 	Channels  []Channel
 	TaskLink  func(task string) string // where people see a task
-	Log       *slog.Logger
+	// PersonalLink is where one person can decide an approval without signing in, until it ends at the latest. nil: they
+	// sign in.
+	PersonalLink func(person, approval string, end *time.Time) (string, error)
+	Log          *slog.Logger
 }
 
 // Sender sends what is in the outbox. Several may do so side by side.
@@ -100,8 +103,8 @@ func (l *line) send(ctx context.Context) (more bool, err error) {
 	if err != nil || d == nil {
 		return false, err
 	}
-	if d.Link == "" && d.Task != "" {
-		d.Link = l.TaskLink(d.Task)
+	if err := l.lead(d); err != nil {
+		return false, err
 	}
 	working := context.WithoutCancel(ctx) // what has begun is finished and noted
 	sending, cancel := context.WithTimeout(working, sendWithin)
@@ -113,6 +116,17 @@ func (l *line) send(ctx context.Context) (more bool, err error) {
 		return true, l.Outbox.Sent(noting, *d)
 	}
 	return true, l.unsent(noting, *d, fault.From(failure))
+}
+
+// lead gives a delivery its link. A personal one is nowhere but in the message.
+func (l *line) lead(d *notice.Delivery) (err error) {
+	switch {
+	case d.Approval != "" && d.Person != "" && l.PersonalLink != nil:
+		d.Link, err = l.PersonalLink(d.Person, d.Approval, d.Due)
+	case d.Link == "" && d.Task != "":
+		d.Link = l.TaskLink(d.Task)
+	}
+	return err
 }
 
 func (l *line) unsent(ctx context.Context, d notice.Delivery, f *fault.Error) error {

@@ -319,6 +319,45 @@ func TestSender_Link(t *testing.T) {
 	require.Equal(t, map[string]string{"run": "https://portal/" + task, "gate": "https://gildway/approvals/1"}, links)
 }
 
+// What one person alone reads of an approval holds a link of theirs, which is kept nowhere.
+func TestSender_PersonalLink_ToAPersonsOwnAddressAlone(t *testing.T) {
+	t.Parallel()
+	db, box := open(t), &post{}
+	run(t, Options{
+		Outbox: db, Directory: acme,
+		Channels: []Channel{
+			{Name: "email", Carrier: box, Mailboxes: true},
+			{Name: "slack", Carrier: box, Rooms: map[string]string{"group:default/team": "C1"}},
+		},
+		PersonalLink: func(person, approval string, end *time.Time) (string, error) {
+			require.NotNil(t, end)
+			return "https://gildway/for/" + person + "/" + approval, nil
+		},
+	})
+	due := time.Now().Add(time.Hour)
+	n := told("asked", notice.ApprovalOpened, "user:default/rosa", "group:default/team", "group:default/owners")
+	n.Approval, n.Link, n.Due = "gate-1", "https://gildway/gate-1", &due
+	require.NoError(t, db.Notify(t.Context(), n))
+	want := map[string]string{
+		"email rosa@acme.example": "https://gildway/for/user:default/rosa/gate-1", "slack rosa@acme.example": "https://gildway/for/user:default/rosa/gate-1",
+		"email ben@acme.example": "https://gildway/for/user:default/ben/gate-1", "slack ben@acme.example": "https://gildway/for/user:default/ben/gate-1",
+		"email owners@acme.example": "https://gildway/gate-1", "slack C1": "https://gildway/gate-1",
+	}
+	got := map[string]string{}
+	require.Eventually(t, func() bool {
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		for _, d := range box.tries {
+			got[d.Channel+" "+d.Address] = d.Link
+		}
+		return len(got) == len(want)
+	}, time.Minute, 5*time.Millisecond)
+	require.Equal(t, want, got)
+	notices, err := db.Notices(t.Context(), n.To, 0, 10)
+	require.NoError(t, err)
+	require.Equal(t, n.Link, notices[0].Link)
+}
+
 func TestSender_Waits_LongerEachTimeAndAtMostADay(t *testing.T) {
 	t.Parallel()
 	s := New(Options{})

@@ -131,6 +131,50 @@ func TestNotifications_AGate_FromTheQuestionToTheResult(t *testing.T) {
 	require.Zero(t, s.dropped(t, p.login()), "no letter was sent twice")
 }
 
+const askedInPerson = `apiVersion: scaffolder.backstage.io/v3
+kind: Template
+metadata: {name: asked-in-person}
+spec:
+  owner: group:default/platform-team
+  type: service
+  steps:
+    - {id: ask, name: Ask, action: "approval:request", input: {approvers: ["user:default/paula"], timeout: 1h}}
+`
+
+// The link in somebody's own message is theirs: they decide with it, and nothing else.
+func TestNotifications_AnApprover_DecidesByTheLinkInTheMessage(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	s.registerTemplate(t, "asked-in-person", askedInPerson)
+	approver := s.newcomer(t, "paula")
+	r := s.newcomer(t, "piet").submit(t, "asked-in-person", map[string]any{})
+	gate := r.gate(t)
+	links := regexp.MustCompile(regexp.QuoteMeta(s.endpoints.API) + `/approve#([\w.-]+)`)
+	var tokens []string
+	eventually(t, "a letter and a message with a link", func() bool {
+		tokens = nil
+		for _, at := range []string{s.endpoints.Sandbox["mail"] + "?to=" + approver.login(), s.endpoints.Sandbox["slack"] + "/messages?in=@paula"} {
+			var told []struct{ Text string }
+			getJSON(t, at, "", &told)
+			for _, m := range told {
+				if found := links.FindStringSubmatch(m.Text); found != nil {
+					tokens = append(tokens, found[1])
+				}
+			}
+		}
+		return len(tokens) == 2
+	})
+	linked := person{stack: s, name: "paula", token: tokens[0]}
+	code, body := linked.ask(t, http.MethodGet, "/api/gildway/v1/approvals", "")
+	require.Equal(t, http.StatusForbidden, code, string(body))
+	code, body = linked.ask(t, http.MethodPost, "/api/gildway/v1/approvals/"+gate.ID+"/decision", `{"decision":"approve"}`)
+	require.Equal(t, http.StatusOK, code, string(body))
+	r.completes(t)
+	require.Equal(t, 1, s.auditedOf(t, r.id, "approval-decided", `"via":"link"`))
+	code, _ = person{stack: s, token: tokens[1]}.ask(t, http.MethodPost, "/api/gildway/v1/approvals/"+gate.ID+"/decision", `{"decision":"reject"}`)
+	require.Equal(t, http.StatusConflict, code, "it is decided")
+}
+
 // dropped counts the letters that somebody had already.
 func (s *localStack) dropped(t *testing.T, to string) int64 {
 	t.Helper()
@@ -154,7 +198,7 @@ func TestNotifications_AFailure_TellsRequesterAndOwner(t *testing.T) {
 	r.requireTold(t, "#ml-platform-team", "ml-platform-team@acme.example", failed)
 }
 
-// What was sent and whose answer was lost is not sent again, also by a worker that comes after the one that sent it.
+// What was sent and whose answer was lost is not sent again, also by a server that comes after the one that sent it.
 func crashMessages(t *testing.T, s *localStack) {
 	p := s.newcomer(t, "milo")
 	s.arm(t, faults.Rule{Provider: "slack", Path: "/api/chat.postMessage", Contains: "has+completed", Kind: faults.DropAfter, Times: 1})
@@ -162,10 +206,12 @@ func crashMessages(t *testing.T, s *localStack) {
 	r := p.submitAccess(t, fewTokens)
 	r.completes(t)
 	eventually(t, "the messages to be sent", func() bool { return len(r.inSlack(t, "@milo")) > 0 && len(r.byMail(t, p.login())) > 0 })
-	s.kill(t, "worker")
+	s.kill(t, "server")
 	eventually(t, "everything to be noted as sent", func() bool {
 		answer, err := http.Get(s.endpoints.API + "/metrics")
-		require.NoError(t, err)
+		if err != nil {
+			return false // on its way up
+		}
 		defer answer.Body.Close()
 		raw, err := io.ReadAll(answer.Body)
 		require.NoError(t, err)

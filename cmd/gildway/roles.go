@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,11 +127,18 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	sender, err := worker.Sender(ctx, c, db, server.PersonalLink, logger)
+	if err != nil {
+		return fmt.Errorf("the notifications: %w", err)
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen, err)
 	}
 	go server.Listen(ctx, temporal)
+	var telling sync.WaitGroup
+	telling.Go(func() { sender.Run(ctx) })
+	defer telling.Wait()
 	logger.Info("the API is up", "listen", c.Listen, "templates", len(library.List()))
 	return server.Serve(ctx, listener)
 }

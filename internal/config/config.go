@@ -188,6 +188,9 @@ func (c Config) Check(role Role) error {
 		c.CORS.check(need)
 		c.Limits.check(need)
 		c.Access.check(need)
+		c.Notifications.check(need)
+		told := c.Notifications.Slack.On() || c.Notifications.Email.On()
+		need(!told || c.PublicURL != "", "publicUrl", "is missing; the links of notifications lead there")
 		need(c.Approvals.SigningKey != "", "approvals.signingKey", "is missing; make one with: openssl genpkey -algorithm ed25519")
 	case Worker:
 		needURL("workspace.url", c.Workspace.URL)
@@ -205,9 +208,6 @@ func (c Config) Check(role Role) error {
 			needURL("servicenow.url", c.ITSM.URL)
 			need(c.ITSM.User != "" && !c.ITSM.Password.Empty(), "servicenow", "needs user and password")
 		}
-		c.Notifications.check(need)
-		told := c.Notifications.Slack.On() || c.Notifications.Email.On()
-		need(!told || c.PublicURL != "", "publicUrl", "is missing; the links of notifications lead there")
 	}
 	return errors.Join(errs...)
 }

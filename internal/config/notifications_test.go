@@ -20,7 +20,7 @@ notifications:
     channels: [{ group: ML-Platform-Team, channel: C0123456789 }]
     kinds: [run-failed]
   email: { host: smtp.acme.com, from: "Gildway <gildway@acme.com>", user: gildway, password: pw }
-`, Worker)
+`, Server)
 	require.NoError(t, err)
 	require.Equal(t, 587, c.Notifications.Email.Port)
 	require.Equal(t, "https://slack.com/api/", c.Notifications.Slack.URL)
@@ -39,7 +39,7 @@ notifications:
 	_, err = c.Notifications.Revealed(func(string, string, string) (secrets.Secret, error) { return secrets.Secret{}, errors.New("sealed") })
 	require.ErrorContains(t, err, "notifications.slack.token: sealed")
 
-	none, err := load(t, complete, Worker)
+	none, err := load(t, complete, Server)
 	require.NoError(t, err)
 	require.False(t, none.Notifications.Slack.On())
 	require.False(t, none.Notifications.Email.On())
@@ -62,7 +62,7 @@ notifications:
 		"\nnotifications: { email: { hosts: t } }\n":                                          {"did you mean notifications.email.host?"},
 		"\nportalUrl: portal\n":                                                               {"portalUrl: must be an http(s) URL"},
 	} {
-		_, err := load(t, complete+text, Worker)
+		_, err := load(t, complete+text, Server)
 		for _, w := range want {
 			require.ErrorContains(t, err, w)
 		}

@@ -54,6 +54,10 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 		"templates": map[string]any{"sources": []any{map[string]any{"catalog": true}}},
 		// Without a token: it reads the templates that everybody may read, and forms are suggested what their user's own shows.
 		"github": []any{map[string]any{"host": "github.com", "apiBaseUrl": p.sandbox + "/github"}},
+		"notifications": map[string]any{
+			"slack": map[string]any{"url": p.sandbox + "/slack/api/", "token": c.Slack, "channels": slackChannels()},
+			"email": map[string]any{"host": loopback, "port": p.smtpPort, "from": "Gildway <gildway@acme.example>", "user": mailUser, "password": c.Mail},
+		},
 	})
 	workerFile := with(shared, map[string]any{
 		"publicUrl":  "http://" + p.listen,
@@ -63,10 +67,6 @@ func writeConfigs(p places, c credentials) (server, worker string, err error) {
 		"github":     []any{map[string]any{"host": "github.com", "apiBaseUrl": p.sandbox + "/github", "token": c.GitHub}},
 		"okta":       map[string]any{"url": p.sandbox + "/okta", "token": c.Okta},
 		"servicenow": map[string]any{"url": p.sandbox + "/servicenow", "user": serviceNowUser, "password": c.ServiceNow},
-		"notifications": map[string]any{
-			"slack": map[string]any{"url": p.sandbox + "/slack/api/", "token": c.Slack, "channels": slackChannels()},
-			"email": map[string]any{"host": loopback, "port": p.smtpPort, "from": "Gildway <gildway@acme.example>", "user": mailUser, "password": c.Mail},
-		},
 	})
 	server, worker = filepath.Join(p.stateDir, "server.yaml"), filepath.Join(p.stateDir, "worker.yaml")
 	if err := writeYAML(server, serverFile); err != nil {

@@ -7,6 +7,7 @@ type Delivery struct {
 	Notice
 	Channel string // by which it is sent, e.g. email
 	Address string // what the channel calls who is told
+	Person  string // the ref of the user whose address it is, alone; "" if others read it, too
 	Try     int    // 1 for the first
 	// InDoubt says that an earlier try may have arrived: whoever made it did not live to note how it ended, or was not
 	// answered.
@@ -18,6 +19,7 @@ type Delivery struct {
 type Addressee struct {
 	Channel string
 	Address string
+	Person  string // as of a Delivery
 	Problem string
 }
 

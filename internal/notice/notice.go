@@ -29,14 +29,16 @@ var Kinds = []Kind{
 
 // Notice is a message to people. It holds nothing secret: whoever may read it may read the task.
 type Notice struct {
-	Key   string     `json:"key"` // the same key is the same notice: it is sent once
-	Kind  Kind       `json:"kind"`
-	To    []string   `json:"to"`             // canonical user and group refs
-	Task  string     `json:"task,omitempty"` // where its link leads, unless Link says otherwise
-	Title string     `json:"title"`          // one line of plain text
-	Text  string     `json:"text,omitempty"` // plain text, lines separated by \n
-	Link  string     `json:"link,omitempty"` // absolute URL
-	Due   *time.Time `json:"due,omitempty"`  // until when somebody has to act
+	Key  string   `json:"key"` // the same key is the same notice: it is sent once
+	Kind Kind     `json:"kind"`
+	To   []string `json:"to"`             // canonical user and group refs
+	Task string   `json:"task,omitempty"` // where its link leads, unless Link says otherwise
+	// Approval is the id of the approval that it is about. To somebody's own address the link can be a personal one.
+	Approval string     `json:"approval,omitempty"`
+	Title    string     `json:"title"`          // one line of plain text
+	Text     string     `json:"text,omitempty"` // plain text, lines separated by \n
+	Link     string     `json:"link,omitempty"` // absolute URL
+	Due      *time.Time `json:"due,omitempty"`  // until when somebody has to act
 }
 
 // LinkText says where the link of a notice leads.

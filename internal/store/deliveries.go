@@ -35,8 +35,8 @@ func (s *Store) Address(ctx context.Context, n notice.Notice, to []notice.Addres
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			for _, a := range to {
 				_, err := tx.Exec(ctx, `
-					insert into deliveries (notice, channel, address, problem, given_up_at) values ($1, $2, $3, $4, case when $4::text <> '' then now() end)
-					on conflict (notice, channel, address) do nothing`, n.Key, a.Channel, a.Address, a.Problem)
+					insert into deliveries (notice, channel, address, problem, given_up_at, person) values ($1, $2, $3, $4, case when $4::text <> '' then now() end, $5)
+					on conflict (notice, channel, address) do nothing`, n.Key, a.Channel, a.Address, a.Problem, a.Person)
 				if err != nil {
 					return err
 				}
@@ -78,15 +78,15 @@ func (s *Store) ClaimDelivery(ctx context.Context, channel string, hold time.Dur
 			update deliveries d set tries = d.tries + 1, next_try = now() + $2, in_doubt = true
 			from next join notices n on n.key = next.notice
 			where d.notice = next.notice and d.channel = next.channel and d.address = next.address
-			returning n.key, n.kind, n.recipients, coalesce(n.task::text, ''), n.title, n.body, n.link, n.due,
-				d.channel, d.address, d.tries, next.in_doubt, d.created_at`, channel, hold)
+			returning n.key, n.kind, n.recipients, coalesce(n.task::text, ''), n.title, n.body, n.link, n.due, n.approval,
+				d.channel, d.address, d.person, d.tries, next.in_doubt, d.created_at`, channel, hold)
 		if err != nil {
 			return err
 		}
 		_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
 			claimed = &notice.Delivery{}
-			return struct{}{}, row.Scan(&claimed.Key, &claimed.Kind, &claimed.To, &claimed.Task, &claimed.Title, &claimed.Text, &claimed.Link, &claimed.Due,
-				&claimed.Channel, &claimed.Address, &claimed.Try, &claimed.InDoubt, &claimed.Since)
+			return struct{}{}, row.Scan(&claimed.Key, &claimed.Kind, &claimed.To, &claimed.Task, &claimed.Title, &claimed.Text, &claimed.Link, &claimed.Due, &claimed.Approval,
+				&claimed.Channel, &claimed.Address, &claimed.Person, &claimed.Try, &claimed.InDoubt, &claimed.Since)
 		})
 		return err
 	})

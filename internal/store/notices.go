@@ -18,9 +18,9 @@ func (s *Store) Notify(ctx context.Context, n notice.Notice) error {
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `
-				insert into notices (key, kind, recipients, task, title, body, link, due) values ($1, $2, $3, nullif($4, '')::uuid, $5, $6, $7, $8)
+				insert into notices (key, kind, recipients, task, title, body, link, due, approval) values ($1, $2, $3, nullif($4, '')::uuid, $5, $6, $7, $8, $9)
 				on conflict (key) do nothing`,
-				n.Key, string(n.Kind), n.To, n.Task, n.Title, n.Text, n.Link, n.Due)
+				n.Key, string(n.Kind), n.To, n.Task, n.Title, n.Text, n.Link, n.Due, n.Approval)
 			if err != nil {
 				return err
 			}
