@@ -174,8 +174,12 @@ func (s *Store) CloseReview(ctx context.Context, id string) error {
 			if err != nil || len(late) == 0 {
 				return err
 			}
+			howMany := "1 grant has no answer"
+			if len(late) > 1 {
+				howMany = strconv.Itoa(len(late)) + " grants have no answer"
+			}
 			_, err = tx.Exec(ctx, `insert into notices (key, kind, recipients, title, body, link) values ($1, $2, $3, $4, $5, '') on conflict (key) do nothing`,
-				id+"/late", string(notice.ReviewDue), []string{owner}, "An access review is over: "+strconv.Itoa(len(late))+" grants have no answer",
+				id+"/late", string(notice.ReviewDue), []string{owner}, "An access review is over: "+howMany,
 				"They stay until they end by themselves. End one now with: gildway access revoke LEASE\nWhich they are: gildway access review show "+id)
 			if err != nil {
 				return err

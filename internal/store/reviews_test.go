@@ -75,7 +75,7 @@ func TestReviews_AnsweredOnce_RestIsTold(t *testing.T) {
 	told, err := s.Notices(ctx, []string{owner}, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, told, 1)
-	require.Equal(t, "An access review is over: 1 grants have no answer", told[0].Title)
+	require.Equal(t, "An access review is over: 1 grant has no answer", told[0].Title)
 	l, err = s.Lease(ctx, late)
 	require.NoError(t, err)
 	require.Nil(t, l.RevokedAt, "it stays")
