@@ -95,7 +95,7 @@ func (s *Server) uploaded(ctx context.Context, template, values json.RawMessage,
 	if err := checkValues(t, values, secrets); err != nil {
 		return trial{}, err
 	}
-	p, problems := templates.Compile(t, s.compilable(t), templates.Context{})
+	p, problems := templates.Compile(t, s.registered(), templates.Context{})
 	if len(problems) > 0 {
 		return trial{}, withoutLines("the template can't run as it is written", problems)
 	}

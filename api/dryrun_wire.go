@@ -13,7 +13,6 @@ import (
 	"github.com/gildway/gildway/internal/dryrun"
 	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
-	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/templates"
 )
 
@@ -56,25 +55,6 @@ func withoutLines(summary string, problems []fault.Problem) error {
 		problems[i].File, problems[i].Line, problems[i].Column = "", 0, 0
 	}
 	return fault.WithProblems(summary, problems)
-}
-
-// compilable are the actions that an uploaded template is compiled against. In a v1beta3 one an action that nobody
-// knows fails the step that names it, as in Backstage, and not the template.
-func (s *Server) compilable(t *templates.Template) templates.Actions {
-	actions := s.registered()
-	if t.APIVersion == templates.V3 {
-		return actions
-	}
-	for _, raw := range t.TaskSteps() {
-		var step struct{ Action string }
-		if json.Unmarshal(raw, &step) != nil || step.Action == "" {
-			continue // the compiler says so
-		}
-		if _, known := actions[step.Action]; !known {
-			actions[step.Action] = plan.Action{ID: step.Action, Kind: plan.ActionStep, Input: json.RawMessage("{}"), Output: json.RawMessage("{}")}
-		}
-	}
-	return actions
 }
 
 // registered are the actions that there are.

@@ -86,7 +86,7 @@ func (s *Server) shown(ctx context.Context, caller identity.Principal, whole *te
 			return whole, nil
 		}
 	}
-	p, problems := templates.Compile(rest, s.compilable(rest), templates.Context{
+	p, problems := templates.Compile(rest, s.registered(), templates.Context{
 		BaseURL: whole.Plan.Template.BaseURL, Digest: whole.Digest, Stored: whole.Plan.Template.Stored,
 	})
 	if len(problems) > 0 || p == nil {

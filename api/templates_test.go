@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,11 @@ spec:
     - {id: one, name: One, action: "%s", input: {message: hello}}
     - {id: two, name: Two, action: debug:log, input: {message: hello}}
 `
+
+// misspelt is a template that is refused.
+func misspelt(name string) string {
+	return strings.Replace(fmt.Sprintf(saying, name, "Never", "debug:lgo"), "v1beta3", "v3", 1)
+}
 
 // fromFolder is a world whose templates come from a folder.
 func fromFolder(t *testing.T) (w *world, dir string) {
@@ -87,8 +93,8 @@ func TestTemplates_RefreshedShownAndRun(t *testing.T) {
 	require.NotContains(t, rest, "next")
 
 	// A bad one is kept out; what was good runs.
-	put(t, dir, "a", fmt.Sprintf(saying, "a", "Third", "debug:lgo"))
-	put(t, dir, "b", fmt.Sprintf(saying, "b", "Never", "debug:lgo"))
+	put(t, dir, "a", misspelt("a"))
+	put(t, dir, "b", misspelt("b"))
 	put(t, dir, "c", "nothing")
 	require.Equal(t, http.StatusOK, w.as(adam, http.MethodPost, base+"/refresh", nil).status)
 	seen := w.as(rosa, http.MethodGet, base+"/tools/a", nil).json(t)

@@ -168,9 +168,9 @@ func (c *compiler) action(i int) {
 	}
 	action, ok := c.actions[s.action]
 	if !ok {
-		c.refuse(s.node.get("action").mark, s.path+".action", "unknown-action",
+		c.strictly(s.node.get("action").mark, s.path+".action", "unknown-action",
 			fmt.Sprintf("there is no action %q", s.action), c.nearest(s.action, c.actionIDs()))
-		return
+		return // in v1beta3 the step fails when it gets to run
 	}
 	c.facts[i].action, c.facts[i].known = action, true
 	c.undo(s, action)

@@ -11,8 +11,8 @@ var stepRules = []Rule{{
 	Bad:  "steps:\n  - { id: hello, action: debug:log }\n  - { id: hello, action: debug:log }\n",
 	Good: "steps:\n  - { id: hello, action: debug:log }\n  - { id: bye, action: debug:log }\n",
 }, {
-	ID: "unknown-action", Title: "An action that doesn't exist", V3: Error, Beta: Error, Named: true,
-	Why: "The step could never run.",
+	ID: "unknown-action", Title: "An action that doesn't exist", V3: Error, Beta: Advised, Named: true,
+	Why: "The step could never run. In v1beta3 it fails when a run gets to it, as in Backstage, and one that is skipped does no harm.",
 	Bad: "steps:\n  - { action: debug:lgo }\n", Good: "steps:\n  - { action: debug:log }\n",
 }, {
 	ID: "input-schema", Title: "An input that the action refuses", V3: Error, Beta: Advised,

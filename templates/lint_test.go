@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -266,6 +267,28 @@ func TestSARIF_ValidatesAndFixes(t *testing.T) {
 	require.Contains(t, fixed, "action: debug:log }")
 	require.Contains(t, fixed, "if: true")
 	require.Contains(t, fixed, "äöü ${{ parameters.name | upper }} ${{ parameters.name }}")
+}
+
+// fixes are the texts that a SARIF log has put into a v3 template.
+func fixes(t *testing.T, spec string) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "template.yaml")
+	require.NoError(t, os.WriteFile(file, example(templates.V3, spec, nil, false)["template.yaml"].Data, 0o644))
+	out, err := templates.LintPaths([]string{file}, shippedActions(t)).SARIF()
+	require.NoError(t, err)
+	texts := []string{}
+	for _, m := range insertedText.FindAllStringSubmatch(string(out), -1) {
+		texts = append(texts, m[1])
+	}
+	return texts
+}
+
+var insertedText = regexp.MustCompile(`"insertedContent": \{\s*"text": "([^"]*)"`)
+
+func TestSARIF_AnActionOfAnotherProvider_IsNoSlip(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, fixes(t, "steps:\n  - { action: \"publish:gitlab\" }\n"))
+	require.Equal(t, []string{"publish:github"}, fixes(t, "steps:\n  - { action: \"publish:gihub\" }\n"))
 }
 
 // Lint ends, and finds the same, whatever stands in the files.

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/nearest"
 )
 
 // The parts of SARIF 2.1.0 that lint writes; names and meanings are the standard's.
@@ -177,6 +178,9 @@ func replacement(p fault.Problem, files map[string][]string) (sarifReplacement, 
 	wrong, err := strconv.Unquote(quotedName.FindString(p.Says))
 	if err != nil || wrong == "" {
 		return sarifReplacement{}, false
+	}
+	if p.Rule == "unknown-action" && !nearest.Slip(wrong, p.Try) {
+		return sarifReplacement{}, false // it may be another provider's
 	}
 	lines, read := files[p.File]
 	if !read {

@@ -88,7 +88,7 @@ func TestTemplates_RegisteredInTheCatalog_RunUnderWayKeepsItsVersion(t *testing.
 	}
 
 	// A change that doesn't lint is kept out, and its problems are shown.
-	push(map[string]string{"kept/template.yaml": strings.Replace(registered, "debug:log", "debug:lgo", 1)})
+	push(map[string]string{"kept/template.yaml": strings.NewReplacer("v1beta3", "v3", "debug:log", "debug:lgo").Replace(registered)})
 	require.Zero(t, admin.types(t, "template", "refresh").code)
 	listed := p.types(t, "template", "list")
 	require.Zero(t, listed.code, listed.err)

@@ -209,3 +209,23 @@ func TestRun_CallerLeaves_Ends(t *testing.T) {
 	_, err := engine.Run(ctx, dryrun.Request{Run: plan.Run{Plan: plan.Plan{Steps: []plan.Step{{ID: "a", Action: "debug:log", Kind: plan.ActionStep}}}}})
 	require.Error(t, err)
 }
+
+func TestRun_ActionThatNobodyKnows_FailsItsStepIfItIsReached(t *testing.T) {
+	t.Parallel()
+	const spec = `
+steps:
+  - {id: never, action: "publish:gitlab", if: false, input: {repoUrl: "gitlab.com?owner=a&repo=b"}}
+  - {id: away, action: "publish:gitlab", if: "${{ parameters.host == 'gitlab' }}"}
+  - {id: next, action: "debug:log"}
+output: {url: "${{ steps.never.output.remoteUrl or steps.away.output.remoteUrl or 'none' }}"}`
+	r, err := try(t, templates.V1Beta3, spec, values(`{"host":"github"}`))
+	require.NoError(t, err)
+	require.Nil(t, r.Failure)
+	require.Equal(t, map[string]dryrun.State{"never": dryrun.Skipped, "away": dryrun.Skipped, "next": dryrun.Completed}, states(r))
+	require.JSONEq(t, `{"url":"none"}`, string(r.Output))
+
+	r, err = try(t, templates.V1Beta3, spec, values(`{"host":"gitlab"}`))
+	require.NoError(t, err)
+	require.ErrorIs(t, r.Failure, fault.NotFound)
+	require.Equal(t, map[string]dryrun.State{"never": dryrun.Skipped, "away": dryrun.Failed, "next": dryrun.Skipped}, states(r))
+}

@@ -21,6 +21,11 @@ func Name(word string, candidates []string) string {
 	return best
 }
 
+// Slip says whether word is a candidate with one slip of the fingers in it, whatever the case.
+func Slip(word, candidate string) bool {
+	return len(word) <= longest && distance(strings.ToLower(word), strings.ToLower(candidate), 2) < 2
+}
+
 // distance is the number of bytes to insert, delete, replace or swap with their neighbour. It gives
 // up with limit once it can't be less.
 func distance(a, b string, limit int) int {

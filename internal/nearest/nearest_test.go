@@ -18,3 +18,12 @@ func TestName(t *testing.T) {
 	require.Empty(t, Name(strings.Repeat("x", 200), []string{strings.Repeat("x", 199)}))
 	require.Empty(t, Name("x", nil))
 }
+
+func TestSlip(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"debug:lgo", "debug:lo", "Debug:log", "debug:logg", "debug:lag"} {
+		require.True(t, Slip(word, "debug:log"), word)
+	}
+	require.False(t, Slip("publish:gitlab", "publish:github"))
+	require.False(t, Slip(strings.Repeat("x", 200), strings.Repeat("x", 200)))
+}

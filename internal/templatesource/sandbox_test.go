@@ -164,7 +164,7 @@ func TestRepository_NewCommit_NewVersionAndOldRunsSeeTheOldFiles(t *testing.T) {
 	require.Equal(t, map[string]string{"y": "two"}, f.fetched(db, two, "../shared"))
 
 	// One that doesn't lint is kept out.
-	f.push("all", map[string]string{"templates/a/template.yaml": strings.Replace(template("a"), "fetch:plain", "fetch:plian", 1)})
+	f.push("all", map[string]string{"templates/a/template.yaml": misspelt(template("a"))})
 	require.NoError(t, l.Refresh(t.Context()))
 	e, _ := l.View().Find("template:default/a")
 	require.True(t, e.Kept)
@@ -273,7 +273,7 @@ func TestCatalog_TemplatesWithTheirFiles(t *testing.T) {
 func TestCatalog_BadEntity_KeptOutWithItsPlace(t *testing.T) {
 	t.Parallel()
 	f, db := newForge(t), database(t)
-	f.push("all", map[string]string{"a/template.yaml": strings.Replace(template("a"), "fetch:plain", "fetch:plian", 1), "a/skeleton/x": "one"})
+	f.push("all", map[string]string{"a/template.yaml": misspelt(template("a")), "a/skeleton/x": "one"})
 	f.call(http.MethodPost, "/api/catalog/locations", catalogToken, map[string]string{"type": "url", "target": "https://github.com/acme-org/all/blob/main/a/template.yaml"})
 	l := library(t, db, Backstage(f.directory(), f.hosts()))
 	e, ok := l.View().Find("template:default/a")
@@ -283,7 +283,7 @@ func TestCatalog_BadEntity_KeptOutWithItsPlace(t *testing.T) {
 	require.Empty(t, l.List())
 
 	// A file of many has no lines that the entity could be found by.
-	f.push("all", map[string]string{"a/template.yaml": strings.Replace(template("a"), "fetch:plain", "fetch:plian", 1) + "---\n" + template("b")})
+	f.push("all", map[string]string{"a/template.yaml": misspelt(template("a")) + "---\n" + template("b")})
 	require.NoError(t, l.Refresh(t.Context()))
 	e, _ = l.View().Find("template:default/a")
 	require.Equal(t, []any{"unknown-action", "template:default/a", "spec.steps[0].action", 0}, []any{e.Problems[0].Rule, e.Problems[0].File, e.Problems[0].Path, e.Problems[0].Line})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -63,6 +64,11 @@ func library(t *testing.T, db Store, sources ...Source) *Library {
 	go func() { l.Run(ctx); close(done) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return l
+}
+
+// misspelt makes a template that is refused of a good one.
+func misspelt(template string) string {
+	return strings.NewReplacer("v1beta3", "v3", "fetch:plain", "fetch:plian").Replace(template)
 }
 
 func write(t *testing.T, dir, name, content string) {
@@ -124,7 +130,7 @@ func TestFolder_BadChange_KeptOutWithItsProblems(t *testing.T) {
 	dir, db := t.TempDir(), database(t)
 	write(t, dir, "a/template.yaml", template("a"))
 	write(t, dir, "a/skeleton/README.md", "first")
-	write(t, dir, "never/template.yaml", fmt.Sprintf(small, "never", "fetch:plian", "./skeleton"))
+	write(t, dir, "never/template.yaml", misspelt(template("never")))
 	l := library(t, db, Folder(dir))
 	good, ok := l.Get("template:default/a")
 	require.True(t, ok)
@@ -135,7 +141,7 @@ func TestFolder_BadChange_KeptOutWithItsProblems(t *testing.T) {
 	require.Equal(t, "unknown-action", never.Problems[0].Rule)
 	require.Equal(t, []any{"never/template.yaml", 8}, []any{never.Problems[0].File, never.Problems[0].Line})
 
-	for _, bad := range []string{fmt.Sprintf(small, "a", "fetch:plian", "./skeleton"), "\t: {", ""} {
+	for _, bad := range []string{misspelt(template("a")), "\t: {", ""} {
 		write(t, dir, "a/template.yaml", bad)
 		require.NoError(t, l.Refresh(t.Context()))
 		now, ok := l.Get("template:default/a")
