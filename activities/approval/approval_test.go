@@ -267,6 +267,69 @@ func TestDecide_Delegate_CountsForWhoeverDelegated(t *testing.T) {
 		"user:default/bo approved (1 of 1) in the place of " + amir + " as a member of " + owners + ": ok"}, d.lines)
 }
 
+func TestDecide_OnePerson_HasOneVoice(t *testing.T) {
+	t.Parallel()
+	const bo, li, kim = "user:default/bo", "user:default/li", "user:default/kim"
+	says := func(by string, v plan.Verdict, stage int, nonce string) plan.Decision {
+		return plan.Decision{By: by, As: owners, Verdict: v, Stage: stage, Nonce: nonce}
+	}
+	lends := func(by, to string, stage int) plan.Decision {
+		return plan.Decision{By: by, As: owners, Verdict: plan.Delegate, To: to, Stage: stage, Nonce: by + to}
+	}
+	instead := func(by, of string, stage int) plan.Decision {
+		d := says(by, plan.Approve, stage, by+of)
+		d.For = of
+		return d
+	}
+	var (
+		two      = plan.Approval{Approvers: []string{owners}, Required: 2}
+		three    = plan.Approval{Approvers: []string{owners}, Rule: plan.Majority, Of: 5}
+		distinct = plan.Approval{Distinct: true, Stages: []plan.Stage{{Approvers: []string{owners}}, {Approvers: []string{owners}}}}
+	)
+	for name, c := range map[string]struct {
+		rule    plan.Approval
+		before  []plan.Decision
+		by      string
+		verdict plan.Verdict
+		to      string
+		kind    fault.Kind // "" = it counts
+	}{
+		"lends after approving":                 {two, []plan.Decision{says(amir, plan.Approve, 0, "1")}, amir, plan.Delegate, bo, fault.Conflict},
+		"lends after rejecting":                 {three, []plan.Decision{says(amir, plan.Reject, 0, "1")}, amir, plan.Delegate, bo, fault.Conflict},
+		"lent by who had approved":              {two, []plan.Decision{says(amir, plan.Approve, 0, "1"), lends(amir, bo, 0)}, bo, plan.Approve, "", fault.Conflict},
+		"a majority by who had approved":        {three, []plan.Decision{says(amir, plan.Approve, 0, "1"), lends(amir, bo, 0)}, bo, plan.Approve, "", fault.Conflict},
+		"lends after an earlier stage":          {distinct, []plan.Decision{says(amir, plan.Approve, 0, "1")}, amir, plan.Delegate, bo, fault.Denied},
+		"lends to who approved an earlier one":  {distinct, []plan.Decision{says(li, plan.Approve, 0, "1")}, amir, plan.Delegate, li, fault.Denied},
+		"lent by who approved an earlier one":   {distinct, []plan.Decision{says(amir, plan.Approve, 0, "1"), lends(amir, bo, 1)}, bo, plan.Approve, "", fault.Denied},
+		"approved an earlier one through Bo":    {distinct, []plan.Decision{lends(amir, bo, 0), instead(bo, amir, 0)}, amir, plan.Approve, "", fault.Denied},
+		"lends in a stage of its own":           {distinct, []plan.Decision{says(li, plan.Approve, 0, "1")}, amir, plan.Delegate, bo, ""},
+		"decides after lending":                 {two, []plan.Decision{lends(amir, bo, 0)}, amir, plan.Approve, "", fault.Conflict},
+		"rejects after lending":                 {two, []plan.Decision{lends(amir, bo, 0)}, amir, plan.Reject, "", fault.Conflict},
+		"lends twice":                           {two, []plan.Decision{lends(amir, bo, 0)}, amir, plan.Delegate, kim, fault.Conflict},
+		"lends on what was lent":                {two, []plan.Decision{lends(amir, bo, 0)}, bo, plan.Delegate, kim, fault.Denied},
+		"lends back":                            {two, []plan.Decision{lends(amir, li, 0)}, li, plan.Delegate, amir, fault.Conflict},
+		"lends to who speaks for another":       {two, []plan.Decision{lends(amir, bo, 0)}, li, plan.Delegate, bo, fault.Conflict},
+		"lends to who has decided":              {two, []plan.Decision{says(li, plan.Approve, 0, "1")}, amir, plan.Delegate, li, fault.Conflict},
+		"lends their own, and not what was":     {two, []plan.Decision{lends(amir, li, 0)}, li, plan.Delegate, bo, ""},
+		"an approver whom another lent a voice": {two, []plan.Decision{lends(amir, li, 0)}, li, plan.Approve, "", ""},
+		"in another's place":                    {two, []plan.Decision{lends(amir, bo, 0)}, bo, plan.Approve, "", ""},
+		"in another's place, another mind":      {two, []plan.Decision{lends(amir, bo, 0), instead(bo, amir, 0)}, bo, plan.Reject, "", ""},
+	} {
+		d := newDesk(t)
+		in := asked(d.statement(t, func(s *identity.Statement) { s.Approver, s.Verdict, s.To = c.by, string(c.verdict), c.to }))
+		in.Approval, in.Before = c.rule, c.before
+		got, err := d.Decide(t.Context(), in)
+		if c.kind == "" {
+			require.NoError(t, err, name)
+			require.NotEqual(t, plan.Approved, got.Outcome, name)
+			continue
+		}
+		require.Error(t, err, name)
+		require.Equal(t, c.kind, fault.Unseal(err).Kind, "%s: %v", name, err)
+		require.Len(t, d.refused, 1, name)
+	}
+}
+
 func TestDecide_Stages_OneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	const li = "user:default/li"

@@ -67,34 +67,61 @@ func (g *Gate) admit(ctx context.Context, in activities.DecideInput, said identi
 			return plan.Decision{}, fault.Wrap(fault.Denied, err, "%q can't decide in the place of %s", said.To, by)
 		}
 	}
-	if in.Approval.Distinct && verdict == plan.Approve && approvedEarlier(by, stage, in.Before) {
-		return plan.Decision{}, fault.New(fault.Denied, "%s has approved an earlier stage; somebody else has to approve this one", by)
+	if err := unheard(d, in); err != nil {
+		return plan.Decision{}, err
 	}
-	d.As, d.For, err = g.role(ctx, d, in)
-	return d, err
+	if d.As, d.For, err = g.role(ctx, d, in); err != nil {
+		return plan.Decision{}, err
+	}
+	return d, unheard(d, in)
 }
 
-func approvedEarlier(by string, stage int, before []plan.Decision) bool {
-	return slices.ContainsFunc(before, func(d plan.Decision) bool { return d.By == by && d.Verdict == plan.Approve && d.Stage < stage })
+// unheard refuses who has had their say: by deciding or by letting somebody else decide, in whatever order. One person has
+// one voice, and it is never lent to who has none left, or holds another's.
+func unheard(d plan.Decision, in activities.DecideInput) error {
+	if in.Approval.Distinct && d.Verdict != plan.Reject && plan.ApprovedBefore(d, in.Before) {
+		return fault.New(fault.Denied, "%s, or who decides in their place, has approved an earlier stage; somebody else has to approve this one", d.By)
+	}
+	for _, b := range in.Before {
+		if b.Stage != d.Stage || b.Verdict != plan.Delegate {
+			continue
+		}
+		switch {
+		case b.By == d.By:
+			return fault.New(fault.Conflict, "%s decides in the place of %s", b.To, d.By)
+		case b.By == d.To, b.To == d.To && d.To != "":
+			return fault.New(fault.Conflict, "%s can't decide in the place of %s: %s already decides in that of %s", d.To, d.By, b.To, b.By)
+		}
+	}
+	own := func(who string) bool { return who != "" && plan.Decided(who, d.Stage, in.Before) }
+	switch {
+	case d.Verdict == plan.Delegate && own(d.By):
+		return fault.New(fault.Conflict, "%s has decided already, and can't let somebody else decide as well", d.By)
+	case d.Verdict == plan.Delegate && own(d.To):
+		return fault.New(fault.Conflict, "%s has decided already, and can't decide in the place of %s as well", d.To, d.By)
+	case slices.ContainsFunc(in.Before, func(b plan.Decision) bool {
+		return d.For != "" && b.By == d.For && b.Stage == d.Stage && b.Verdict != plan.Delegate
+	}):
+		return fault.New(fault.Conflict, "%s has decided already; nobody decides in their place", d.For)
+	}
+	return nil
 }
 
 // role is the approver ref that admits whoever decides: themselves, a group they are in at this moment, or that of
-// somebody who has delegated to them, and who must still be admitted. Who has delegated decides no more.
+// somebody who has delegated to them, and who must still be admitted.
 func (g *Gate) role(ctx context.Context, d plan.Decision, in activities.DecideInput) (as, instead string, err error) {
 	stage := in.Approval.InStages()[d.Stage]
 	before := slices.DeleteFunc(slices.Clone(in.Before), func(b plan.Decision) bool { return b.Stage != d.Stage })
-	delegated := func(to func(plan.Decision) bool) int {
-		return slices.IndexFunc(before, func(b plan.Decision) bool { return b.Verdict == plan.Delegate && to(b) })
-	}
-	if i := delegated(func(b plan.Decision) bool { return b.By == d.By }); i >= 0 {
-		return "", "", fault.New(fault.Conflict, "%s decides in the place of %s", before[i].To, d.By)
-	}
 	as, err = g.roleOf(ctx, d.By, stage, before)
-	if i := delegated(func(b plan.Decision) bool { return b.To == d.By }); i >= 0 && errors.Is(err, fault.Denied) && d.Verdict != plan.Delegate {
-		instead = before[i].By
-		as, err = g.roleOf(ctx, instead, stage, before)
+	if !errors.Is(err, fault.Denied) || d.Verdict == plan.Delegate {
+		return as, "", err
 	}
-	return as, instead, err
+	i := slices.IndexFunc(before, func(b plan.Decision) bool { return b.Verdict == plan.Delegate && b.To == d.By })
+	if i < 0 {
+		return "", "", err
+	}
+	as, err = g.roleOf(ctx, before[i].By, stage, before)
+	return as, before[i].By, err
 }
 
 // roleOf prefers a ref that nobody has approved through, where each of them must.

@@ -183,6 +183,7 @@ func TestForgedDecision_SentStraightToTemporal_IsRefused(t *testing.T) {
 		"by the approver of stage one":    {f.sign(good, as(first.ref())), fault.Denied},
 		"delegated to the requester":      {f.sign(good, func(s *identity.Statement) { s.Verdict, s.To = "delegate", p.ref() }), fault.Denied},
 		"delegated by somebody outside":   {f.sign(good, func(s *identity.Statement) { s.Approver, s.Verdict, s.To = outsider.ref(), "delegate", lead.ref() }), fault.Denied},
+		"delegated by that of stage one":  {f.sign(good, func(s *identity.Statement) { s.Approver, s.Verdict, s.To = first.ref(), "delegate", outsider.ref() }), fault.Denied},
 		"counted in stage one, once more": {mine, fault.Conflict},
 		"counted at another gate":         {used, fault.Denied},
 	}

@@ -126,7 +126,7 @@ func joinedRefs(a, b []string) []string {
 
 // Decide says what the decisions add up to. It is a fold without clock or look-up: the same
 // decisions in any order give the same outcome. The requester's own decision counts for nothing,
-// and two approvals by one person are one.
+// and two approvals by one person, or by one and somebody in their place, are one.
 func (a Approval) Decide(requester string, all []Decision) Outcome {
 	outcomes := a.outcomes(requester, all)
 	switch {
@@ -172,32 +172,68 @@ func (a Approval) outcomes(requester string, all []Decision) []Outcome {
 	return outcomes
 }
 
-// count gives how many people have approved and rejected in a stage, and through which refs those approved.
+// count gives how many people have approved and rejected in a stage, and through which refs those approved. Whoever decides
+// and whoever they decide for are one.
 func (a Approval) count(stage int, requester string, all []Decision) (yes, no int, as map[string]bool) {
-	var approved, rejected []string
+	var voices []voice
 	as = map[string]bool{}
+	all = slices.DeleteFunc(slices.Clone(all), func(d Decision) bool { return d.speaksFor(requester) })
 	for _, d := range all {
-		if d.Stage != stage || d.By == requester || a.Distinct && approvedBefore(d.By, stage, all) {
+		if d.Stage != stage || d.Verdict != Approve && d.Verdict != Reject || a.Distinct && ApprovedBefore(d, all) {
 			continue
 		}
-		switch d.Verdict {
-		case Approve:
+		if d.Verdict == Approve {
 			as[d.As] = true
-			approved = joinedRefs(approved, []string{d.By})
-		case Reject:
-			rejected = joinedRefs(rejected, []string{d.By})
 		}
+		voices = heard(voices, d)
 	}
-	for _, by := range approved { // whoever said both has rejected
-		if !slices.Contains(rejected, by) {
+	for _, v := range voices {
+		if v.rejects { // also who said both
+			no++
+		} else {
 			yes++
 		}
 	}
-	return yes, len(rejected), as
+	return yes, no, as
 }
 
-func approvedBefore(who string, stage int, all []Decision) bool {
-	return slices.ContainsFunc(all, func(d Decision) bool { return d.By == who && d.Stage < stage && d.Verdict == Approve })
+// voice is one person, or several of whom some decide in the place of others.
+type voice struct {
+	people  []string
+	rejects bool
+}
+
+// heard adds a decision to the voices. Those that it connects become one, so that the order of decisions doesn't matter.
+func heard(voices []voice, d Decision) []voice {
+	one := voice{[]string{d.By}, d.Verdict == Reject}
+	if d.For != "" {
+		one.people = append(one.people, d.For)
+	}
+	var others []voice
+	for _, v := range voices {
+		if slices.ContainsFunc(v.people, d.speaksFor) {
+			one = voice{joinedRefs(one.people, v.people), one.rejects || v.rejects}
+		} else {
+			others = append(others, v)
+		}
+	}
+	return append(others, one)
+}
+
+// speaksFor tells whether a decision is somebody's, made by them or in their place.
+func (d Decision) speaksFor(who string) bool { return who != "" && (d.By == who || d.For == who) }
+
+// Decided tells whether somebody has approved or rejected in a stage, themselves or through whoever decided in their place.
+func Decided(who string, stage int, all []Decision) bool {
+	return slices.ContainsFunc(all, func(d Decision) bool { return d.Stage == stage && d.Verdict != Delegate && d.speaksFor(who) })
+}
+
+// ApprovedBefore tells whether one of those whom a decision concerns has approved an earlier stage, themselves or through
+// whoever decided in their place.
+func ApprovedBefore(next Decision, all []Decision) bool {
+	return slices.ContainsFunc(all, func(d Decision) bool {
+		return d.Stage < next.Stage && d.Verdict == Approve && (d.speaksFor(next.By) || d.speaksFor(next.For) || d.speaksFor(next.To))
+	})
 }
 
 func (s Stage) outcome(yes, no int, as map[string]bool) Outcome {

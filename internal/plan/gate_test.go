@@ -26,6 +26,11 @@ func TestDecide_Rules(t *testing.T) {
 	stages := plan.Approval{Stages: []plan.Stage{{Approvers: []string{left}}, {Approvers: []string{right}}}}
 	distinct := stages
 	distinct.Distinct = true
+	inPlace := func(by, of string, v plan.Verdict, stage int) plan.Decision {
+		d := said(by, v, stage, left)
+		d.For = of
+		return d
+	}
 	for name, c := range map[string]struct {
 		rule plan.Approval
 		said []plan.Decision
@@ -50,6 +55,20 @@ func TestDecide_Rules(t *testing.T) {
 		"rejected in the second":             {stages, []plan.Decision{said(a, plan.Approve, 0), said(b, plan.Reject, 1)}, plan.Rejected},
 		"one person in both, of distinct":    {distinct, []plan.Decision{said(a, plan.Approve, 0), said(a, plan.Approve, 1)}, plan.Pending},
 		"two people, of distinct":            {distinct, []plan.Decision{said(a, plan.Approve, 0), said(b, plan.Approve, 1)}, plan.Approved},
+		"two, one in another's place":        {two, []plan.Decision{inPlace(c, a, plan.Approve, 0), said(b, plan.Approve, 0)}, plan.Approved},
+		"one, and another in their place":    {two, []plan.Decision{said(a, plan.Approve, 0), inPlace(b, a, plan.Approve, 0)}, plan.Pending},
+		"two in one's place":                 {two, []plan.Decision{inPlace(b, a, plan.Approve, 0), inPlace(c, a, plan.Approve, 0)}, plan.Pending},
+		"one in the place of two":            {two, []plan.Decision{inPlace(c, a, plan.Approve, 0), inPlace(c, b, plan.Approve, 0)}, plan.Pending},
+		"one's own and a lent voice":         {two, []plan.Decision{said(c, plan.Approve, 0), inPlace(c, a, plan.Approve, 0)}, plan.Pending},
+		"a chain that closes late":           {two, []plan.Decision{said(a, plan.Approve, 0), said(b, plan.Approve, 0), inPlace(b, a, plan.Approve, 0)}, plan.Pending},
+		"in the requester's place":           {two, []plan.Decision{said(a, plan.Approve, 0), inPlace(b, asker, plan.Approve, 0)}, plan.Pending},
+		"a majority of lent voices":          {most, []plan.Decision{said(a, plan.Approve, 0), inPlace(b, a, plan.Approve, 0), said(c, plan.Approve, 0)}, plan.Pending},
+		"no, twice, is no majority":          {most, []plan.Decision{said(a, plan.Reject, 0), inPlace(b, a, plan.Reject, 0)}, plan.Pending},
+		"no, and yes in their place":         {most, []plan.Decision{said(a, plan.Reject, 0), inPlace(b, a, plan.Approve, 0), said(c, plan.Approve, 0), said(d, plan.Approve, 0)}, plan.Pending},
+		"distinct, lent in the second":       {distinct, []plan.Decision{said(a, plan.Approve, 0), inPlace(b, a, plan.Approve, 1)}, plan.Pending},
+		"distinct, lent in the first":        {distinct, []plan.Decision{inPlace(b, a, plan.Approve, 0), said(a, plan.Approve, 1)}, plan.Pending},
+		"distinct, who lent it in the first": {distinct, []plan.Decision{inPlace(b, a, plan.Approve, 0), said(b, plan.Approve, 1)}, plan.Pending},
+		"distinct, both lent":                {distinct, []plan.Decision{inPlace(b, a, plan.Approve, 0), inPlace(d, c, plan.Approve, 1)}, plan.Approved},
 	} {
 		require.Equal(t, c.want, c.rule.Decide(asker, c.said), name)
 	}
@@ -80,6 +99,7 @@ func drawDecisions(t *rapid.T) []plan.Decision {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) plan.Decision {
 		return plan.Decision{
 			By:      rapid.SampledFrom([]string{asker, "user:default/a", "user:default/b", "user:default/c", "user:default/d", "user:default/e"}).Draw(t, "by"),
+			For:     rapid.SampledFrom([]string{"", "", asker, "user:default/a", "user:default/b", "user:default/c"}).Draw(t, "for"),
 			As:      rapid.SampledFrom(refs).Draw(t, "as"),
 			Verdict: rapid.SampledFrom([]plan.Verdict{plan.Approve, plan.Approve, plan.Reject, plan.Delegate}).Draw(t, "verdict"),
 			Stage:   rapid.IntRange(0, 2).Draw(t, "stage"),
@@ -101,18 +121,22 @@ func TestDecide_Requester_NeverCounts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a, all := drawApproval(t), drawDecisions(t)
-		others := slices.DeleteFunc(slices.Clone(all), func(d plan.Decision) bool { return d.By == asker })
+		others := slices.DeleteFunc(slices.Clone(all), func(d plan.Decision) bool { return d.By == asker || d.For == asker })
 		require.Equal(t, a.Decide(asker, others), a.Decide(asker, all))
 	})
 }
 
-// Whatever one person alone says, they can't approve what more than one must.
+// Whatever one person alone says, or others say in their place, can't approve what more than one must.
 func TestDecide_OnePerson_IsNoTwo(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		all := drawDecisions(t)
 		for i := range all {
-			all[i].By = "user:default/a"
+			if rapid.Bool().Draw(t, "themselves") {
+				all[i].By = "user:default/a"
+			} else {
+				all[i].For = "user:default/a"
+			}
 		}
 		require.NotEqual(t, plan.Approved, plan.Approval{Required: 2, Approvers: refs}.Decide(asker, all))
 	})
