@@ -26,7 +26,7 @@ func (h handlers) ResumeFailedTask(ctx context.Context, r ResumeFailedTaskReques
 	task := askedIn(ctx).task
 	strategy := recoverStrategy(task)
 	shape := func(ctx context.Context, v *templates.Version, next *attempt) error {
-		if err := h.correct(v, next, body.Values); err != nil || len(next.changed) == 0 {
+		if err := h.correct(ctx, v, next, body.Values); err != nil || len(next.changed) == 0 {
 			return err
 		}
 		return h.startOverCorrected(ctx, next)
@@ -34,7 +34,7 @@ func (h handlers) ResumeFailedTask(ctx context.Context, r ResumeFailedTaskReques
 	if body.From != "start" {
 		strategy = keepsLog
 		shape = func(ctx context.Context, v *templates.Version, next *attempt) error {
-			if err := h.correct(v, next, body.Values); err != nil {
+			if err := h.correct(ctx, v, next, body.Values); err != nil {
 				return err
 			}
 			return h.goOn(ctx, next)
@@ -55,8 +55,9 @@ func keptSteps(run plan.Run) []string {
 	return steps
 }
 
-// correct gives an attempt other values, which must be what the template asks for.
-func (h handlers) correct(v *templates.Version, next *attempt, corrected json.RawMessage) error {
+// correct gives an attempt other values, which must be what the template asks for. The task stays its creator's, whose request
+// approvers decide about: nobody else says what it asks for, or they could approve what they want themselves.
+func (h handlers) correct(ctx context.Context, v *templates.Version, next *attempt, corrected json.RawMessage) error {
 	if len(corrected) == 0 {
 		return nil
 	}
@@ -75,6 +76,9 @@ func (h handlers) correct(v *templates.Version, next *attempt, corrected json.Ra
 	}
 	if len(next.changed) == 0 {
 		return nil
+	}
+	if a := askedIn(ctx); a.caller.Ref != a.task.CreatedBy {
+		return fault.New(fault.Denied, "only %s, whose task this is, may correct its values; submit a task of your own", a.task.CreatedBy)
 	}
 	if v.Digest != next.run.Plan.Template.Digest {
 		return fault.New(fault.Conflict, "the template has changed since: its form is another one now; submit a new task with the corrected values")

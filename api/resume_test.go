@@ -9,6 +9,7 @@ import (
 
 	"github.com/gildway/gildway/internal/audit"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 )
@@ -93,6 +94,27 @@ func TestResumeFailedTask_CorrectedValues(t *testing.T) {
 	audited := w.audited(task, "task-retried")
 	require.Contains(t, audited, `"corrected":["name"]`)
 	require.NotContains(t, audited, "two", "names, not values")
+}
+
+// The requester stays who asked, and doesn't count as an approver: somebody else's values would be approved by whoever gave them.
+func TestResumeFailedTask_CorrectedBySomebodyElse_Denied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *Server) {
+		s.Policy = policy(append(identity.OpenToEveryone(), identity.Rule{Who: []string{identity.OwnerOfTemplate}, May: []identity.Action{identity.Retry}})...)
+	})
+	task := w.submit()
+	w.fail(task, 0)
+	for _, who := range []string{adam, tess} {
+		for _, body := range []string{`{"values":{"name":"two"}}`, `{"from":"start","values":{"name":"two"}}`} {
+			requireProblem(t, w.as(who, http.MethodPost, resumePath(task), body), http.StatusForbidden, "Denied", resumePath(task))
+		}
+		got := w.as(who, http.MethodPost, resumePath(task), `{"values":{"name":"two"}}`)
+		require.Contains(t, got.text, "only user:default/rosa, whose task this is, may correct its values; submit a task of your own")
+	}
+	got := w.as(tess, http.MethodPost, resumePath(task), `{"values":{"name":"one"}}`)
+	require.Equal(t, http.StatusAccepted, got.status, "the same values are no correction: %s", got.text)
+	w.fail(task, 1)
+	require.Equal(t, http.StatusAccepted, w.as(rosa, http.MethodPost, resumePath(task), `{"values":{"name":"two"}}`).status)
 }
 
 func TestResumeFailedTask_NothingToGoOnFrom(t *testing.T) {

@@ -17,8 +17,8 @@ func taskRetry(f *apiFlags) *cobra.Command {
 		Short: "Run a task that has ended again, all of it or from the step that failed",
 		Long: `What the task made is adopted, what was undone is made again, and its approvals are asked for again.
 With --from-failed the steps that completed keep what they gave and are not run again, unless what they did was
-undone; what was approved stays approved if approvers would be shown the same. --values corrects parameters that
-no kept step has used. The secrets of the first run are gone: a task that needs some is given them again.`,
+undone; what was approved stays approved if approvers would be shown the same. --values corrects parameters of your own
+task that no kept step has used. The secrets of the first run are gone: a task that needs some is given them again.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: f.tasks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
