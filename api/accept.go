@@ -63,7 +63,7 @@ func (s *Server) acceptChild(ctx context.Context, in activities.AskedRun) (run p
 	before, err := s.Store.Task(ctx, in.Task)
 	switch {
 	case err == nil:
-		return s.acceptAgain(ctx, before, in)
+		return s.acceptAgain(ctx, before, in, version)
 	case !errors.Is(err, fault.NotFound):
 		return run, err
 	}
@@ -83,7 +83,7 @@ func (s *Server) acceptChild(ctx context.Context, in activities.AskedRun) (run p
 }
 
 // acceptAgain answers when the task is there: as before, or with another attempt at it, when its parent is retried.
-func (s *Server) acceptAgain(ctx context.Context, t store.Task, in activities.AskedRun) (plan.Run, error) {
+func (s *Server) acceptAgain(ctx context.Context, t store.Task, in activities.AskedRun, version *templates.Version) (plan.Run, error) {
 	run, err := runOf(t)
 	switch {
 	case err != nil:
@@ -94,6 +94,9 @@ func (s *Server) acceptAgain(ctx context.Context, t store.Task, in activities.As
 		return run, nil
 	case !t.Ended():
 		return run, fault.New(fault.Conflict, "task %s, which an earlier attempt has begun, goes on; cancel it first", t.ID)
+	}
+	if err := s.getsAll(ctx, &run.Plan, version); err != nil {
+		return run, err
 	}
 	caller := callerOf(ctx)
 	run.Attempt, run.Parent, run.Kept = t.Attempt+1, &in.Parent, nil

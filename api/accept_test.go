@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -111,6 +113,66 @@ func TestAccept_ParentIsRetried_AnotherAttemptAtTheSameTask(t *testing.T) {
 		require.Equal(t, 1, again.Attempt)
 		require.Equal(t, child.Task, again.Task)
 	}
+}
+
+// staff is a directory in which somebody can come and go.
+type staff struct {
+	mu     sync.Mutex
+	groups map[string][]string
+}
+
+func (p *staff) Groups(_ context.Context, user string) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if groups, there := p.groups[user]; there {
+		return groups, nil
+	}
+	return nil, fault.New(fault.NotFound, "unknown")
+}
+
+func (p *staff) set(user string, groups ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.groups = map[string][]string{user: groups}
+}
+
+// retried ends a parent and its child, and opens the parent again.
+func (w *world) retried(parent, child *plan.Run) {
+	w.t.Helper()
+	for _, run := range []*plan.Run{parent, child} {
+		w.fail(run.Task, run.Attempt)
+	}
+	again := w.as(rosa, http.MethodPost, retryPath(parent.Task), map[string]any{})
+	require.Equal(w.t, http.StatusCreated, again.status, again.text)
+	parent.Attempt++
+}
+
+func TestAccept_ParentIsRetried_StepsThatAreTheirsNoMore_Denied(t *testing.T) {
+	t.Parallel()
+	who := &staff{}
+	who.set(rosa, leads)
+	w := newComposedWorld(t, func(s *Server) {
+		s.Templates, s.Directory = append(s.Templates.(fakeLibrary), shelf(t)...), who
+		s.Policy = policy(identity.Rule{Who: []string{identity.Everyone}, May: []identity.Action{identity.Run}},
+			identity.Rule{Who: []string{leads}, Parts: []string{"override", "money"}})
+	})
+	in := func(parent plan.Run) activities.AskedRun {
+		asked := ask(parent, "payout")
+		asked.Values = json.RawMessage(`{"amount":1,"reason":"x"}`)
+		return asked
+	}
+	parent := w.submitted("loose")
+	child, err := w.server.Accept(t.Context(), in(parent))
+	require.NoError(t, err)
+	w.retried(&parent, &child)
+	who.set(rosa)
+	_, err = w.server.Accept(t.Context(), in(parent))
+	require.Equal(t, fault.Denied, fault.Unseal(err).Kind)
+	require.Contains(t, fault.Unseal(err).Public, "not its steps step-2")
+	who.set(rosa, leads)
+	again, err := w.server.Accept(t.Context(), in(parent))
+	require.NoError(t, err)
+	require.Equal(t, 1, again.Attempt)
 }
 
 func TestAccept_Refused(t *testing.T) {

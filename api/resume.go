@@ -87,7 +87,15 @@ func (h handlers) correct(ctx context.Context, v *templates.Version, next *attem
 	if err != nil {
 		return err
 	}
-	if wrong := v.Template.CheckValues(raw); len(wrong) > 0 {
+	whole, err := h.planned(ctx, &next.run.Plan)
+	if err != nil {
+		return err
+	}
+	wrong := v.Template.CheckValues(raw)
+	if len(wrong) == 0 {
+		wrong = whole.CheckCorrection(next.run.Values, raw)
+	}
+	if len(wrong) > 0 {
 		return valuesRefused(wrong)
 	}
 	next.run.Values, next.audited["corrected"] = raw, next.changed

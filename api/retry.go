@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -61,6 +63,9 @@ func (h handlers) retry(ctx context.Context, strategy string, secrets map[string
 	if next.run, err = runOf(a.task); err != nil {
 		return plan.Run{}, err
 	}
+	if err := h.getsAll(ctx, &next.run.Plan, version); err != nil {
+		return plan.Run{}, err
+	}
 	secrets = h.secretsFor(ctx, &next.run.Plan, secrets)
 	next.run.Attempt, next.run.Secrets, next.run.Kept = a.task.Attempt+1, slices.Sorted(maps.Keys(secrets)), nil
 	if err := shape(ctx, version, &next); err != nil {
@@ -95,6 +100,47 @@ func (h handlers) retry(ctx context.Context, strategy string, secrets map[string
 	}
 	h.starter.Hurry()
 	return next.run, nil
+}
+
+// getsAll refuses a plan with steps that the caller doesn't get, however it came by them: somebody else may have submitted it,
+// or what they may do has changed since. now is its template as it is today.
+func (s *Server) getsAll(ctx context.Context, p *plan.Plan, now *templates.Version) error {
+	whole, err := s.planned(ctx, p)
+	if err != nil {
+		return err
+	}
+	caller := callerOf(ctx)
+	if err := s.learnGroups(ctx, &caller); err != nil {
+		return err
+	}
+	withheld := whole.Withheld(p, func(tags []string) bool { return s.Policy.Shows(caller, tags, resourceOf(now)) })
+	if len(withheld) > 0 {
+		return fault.New(fault.Denied, "%s may not run the whole of %s: not its steps %s; submit a new task, which leaves them out",
+			caller.Ref, p.Template.Ref, strings.Join(withheld, ", "))
+	}
+	return nil
+}
+
+// planned is the whole template, pages and steps of all tags, that a plan was made of.
+func (s *Server) planned(ctx context.Context, p *plan.Plan) (*templates.Template, error) {
+	if now, ok := s.Templates.Get(p.Template.Ref); ok && now.Digest == p.Template.Digest {
+		return now.Template, nil
+	}
+	lost := func(cause error) error {
+		return fault.Wrap(fault.Conflict, cause, "the version of %s that this task runs is not known any more; submit a new task", p.Template.Ref)
+	}
+	kept, err := s.Store.TemplateByDigest(ctx, p.Template.Digest)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return nil, lost(err)
+	case err != nil:
+		return nil, err
+	}
+	whole, problems := templates.Parse(p.Template.Ref, []byte(kept.Source))
+	if whole == nil {
+		return nil, lost(fault.WithProblems("it can't be read", problems))
+	}
+	return whole, nil
 }
 
 // lend puts the secrets of a later attempt where its worker finds them. What was left there by a retry that came to

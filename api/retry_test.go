@@ -14,7 +14,9 @@ import (
 
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/snapshot"
 	"github.com/gildway/gildway/internal/store"
+	"github.com/gildway/gildway/templates"
 )
 
 func retryPath(task string) string { return "/api/scaffolder/v2/tasks/" + task + "/retry" }
@@ -135,7 +137,8 @@ func TestRetryTask_StartOver_StreamGoesOnWithTheNewAttempt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id := newID()
-	run, err := json.Marshal(plan.Run{Task: id})
+	noop, _ := w.server.Templates.Get("template:default/noop")
+	run, err := json.Marshal(plan.Run{Task: id, Plan: *noop.Plan})
 	require.NoError(t, err)
 	_, err = w.store.CreateTask(t.Context(), store.NewTask{
 		ID: id, TemplateRef: "template:default/noop", TemplateDigest: "sha256:0", Run: run, Digest: "d", CreatedBy: rosa,
@@ -170,4 +173,85 @@ func TestRetryTask_StartOver_StreamGoesOnWithTheNewAttempt(t *testing.T) {
 	require.Len(t, events, 2)
 	require.Equal(t, "startOver", events[0].Body.RecoverStrategy)
 	require.Equal(t, "again", events[1].Body.Message)
+}
+
+// payouts is a world in which leads get the whole of payout, everybody else part of it, and tess may retry what others have begun.
+func payouts(t *testing.T) *world {
+	return ruled(t, `
+rules:
+  - {who: [everyone], may: [run]}
+  - {who: ["group:default/leads"], parts: [override, money]}
+  - {who: ["user:default/tess"], may: [retry]}
+`)
+}
+
+func (w *world) payout(who string, values map[string]any) (task string) {
+	w.t.Helper()
+	made := w.as(who, http.MethodPost, "/api/scaffolder/v2/tasks", map[string]any{"templateRef": "payout", "values": values})
+	require.Equal(w.t, http.StatusCreated, made.status, made.text)
+	task = made.json(w.t)["id"].(string)
+	w.started(task, 0)
+	w.fail(task, 0)
+	return task
+}
+
+func TestRetryTask_StepsThatAreNotTheirs_Denied(t *testing.T) {
+	t.Parallel()
+	w := payouts(t)
+	whole := w.payout(ben, map[string]any{"amount": 1, "reason": "x"})
+	part := w.payout(eve, map[string]any{"amount": 1})
+	for _, path := range []string{retryPath(whole), resumePath(whole)} {
+		got := w.as(tess, http.MethodPost, path, "{}")
+		require.Equal(t, http.StatusForbidden, got.status, got.text)
+		require.Contains(t, got.text, "not its steps step-2; submit a new task")
+	}
+	require.Equal(t, http.StatusCreated, w.as(ben, http.MethodPost, retryPath(whole), "{}").status)
+	require.Equal(t, http.StatusCreated, w.as(tess, http.MethodPost, retryPath(part), "{}").status, "it never had them")
+	w.started(part, 1)
+	w.fail(part, 1)
+	require.Equal(t, http.StatusCreated, w.as(adam, http.MethodPost, retryPath(part), "{}").status, "less than what they get")
+}
+
+// The steps are those of the version that runs, whatever the template has become.
+func TestRetryTask_VersionBefore_ItsTagsCount(t *testing.T) {
+	t.Parallel()
+	w := payouts(t)
+	source := []byte(`apiVersion: scaffolder.backstage.io/v1beta3
+kind: Template
+metadata: {name: payout}
+spec:
+  type: service
+  steps:
+    - {id: last, action: debug:log, input: {message: "once for some"}, "backstage:permissions": {tags: [money]}}
+`)
+	actions := templates.Actions{"debug:log": testActions()[1]}
+	old, problems := templates.Restore("template.yaml", snapshot.Snapshot{Digest: "sha256:old", Source: source}, "", "", actions)
+	require.Empty(t, problems)
+	id := newID()
+	run, err := json.Marshal(plan.Run{Task: id, Plan: *old.Plan})
+	require.NoError(t, err)
+	_, err = w.store.CreateTask(t.Context(), store.NewTask{
+		ID: id, TemplateRef: old.Ref, TemplateDigest: old.Digest, Spec: json.RawMessage(`{}`), Run: run, Digest: "d", CreatedBy: eve,
+	})
+	require.NoError(t, err)
+	w.fail(id, 0)
+	lost := w.as(eve, http.MethodPost, retryPath(id), "{}")
+	require.Equal(t, http.StatusConflict, lost.status)
+	require.Contains(t, lost.text, "is not known any more; submit a new task")
+	require.NoError(t, w.store.SaveTemplate(t.Context(), store.NewTemplate{Ref: old.Ref, Digest: old.Digest, Source: string(source)}))
+	refused := w.as(eve, http.MethodPost, retryPath(id), "{}")
+	require.Equal(t, http.StatusForbidden, refused.status)
+	require.Contains(t, refused.text, "not its steps last;")
+	require.Equal(t, http.StatusCreated, w.as(adam, http.MethodPost, retryPath(id), "{}").status)
+}
+
+func TestResumeFailedTask_CorrectedValues_FitPagesOutOfSight(t *testing.T) {
+	t.Parallel()
+	w := payouts(t)
+	task := w.payout(eve, map[string]any{"amount": 1})
+	for _, body := range []string{`{"values":{"amount":"x"}}`, `{"values":{"reason":7}}`} {
+		require.Equal(t, http.StatusBadRequest, w.as(eve, http.MethodPost, resumePath(task), body).status, body)
+	}
+	got := w.as(eve, http.MethodPost, resumePath(task), `{"values":{"amount":2}}`)
+	require.Equal(t, http.StatusAccepted, got.status, "the page that asks for a reason was never hers: %s", got.text)
 }

@@ -2,6 +2,8 @@ package templates
 
 import (
 	"slices"
+
+	"github.com/gildway/gildway/internal/plan"
 )
 
 // Tags are metadata.tags.
@@ -33,6 +35,26 @@ func (t *Template) Shown(allowed func(tags []string) bool) *Template {
 	p.entity(p.t.root)
 	p.t.broken = len(p.problems) > 0
 	return p.t
+}
+
+// Withheld names the steps of a plan of this template that somebody doesn't get who is not allowed all of it. Steps are found
+// by their places: the id of one that has none in the file depends on what was left out before it. One that the
+// template doesn't have is nobody's.
+func (t *Template) Withheld(p *plan.Plan, allowed func(tags []string) bool) (names []string) {
+	left := map[mark]int{} // an alias puts two steps at one place
+	for i := range t.steps {
+		left[t.steps[i].mark]++
+	}
+	shown := t.Shown(allowed)
+	for i := range shown.steps {
+		left[shown.steps[i].mark]--
+	}
+	for _, s := range p.Steps {
+		if n, there := left[mark{s.Line, s.Column}]; !there || n > 0 {
+			names = append(names, s.ID)
+		}
+	}
+	return names
 }
 
 func textsOf(list *node) (texts []string) {

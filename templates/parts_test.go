@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gildway/gildway/internal/plan"
 )
 
 const tagged = `apiVersion: scaffolder.backstage.io/v3
@@ -82,4 +84,38 @@ spec:
 	rest := whole.Shown(func(tags []string) bool { return len(tags) == 0 })
 	require.Equal(t, []string{"step-1"}, ids(t, rest), "counted after they are left out")
 	require.Empty(t, rest.Pages())
+}
+
+func TestTemplate_Withheld_BySteps_NotByIds(t *testing.T) {
+	t.Parallel()
+	actions := Actions{"debug:log": {ID: "debug:log", Input: json.RawMessage(`{}`)}}
+	planOf := func(of *Template) *plan.Plan {
+		p, problems := Compile(of, actions, Context{})
+		require.Empty(t, problems)
+		return p
+	}
+	without := func(refused string) func([]string) bool {
+		return func(tags []string) bool { return !slices.Contains(tags, refused) }
+	}
+	whole, problems := Parse("t.yaml", []byte(tagged))
+	require.Empty(t, problems)
+	require.Equal(t, []string{"hidden", "inner"}, whole.Withheld(planOf(whole), without("secret")))
+	require.Empty(t, whole.Withheld(planOf(whole), without("beta")), "a page is no step")
+	require.Empty(t, whole.Withheld(planOf(whole.Shown(without("secret"))), without("secret")))
+
+	unnamed, problems := Parse("t.yaml", []byte(`apiVersion: scaffolder.backstage.io/v1beta3
+kind: Template
+metadata: {name: unnamed}
+spec:
+  type: service
+  steps:
+    - {action: "debug:log", input: {message: a}, "backstage:permissions": {tags: [one]}}
+    - {action: "debug:log", input: {message: b}, "backstage:permissions": {tags: [two]}}
+`))
+	require.Empty(t, problems)
+	first, second := planOf(unnamed.Shown(without("two"))), planOf(unnamed.Shown(without("one")))
+	require.Equal(t, first.Steps[0].ID, second.Steps[0].ID)
+	require.Empty(t, unnamed.Withheld(first, without("two")))
+	require.Equal(t, []string{"step-1"}, unnamed.Withheld(second, without("two")))
+	require.Equal(t, []string{"first", "hidden", "choice", "inner", "kept", "other"}, unnamed.Withheld(planOf(whole), without("")), "of another template")
 }

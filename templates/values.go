@@ -2,6 +2,7 @@ package templates
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/gildway/gildway/internal/conform"
@@ -17,6 +18,22 @@ func (t *Template) CheckValues(values json.RawMessage) []ValueError {
 	for _, page := range t.Pages() {
 		if errs := checkAgainst(page.Schema, values); len(errs) > 0 {
 			return errs
+		}
+	}
+	return nil
+}
+
+// CheckCorrection checks values that take the place of others as CheckValues does, but on all pages for what those before were not
+// refused for: a page that somebody didn't get has asked nothing of them, and what they correct must fit it all the same.
+func (t *Template) CheckCorrection(before, values json.RawMessage) []ValueError {
+	for _, page := range t.Pages() {
+		was := map[string]bool{}
+		for _, e := range checkAgainst(page.Schema, before) {
+			was[e.Stack] = true
+		}
+		fresh := slices.DeleteFunc(checkAgainst(page.Schema, values), func(e ValueError) bool { return was[e.Stack] })
+		if len(fresh) > 0 {
+			return fresh
 		}
 	}
 	return nil
