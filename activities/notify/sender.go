@@ -5,6 +5,7 @@ package notify
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,13 +104,13 @@ func (l *line) send(ctx context.Context) (more bool, err error) {
 	if err != nil || d == nil {
 		return false, err
 	}
-	if err := l.lead(d); err != nil {
-		return false, err
-	}
 	working := context.WithoutCancel(ctx) // what has begun is finished and noted
 	sending, cancel := context.WithTimeout(working, sendWithin)
 	defer cancel()
-	failure := l.channel.Carrier.Send(sending, *d)
+	failure := l.lead(sending, d)
+	if failure == nil {
+		failure = l.channel.Carrier.Send(sending, *d)
+	}
 	noting, cancel := context.WithTimeout(working, sendWithin)
 	defer cancel()
 	if failure == nil {
@@ -118,14 +119,23 @@ func (l *line) send(ctx context.Context) (more bool, err error) {
 	return true, l.unsent(noting, *d, fault.From(failure))
 }
 
-// lead gives a delivery its link. A personal one is nowhere but in the message.
-func (l *line) lead(d *notice.Delivery) (err error) {
-	switch {
-	case d.Approval != "" && d.Person != "" && l.PersonalLink != nil:
-		d.Link, err = l.PersonalLink(d.Person, d.Approval, d.Due)
-	case d.Link == "" && d.Task != "":
+// lead gives a delivery its link. A personal one is nowhere but in the message, and goes to the address that the directory
+// has for the person now, whatever the outbox says: being able to write there is not being able to approve.
+func (l *line) lead(ctx context.Context, d *notice.Delivery) error {
+	if d.Link == "" && d.Task != "" {
 		d.Link = l.TaskLink(d.Task)
 	}
+	if d.Approval == "" || d.Person == "" || l.PersonalLink == nil {
+		return nil
+	}
+	theirs, err := l.Directory.Email(ctx, d.Person)
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(theirs, d.Address) {
+		return nil
+	}
+	d.Link, err = l.PersonalLink(d.Person, d.Approval, d.Due)
 	return err
 }
 

@@ -353,6 +353,21 @@ func TestSender_PersonalLink_ToAPersonsOwnAddressAlone(t *testing.T) {
 		return len(got) == len(want)
 	}, time.Minute, 5*time.Millisecond)
 	require.Equal(t, want, got)
+
+	// Whoever can write to the outbox gets no link of somebody else's.
+	forged := told("forged", notice.ApprovalOpened, "user:default/rosa")
+	forged.Approval, forged.Link, forged.Due = "gate-1", "https://gildway/gate-1", &due
+	require.NoError(t, db.Notify(t.Context(), forged))
+	require.NoError(t, db.Address(t.Context(), forged, []notice.Addressee{{Channel: "email", Address: "eve@evil.example", Person: "user:default/rosa"}}, 0))
+	require.Eventually(t, func() bool { return box.got()["forged eve@evil.example"] == 1 }, time.Minute, 5*time.Millisecond)
+	box.mu.Lock()
+	defer box.mu.Unlock()
+	for _, d := range box.tries {
+		if d.Address == "eve@evil.example" {
+			require.Equal(t, "https://gildway/gate-1", d.Link)
+		}
+	}
+
 	notices, err := db.Notices(t.Context(), n.To, 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, n.Link, notices[0].Link)
