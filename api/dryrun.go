@@ -25,7 +25,7 @@ func (h handlers) DryRun(ctx context.Context, r DryRunRequestObject) (DryRunResp
 		return nil, err
 	}
 	trial.Exact = true
-	result, err := h.try(ctx, trial.Request)
+	result, err := h.try(ctx, trial)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (h handlers) PreviewRun(ctx context.Context, r PreviewRunRequestObject) (Pr
 	if err != nil {
 		return nil, inProblems(err)
 	}
-	result, err := h.try(ctx, trial.Request)
+	result, err := h.try(ctx, trial)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,8 @@ func (h handlers) PreviewRun(ctx context.Context, r PreviewRunRequestObject) (Pr
 // trial is a request for a dry run that was found good.
 type trial struct {
 	dryrun.Request
-	steps []json.RawMessage
+	steps   []json.RawMessage
+	foreign bool // whoever wrote it may not have it read with the installation's credentials
 }
 
 func (s *Server) previewed(ctx context.Context, body *PreviewRun) (trial, error) {
@@ -104,6 +105,7 @@ func (s *Server) uploaded(ctx context.Context, template, values json.RawMessage,
 	if err != nil {
 		return trial{}, err
 	}
+	made.foreign = !s.Policy.Allows(callerOf(ctx), identity.Manage, identity.Resource{})
 	made.Beside = []dryrun.File{}
 	for _, f := range files {
 		made.Beside = append(made.Beside, dryrun.File{Path: f.Path, Content: decodeBase64(f.Base64Content)})

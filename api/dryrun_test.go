@@ -17,6 +17,7 @@ import (
 	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/config"
 	"github.com/gildway/gildway/internal/dryrun"
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/worker"
 )
@@ -29,6 +30,7 @@ func trying(s *Server) {
 	s.Actions = registry.Infos()
 	s.Entities = guestBook{}
 	s.DryRuns = dryrun.New(dryrun.Options{Runs: run.Options{Registry: registry, Log: slog.New(slog.DiscardHandler)}})
+	s.Uploads = s.DryRuns
 }
 
 // guestBook knows everybody.
@@ -203,4 +205,30 @@ func TestDryRun_FilesOfTheMachine_AreNotRead(t *testing.T) {
 			require.NotContains(t, got.text, os.TempDir()+"/", url)
 		}
 	}
+}
+
+// fails tries nothing, and tells who was asked.
+type fails string
+
+func (f fails) Run(context.Context, dryrun.Request) (dryrun.Result, error) {
+	return dryrun.Result{}, fault.New(fault.Conflict, "tried by %s", string(f))
+}
+
+// What comes with a request is tried without the installation's credentials, unless who sends it manages templates.
+func TestDryRun_UploadedTemplate_ReadsWithNobodysCredentials(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, trying, func(s *Server) { s.DryRuns, s.Uploads = fails("those who read"), fails("those who can't") })
+	uploaded := map[string]any{
+		"template": map[string]any{
+			"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": map[string]any{"name": "mine"},
+			"spec": map[string]any{"type": "x", "steps": []any{map[string]any{"id": "a", "action": "fetch:plain", "input": map[string]any{"url": "https://github.com/acme/secret"}}}},
+		},
+		"values": map[string]any{}, "directoryContents": []any{},
+	}
+	for _, path := range []string{dryRunPath, "/api/gildway/v1/dry-run"} {
+		require.Contains(t, w.as(rosa, http.MethodPost, path, uploaded).text, "tried by those who can't")
+		require.Contains(t, w.as(adam, http.MethodPost, path, uploaded).text, "tried by those who read")
+	}
+	registered := map[string]any{"templateRef": "noop", "values": map[string]any{"name": "one"}}
+	require.Contains(t, w.as(rosa, http.MethodPost, "/api/gildway/v1/dry-run", registered).text, "tried by those who read")
 }

@@ -64,13 +64,17 @@ func (t *tryouts) end(caller string) {
 }
 
 // try carries a dry run out, if there is a place for it. What made the run fail is the error.
-func (s *Server) try(ctx context.Context, in dryrun.Request) (dryrun.Result, error) {
+func (s *Server) try(ctx context.Context, in trial) (dryrun.Result, error) {
 	end, err := s.tryouts.begin(callerOf(ctx).Ref, s.Limits)
 	if err != nil {
 		return dryrun.Result{}, err
 	}
 	defer end()
-	result, err := s.DryRuns.Run(ctx, in)
+	tries := s.DryRuns
+	if in.foreign {
+		tries = s.Uploads
+	}
+	result, err := tries.Run(ctx, in.Request)
 	switch {
 	case err != nil:
 		return result, err

@@ -34,6 +34,9 @@ type Config struct {
 	Entities  Entities    // nil: `user.entity` stays empty in runs
 	Secrets   SecretVault // nil: runs with secrets are refused
 	DryRuns   DryRunner
+	// Uploads tries templates that come with a request: anybody may have written them, so it has no credential to read with
+	// what its caller may not. Who manages templates has theirs tried by DryRuns.
+	Uploads   DryRunner
 	Suggest   map[string]Suggester // by the name of a provider; may be empty
 	Limits    Limits
 	RunLink   func(task string) string // a page that shows a run to operators; nil: there is none

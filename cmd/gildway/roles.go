@@ -114,6 +114,8 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 	engine := api.NewTemporalEngine(temporal)
 	tries := worker.RunOptions(c, registry, logger)
 	tries.Look = engine.Look
+	bare := c.WithoutCredentials()
+	uploads := worker.RunOptions(bare, worker.Registry(bare, goldenFolders()), logger)
 	server, err := api.New(api.Config{
 		Store: db, Events: wakeups, Templates: library, Actions: infos,
 		Engine: engine, Directory: directory, Keys: worker.Handover(c), Signer: signer,
@@ -122,7 +124,7 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Limits:  api.Limits{Quotas: c.Limits.Quotas, DryRuns: c.Limits.DryRuns.AtOnce, DryRunsPerCaller: c.Limits.DryRuns.PerUser},
 		RunLink: c.Temporal.RunLink(), Rounds: rounds(c), PublicURL: c.PublicURL, Links: c.Approvals.Links,
 		Origins: c.CORS.Origins, Notice: c.Notice(), Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
-		DryRuns: dryrun.New(dryrun.Options{Runs: tries}),
+		DryRuns: dryrun.New(dryrun.Options{Runs: tries}), Uploads: dryrun.New(dryrun.Options{Runs: uploads}),
 	})
 	if err != nil {
 		return err

@@ -93,6 +93,31 @@ func (c Config) Integrations() (all []Integration) {
 	return all
 }
 
+// WithoutCredentials is what of a configuration can be lent to a template that anybody may have written: where things are
+// read, and nothing to read them with that they would not give to everybody.
+func (c Config) WithoutCredentials() Config {
+	bare := Config{
+		PublicURL: c.PublicURL, Templating: c.Templating, Reading: c.Reading, Catalog: Catalog{URL: c.Catalog.URL},
+		DefaultEnvironment: DefaultEnvironment{Parameters: c.DefaultEnvironment.Parameters},
+	}
+	for _, h := range c.GitHub {
+		bare.GitHub = append(bare.GitHub, GitHub{Host: h.Host, APIBaseURL: h.APIBaseURL})
+	}
+	for _, h := range c.GitLab {
+		bare.GitLab = append(bare.GitLab, GitLab{Host: h.Host, APIBaseURL: h.APIBaseURL})
+	}
+	for _, h := range c.BitbucketCloud {
+		bare.BitbucketCloud = append(bare.BitbucketCloud, BitbucketCloud{Host: h.Host, APIBaseURL: h.APIBaseURL})
+	}
+	for _, h := range c.BitbucketServer {
+		bare.BitbucketServer = append(bare.BitbucketServer, BitbucketServer{Host: h.Host, APIBaseURL: h.APIBaseURL})
+	}
+	for _, h := range c.Gitea {
+		bare.Gitea = append(bare.Gitea, Gitea{Host: h.Host, BaseURL: h.BaseURL})
+	}
+	return bare
+}
+
 // Hosts gives the type of every source code host, which is what parseRepoUrl has to know of it.
 func (c Config) Hosts() map[string]string {
 	types := map[string]string{}

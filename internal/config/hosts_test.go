@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -40,6 +41,52 @@ reading: { allow: [{ host: "*.example.com" }, { host: files.acme.com, paths: [/p
 		"bb2.acme.com": "bitbucketServer", "gitea.acme.com:3000": "gitea",
 	}, c.Hosts())
 	require.Equal(t, []Allowed{{Host: "*.example.com"}, {Host: "files.acme.com", Paths: []string{"/public/"}}}, c.Reading.Allow)
+}
+
+func TestWithoutCredentials_ReadsTheSameHostsWithNothing(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, complete+`
+gitlab: [{ host: git.acme.com, apiBaseUrl: "https://git.acme.com/api/v4", token: canary }]
+bitbucketCloud: [{ username: u, appPassword: canary, token: canary }]
+bitbucketServer: [{ host: bb.acme.com, username: u, password: canary }]
+gitea: [{ host: gitea.acme.com, password: canary }]
+reading: { allow: [{ host: "*.example.com" }] }
+defaultEnvironment: { parameters: { region: eu }, secrets: { key: canary } }
+`, Worker)
+	require.NoError(t, err)
+	bare := c.WithoutCredentials()
+	require.Equal(t, c.Hosts(), bare.Hosts())
+	require.Equal(t, c.Reading, bare.Reading)
+	require.Equal(t, c.DefaultEnvironment.Parameters, bare.DefaultEnvironment.Parameters)
+	var holdsSecret func(v reflect.Value) bool
+	holdsSecret = func(v reflect.Value) bool {
+		if s, ok := v.Interface().(secrets.Secret); ok {
+			return !s.Empty()
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if v.Type().Field(i).IsExported() && holdsSecret(v.Field(i)) {
+					return true
+				}
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				if holdsSecret(v.Index(i)) {
+					return true
+				}
+			}
+		case reflect.Map:
+			for _, key := range v.MapKeys() {
+				if holdsSecret(v.MapIndex(key)) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	require.True(t, holdsSecret(reflect.ValueOf(c)))
+	require.False(t, holdsSecret(reflect.ValueOf(bare)))
 }
 
 func TestCheck_Hosts_AllThatIsWrongAtOnce(t *testing.T) {
