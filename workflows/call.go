@@ -16,6 +16,7 @@ type caller struct {
 	info    activities.RunInfo // what activities are told; without the values
 	effects []*effect          // in order of completion
 	version int                // of the plan
+	undoes  bool               // a failure undoes everything
 	leases  endedLeases        // of an earlier attempt; nil in the first
 	calls   []*underway        // in the order in which they were begun
 }
@@ -92,19 +93,17 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 		ends := workflow.Now(ctx).Add(s.Lease.TTL.Std()).UTC()
 		in.LeaseEnds = &ends
 	}
-	if out, err = c.perform(ctx, s, in); err != nil {
+	if out, err = c.perform(ctx, s, in); err == nil && s.Kind == plan.ChildStep {
+		out, err = c.runChild(ctx, s, in, out.Output)
+	}
+	if err != nil {
 		c.mayHaveDone(s, in)
+		c.endGrant(ctx, s, in, err)
 		return activities.Outcome{}, err
 	}
-	if s.Kind == plan.ChildStep {
-		if out, err = c.runChild(ctx, s, in, out.Output); err != nil {
-			c.mayHaveDone(s, in)
-			return activities.Outcome{}, err
-		}
-		if s.Lease != nil { // people may have taken their time
-			ends := workflow.Now(ctx).Add(s.Lease.TTL.Std()).UTC()
-			in.LeaseEnds = &ends
-		}
+	if s.Lease != nil && !s.Renews { // the provider, or people, may have taken their time
+		ends := workflow.Now(ctx).Add(s.Lease.TTL.Std()).UTC()
+		in.LeaseEnds = &ends
 	}
 	if len(out.Output) == 0 || string(out.Output) == "null" {
 		out.Output = emptyObject
@@ -112,7 +111,7 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 	if !s.Undoable {
 		return out, nil
 	}
-	done := &effect{step: s, call: in}
+	done := &effect{step: s, call: in, leased: s.Lease != nil}
 	done.undo = func(ctx workflow.Context, why string) error {
 		return callUndo(ctx, s, activities.UndoInvocation{Invocation: in, Output: out.Output, Why: why})
 	}
@@ -137,6 +136,26 @@ func (c *caller) mayHaveDone(s *plan.Step, in activities.Invocation) {
 	c.effects = append(c.effects, &effect{step: s, call: in, failed: true, undo: func(ctx workflow.Context, why string) error {
 		return callUndo(ctx, s, activities.UndoInvocation{Invocation: in, Why: why})
 	}})
+}
+
+// endGrant ends what a leased call that failed may have granted all the same, where nothing else would: the run goes on
+// without it, or keeps what it has done. Its lease does so for as long as it takes, and nobody waits for that.
+func (c *caller) endGrant(ctx workflow.Context, s *plan.Step, in activities.Invocation, err error) {
+	_, skipped := skippedByPeople(err)
+	if s.Lease == nil || !s.Undoable || c.undoes && s.OnError != plan.Continue && !skipped {
+		return
+	}
+	if workflow.GetVersion(ctx, "failed-grants-end", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	ctx = detached(ctx)
+	l, err := c.startLease(ctx, s, in, nil)
+	if err == nil {
+		err = l.SignalChildWorkflow(ctx, activities.RevokeMessage, "its step did not succeed").Get(ctx, nil)
+	}
+	if err != nil {
+		workflow.GetLogger(ctx).Error("what a failed step may have granted has a lease that nobody ends early", "step", s.ID, "error", err)
+	}
 }
 
 // failuresAreUndone is the first version of plans whose failed steps are undone too.

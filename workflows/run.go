@@ -24,6 +24,7 @@ type run struct {
 
 	gates    map[string]*gate // by gate id, once they are open
 	opening  map[string]bool  // by gate id; people may see the gate before its activity has answered
+	coming   map[string]int   // by gate id: decisions that have not been looked at yet
 	messages int              // signals that are being worked on
 
 	failure    *fault.Error // the first one; nothing new begins after it
@@ -58,11 +59,11 @@ func newRun(in plan.Run) (*run, error) {
 	}
 	r := &run{
 		in: in,
-		caller: caller{version: in.Plan.Version, info: activities.RunInfo{
+		caller: caller{version: in.Plan.Version, undoes: in.Plan.OnFailure == plan.Undo, info: activities.RunInfo{
 			Task: in.Task, Template: in.Plan.Template, Requester: in.Requester, Secrets: len(in.Secrets) > 0, Attempt: in.Attempt,
 		}},
 		places: &places{limit: max(in.Plan.Parallel, 1)},
-		gates:  map[string]*gate{}, opening: map[string]bool{},
+		gates:  map[string]*gate{}, opening: map[string]bool{}, coming: map[string]int{},
 	}
 	var err error
 	r.steps, err = arrange(in.Plan.Steps)

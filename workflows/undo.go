@@ -18,6 +18,7 @@ type effect struct {
 	undo func(ctx workflow.Context, why string) error
 
 	failed bool // nobody knows what it did
+	leased bool // its lease takes it back
 }
 
 // undo takes back what the run did, the last first. What can't be undone is told and doesn't stop
@@ -43,7 +44,7 @@ func (r *run) undo(ctx workflow.Context) {
 		if err := e.undo(ctx, why); err != nil {
 			problem := fault.Unseal(err).Public
 			problems[id] = append(problems[id], problem)
-			if r.version >= failuresAreUndone {
+			if r.version >= failuresAreUndone && !(e.leased && leasesTell(ctx)) {
 				call := e.call
 				call.Run, call.Step, call.StepName = r.info, e.step.ID, e.step.Name // of a part of a loop it has none
 				tellLeftover(ctx, call, problem)
@@ -54,6 +55,11 @@ func (r *run) undo(ctx workflow.Context) {
 			r.undone(ctx, r.steps[at], problems[id])
 		}
 	}
+}
+
+// leasesTell reports whether what a lease could not take back is told by the lease alone, which may still be trying.
+func leasesTell(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "leases-tell-what-is-left", workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
 // callUndo takes back one call of an action.

@@ -243,3 +243,83 @@ func TestRollback_LastFirst_TellsWhatStays(t *testing.T) {
 	require.Equal(t, []string{"step-undone c", "undo-failed b", "step-undone a"}, w.told())
 	require.Equal(t, []string{"b: somebody has pushed to it"}, w.left)
 }
+
+// What a leased call may have granted before it failed has no step that ends it: its lease does, at once.
+func TestLease_FailedCall_IsTakenBackWhereNothingElseDoes(t *testing.T) {
+	t.Parallel()
+	fails := leased("a", 90*24*time.Hour)
+	fails.Action = "test:fail"
+	continues := fails
+	continues.OnError = plan.Continue
+	for name, c := range map[string]struct {
+		run   plan.Run
+		lease bool
+	}{
+		"the run keeps what it did": {runOf(plan.DAG, fails), true},
+		"the run goes on":           {undoing(plan.DAG, continues, plan.Step{ID: "b"}), true},
+		"the run undoes it":         {undoing(plan.DAG, fails), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env, w := environment(t)
+			w.undoes(env, "test:fail", func(activities.UndoInvocation) error { return nil })
+			env.ExecuteWorkflow("sample", c.run)
+			require.Equal(t, []string{"undo a"}, w.called("undo"))
+			require.Empty(t, w.undone[0].Output, "nobody knows what it gave")
+			if !c.lease {
+				require.Empty(t, w.opened)
+				return
+			}
+			require.Len(t, w.opened, 1)
+			require.Empty(t, w.opened[0].Output)
+			require.Equal(t, "revoked", w.ended[0].State)
+		})
+	}
+}
+
+func TestLease_SkippedCall_IsTakenBack(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	down(env, w)
+	env.RegisterDelayedCallback(func() { wants(env, "a", "", activities.SkipStep) }, time.Hour)
+	a := leased("a", 90*24*time.Hour)
+	a.Action, a.Retry, a.Skippable = "test:down", halfADay, true
+	env.ExecuteWorkflow("sample", undoing(plan.DAG, a, plan.Step{ID: "b"}))
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []string{"undo a"}, w.called("undo"))
+	require.Equal(t, "revoked", w.ended[0].State)
+}
+
+// A provider that was away when something was granted does not shorten it, unless what it gives has an end of its own.
+func TestLease_SlowGrant_LastsFromWhenItIsThere(t *testing.T) {
+	t.Parallel()
+	for _, ownEnd := range []bool{false, true} {
+		env, w := environment(t)
+		begun := env.Now()
+		o := down(env, w)
+		env.RegisterDelayedCallback(func() { o.lifted = true; wants(env, "a", "", activities.RetryStep) }, 9*time.Hour)
+		a := leased("a", 8*time.Hour)
+		a.Action, a.Retry, a.Renews = "test:down", halfADay, ownEnd
+		env.ExecuteWorkflow("sample", runOf(plan.DAG, a))
+		require.NoError(t, env.GetWorkflowError())
+		ends := begun.Add(17 * time.Hour)
+		if ownEnd {
+			ends = begun.Add(8 * time.Hour)
+		}
+		require.WithinDuration(t, ends, w.opened[0].Expires, 10*time.Minute)
+	}
+}
+
+// Who was told of a grant that stays by its lease is not told again by the run.
+func TestLease_RunUndone_WhatStaysIsToldOnce(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.does(env, "test:grant", nothing)
+	w.undoes(env, "test:grant", func(activities.UndoInvocation) error { return fault.New(fault.Conflict, "the person was added by hand") })
+	a := leased("a", 90*24*time.Hour)
+	a.Action = "test:grant"
+	env.ExecuteWorkflow("sample", undoing(plan.Sequential, a, plan.Step{ID: "b", Action: "test:fail"}))
+	failure(t, env)
+	require.Equal(t, []string{"a: the person was added by hand"}, w.left)
+	w.recordOf(t, activities.UndoFailed, "a")
+}

@@ -42,8 +42,12 @@ func (r *Runner) leftover(ctx context.Context, in activities.Leftover) error {
 	if err != nil {
 		return err
 	}
+	about := "leftover-" + in.Of
+	if in.Call.Iteration != "" {
+		about += "-" + in.Call.Iteration
+	}
 	_, err = r.do(ctx, ticketAction, activities.Invocation{
-		Run: run, Step: in.Call.Step, StepName: in.Call.StepName, Iteration: "leftover-" + in.Of, Input: input,
+		Run: run, Step: in.Call.Step, StepName: in.Call.StepName, Iteration: about, Input: input,
 	})
 	return err
 }

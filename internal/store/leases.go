@@ -156,7 +156,7 @@ func (s *Store) CloseLease(ctx context.Context, id, state string, at time.Time) 
 			key := leaseKey(id, "ended", ended[0].Expires)
 			_, err = tx.Exec(ctx, `
 				insert into notices (key, kind, recipients, task, title, body, link)
-				select $2, $3, array[requester], task, 'Access has ended: ' || step || ' (' || action || ')', revoke_why, '' from leases where id = $1
+				select $2, $3, array[requester], task, 'Access has ended: ' || step || ' (' || action || ')', revoke_why, '' from leases where id = $1 and output is not null -- else nobody was told that it began
 				on conflict (key) do nothing`, id, key, string(notice.LeaseEnded))
 			if err != nil {
 				return err
