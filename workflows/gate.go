@@ -184,12 +184,23 @@ func (r *run) awaitInTime(ctx workflow.Context, s *step, g *gate, decided func()
 		Timeout:      timeout,
 		TimerOptions: workflow.TimerOptions{Summary: truncated("Waits for the approval "+s.Name, summaryLimit)},
 	}, decided)
+	if !ok && err == nil && r.coming[g.id] > 0 && workflow.GetVersion(ctx, "decisions-in-time-count", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		// Where no worker was there when the time ran out, what was said until then arrives together with the end of it.
+		_ = workflow.Await(detached(ctx), func() bool { return r.coming[g.id] == 0 })
+		ok = decided()
+	}
 	return ok || err != nil
 }
 
-// remindOfGate tells those who have not decided, from time to time, until its context ends.
+// mostReminders bounds what a gate that nobody decides writes to history.
+const mostReminders = 100
+
+// remindOfGate tells those who have not decided, from time to time, until its context ends or it has done so often enough.
 func (r *run) remindOfGate(ctx workflow.Context, s *step, g *gate) {
 	for number := 1; ; number++ {
+		if number > mostReminders && workflow.GetVersion(ctx, "reminders-end", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+			return
+		}
 		timer := workflow.NewTimerWithOptions(ctx, g.approval.RemindEvery.Std(),
 			workflow.TimerOptions{Summary: truncated("Until people are reminded of the approval "+s.Name, summaryLimit)})
 		if timer.Get(ctx, nil) != nil {

@@ -350,6 +350,16 @@ func TestGate_Late_GoesOnAsItsTemplateSays(t *testing.T) {
 	}
 }
 
+func TestGate_Reminders_EndSomeTime(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	staged(w, func(a *plan.Approval) { a.Timeout, a.RemindEvery = plan.Duration(24*time.Hour), plan.Duration(time.Minute) })
+	env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover)))
+	failure(t, env)
+	require.Len(t, w.news, 100, "what nobody decides must not fill history")
+	require.Equal(t, "remind 100", w.news[99])
+}
+
 func TestGate_Automatic_WaitsForNobody(t *testing.T) {
 	t.Parallel()
 	env, w := environment(t)

@@ -45,6 +45,7 @@ func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
 			var in activities.DecideMessageInput
 			decisions.Receive(ctx, &in)
 			r.messages++
+			r.coming[in.Gate]++
 			workflow.Go(ctx, func(ctx workflow.Context) {
 				r.decideLater(ctx, in)
 				r.messages--
@@ -71,8 +72,11 @@ func (r *run) listen(ctx workflow.Context, stop workflow.CancelFunc) error {
 // decideLater counts a decision that nobody waits for. Its approver was told that it is taken, so an outage
 // only delays it, until the gate is decided otherwise.
 func (r *run) decideLater(ctx workflow.Context, in activities.DecideMessageInput) {
-	for {
+	for tries := 1; ; tries++ {
 		_, err := r.decide(ctx, in)
+		if tries == 1 {
+			r.coming[in.Gate]--
+		}
 		if err == nil {
 			return
 		}
