@@ -57,7 +57,7 @@ func (s *Server) fire(ctx context.Context, in activities.Firing) (run plan.Run, 
 
 // scheduled is the task that a schedule runs now, if its owner may still do so.
 func (s *Server) scheduled(ctx context.Context, c store.Schedule, id string) (task store.NewTask, err error) {
-	if err := s.stillHere(ctx, c.Owner); err != nil {
+	if err := s.stillHere(ctx, c.Owner, "whose schedule this is"); err != nil {
 		return task, err
 	}
 	if ctx, err = s.inNameOf(ctx, c.Owner); err != nil {
@@ -79,14 +79,14 @@ func (s *Server) scheduled(ctx context.Context, c store.Schedule, id string) (ta
 	return task, err
 }
 
-// stillHere asks the directory for somebody whom no token names: what everybody may do, a leaver may not.
-func (s *Server) stillHere(ctx context.Context, ref string) error {
+// stillHere asks the directory for somebody whom no issuer vouches for: what everybody may do, a leaver may not.
+func (s *Server) stillHere(ctx context.Context, ref, who string) error {
 	if kind, _, _ := strings.Cut(ref, ":"); kind != string(identity.User) || s.OpenDoors {
 		return nil
 	}
 	_, err := s.Directory.Groups(ctx, ref)
 	if errors.Is(err, fault.NotFound) {
-		return fault.Wrap(fault.Denied, err, "%s, whose schedule this is, is not in the directory", ref)
+		return fault.Wrap(fault.Denied, err, "%s, %s, is not in the directory", ref, who)
 	}
 	return err
 }

@@ -122,7 +122,7 @@ func (s *Server) authenticate(c echo.Context) (who identity.Principal, lendable 
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return who, lendable, fault.New(fault.Unauthenticated, "Missing credentials")
 	}
-	if who, is, err := s.linked(token); is {
+	if who, is, err := s.linked(c.Request().Context(), token); is {
 		return who, lendable, err
 	}
 	who, err = s.Tokens.Verify(c.Request().Context(), token)

@@ -57,14 +57,17 @@ func (s *Server) personalLink(person, approval string, end *time.Time) (link ide
 // LinkURL is where a personal link leads. The token stands behind the #, which no server or proxy ever sees.
 func LinkURL(publicURL, token string) string { return publicURL + "/approve#" + token }
 
-// linked says who holds a personal link. It is good for one approval alone.
-func (s *Server) linked(token string) (who identity.Principal, is bool, err error) {
+// linked says who holds a personal link. It is good for one approval alone, and as long as they are here.
+func (s *Server) linked(ctx context.Context, token string) (who identity.Principal, is bool, err error) {
 	link, is, err := s.Signer.Link(token, time.Now())
 	switch {
 	case err != nil || !is:
 		return who, is, err
 	case !s.Links:
 		return who, true, fault.New(fault.Unauthenticated, "personal links are switched off here (approvals.links)")
+	}
+	if err := s.stillHere(ctx, link.Person, "whose link this is"); err != nil {
+		return who, true, err
 	}
 	return identity.Principal{Ref: link.Person, Kind: identity.User, Link: link.Gate, Only: linkIsFor}, true, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
+	"github.com/gildway/gildway/internal/store"
 )
 
 func linking(s *Server) { s.Links, s.PublicURL = true, "https://gildway.acme.com" }
@@ -78,6 +79,29 @@ func TestLink_OfWhoMayNotDecide_IsGoodForNothing(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, got.status, "who has left the group since: "+who)
 	}
 	w.engine.set(func(e *fakeEngine) { require.Empty(t, e.decided) })
+}
+
+// The gate names them, and no group that they could have left.
+func TestLink_OfALeaver_IsGoodForNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, linking)
+	const gone = "user:default/gone"
+	task, err := w.store.Task(t.Context(), w.submit())
+	require.NoError(t, err)
+	for _, who := range []string{gone, ben} {
+		gate := activities.GateID(task.ID, 0, "ask-"+strings.TrimPrefix(who, "user:default/"))
+		require.NoError(t, w.store.OpenApproval(t.Context(), store.Approval{ID: gate, Task: task.ID, Step: "ask", Title: "t", Digest: task.Digest, Requester: rosa, Template: task.TemplateRef, Approvers: []string{who}, Required: 1}))
+		token, err := w.server.Signer.SignLink(identity.Link{Person: who, Gate: gate, Expires: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		shown := w.call(http.MethodGet, approvalsPath+"/"+gate, nil, "Authorization", "Bearer "+token)
+		said := w.call(http.MethodPost, approvalsPath+"/"+gate+"/decision", map[string]any{"decision": "approve"}, "Authorization", "Bearer "+token)
+		if who == ben {
+			require.Equal(t, []int{http.StatusOK, http.StatusAccepted}, []int{shown.status, said.status})
+			continue
+		}
+		require.Equal(t, []int{http.StatusForbidden, http.StatusForbidden}, []int{shown.status, said.status})
+		require.Contains(t, said.text, gone+", whose link this is, is not in the directory")
+	}
 }
 
 func TestLink_SwitchedOff_IsRefused(t *testing.T) {

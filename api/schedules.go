@@ -39,7 +39,7 @@ func (h handlers) CreateSchedule(ctx context.Context, r CreateScheduleRequestObj
 		f := fault.From(inWords(err))
 		return nil, fault.New(f.Kind, "%s", f.Public)
 	}
-	if err := h.stillHere(ctx, callerOf(ctx).Ref); err != nil {
+	if err := h.stillHere(ctx, callerOf(ctx).Ref, "whose schedule this is"); err != nil {
 		return nil, err
 	}
 	zone := cmp.Or(r.Body.Timezone, "UTC")

@@ -127,7 +127,7 @@ func newDesk(t *testing.T) desk {
 	return desk{&approval.Gate{
 		PublicURL: "https://gildway.acme.com",
 		Approvals: m, Journal: m, Notifier: m, Forecaster: m, Verifier: verifier, Log: slog.New(slog.NewTextHandler(&log, nil)),
-		Directory: people{amir: {owners}, "user:default/li": {owners}, rosa: {owners}, "user:default/odile": {"group:default/audit"}},
+		Directory: people{amir: {owners}, "user:default/li": {owners}, rosa: {owners}, "user:default/odile": {"group:default/audit"}, "user:default/bo": {}, "user:default/kim": {}},
 	}, m, signer, &log}
 }
 
@@ -328,6 +328,49 @@ func TestDecide_OnePerson_HasOneVoice(t *testing.T) {
 		require.Equal(t, c.kind, fault.Unseal(err).Kind, "%s: %v", name, err)
 		require.Len(t, d.refused, 1, name)
 	}
+}
+
+func TestDecide_Leaver_DoesNotEvenWhereNamed(t *testing.T) {
+	t.Parallel()
+	const bo, gone = "user:default/bo", "user:default/gone"
+	lends := func(by, to string) []plan.Decision {
+		return []plan.Decision{{By: by, As: by, Verdict: plan.Delegate, To: to, Nonce: "n1"}}
+	}
+	for name, c := range map[string]struct {
+		by, verdict, to string
+		before          []plan.Decision
+	}{
+		"a named approver":         {by: gone, verdict: "approve"},
+		"a named approver says no": {by: gone, verdict: "reject"},
+		"a named approver lends":   {by: gone, verdict: "delegate", to: bo},
+		"lent to a leaver":         {by: amir, verdict: "delegate", to: gone},
+		"in the place of a leaver": {by: bo, verdict: "approve", before: lends(gone, bo)},
+		"a leaver in one's place":  {by: gone, verdict: "approve", before: lends(amir, gone)},
+	} {
+		d := newDesk(t)
+		in := asked(d.statement(t, func(s *identity.Statement) { s.Approver, s.Verdict, s.To = c.by, c.verdict, c.to }))
+		in.Approval, in.Before = plan.Approval{Approvers: []string{amir, gone}, Required: 1}, c.before
+		_, err := d.Decide(t.Context(), in)
+		require.Equal(t, fault.Denied, fault.Unseal(err).Kind, "%s: %v", name, err)
+		require.Contains(t, d.refused[0], "is not in the directory", name)
+	}
+}
+
+type away struct{}
+
+func (away) Groups(context.Context, string) ([]string, error) {
+	return nil, fault.New(fault.Unavailable, "the directory does not answer")
+}
+
+func TestDecide_DirectoryAway_IsTriedAgain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.Directory = away{}
+	in := asked(d.statement(t, func(*identity.Statement) {}))
+	in.Approval.Approvers = []string{amir}
+	_, err := d.Decide(t.Context(), in)
+	require.Equal(t, fault.Unavailable, fault.Unseal(err).Kind)
+	require.Empty(t, d.refused)
 }
 
 func TestDecide_Stages_OneAfterTheOther(t *testing.T) {

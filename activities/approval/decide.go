@@ -108,31 +108,41 @@ func unheard(d plan.Decision, in activities.DecideInput) error {
 }
 
 // role is the approver ref that admits whoever decides: themselves, a group they are in at this moment, or that of
-// somebody who has delegated to them, and who must still be admitted.
+// somebody who has delegated to them, and who must still be admitted. Nobody who has left decides, nor is delegated to.
 func (g *Gate) role(ctx context.Context, d plan.Decision, in activities.DecideInput) (as, instead string, err error) {
 	stage := in.Approval.InStages()[d.Stage]
 	before := slices.DeleteFunc(slices.Clone(in.Before), func(b plan.Decision) bool { return b.Stage != d.Stage })
-	as, err = g.roleOf(ctx, d.By, stage, before)
-	if !errors.Is(err, fault.Denied) || d.Verdict == plan.Delegate {
-		return as, "", err
-	}
-	i := slices.IndexFunc(before, func(b plan.Decision) bool { return b.Verdict == plan.Delegate && b.To == d.By })
-	if i < 0 {
+	groups, err := g.groupsOf(ctx, d.By)
+	if err != nil {
 		return "", "", err
 	}
-	as, err = g.roleOf(ctx, before[i].By, stage, before)
-	return as, before[i].By, err
+	as, err = roleOf(d.By, groups, stage, before)
+	if err == nil && d.Verdict == plan.Delegate {
+		_, err = g.groupsOf(ctx, d.To)
+	}
+	i := slices.IndexFunc(before, func(b plan.Decision) bool { return b.Verdict == plan.Delegate && b.To == d.By })
+	if err == nil || i < 0 || d.Verdict == plan.Delegate {
+		return as, "", err
+	}
+	instead = before[i].By
+	if groups, err = g.groupsOf(ctx, instead); err != nil {
+		return "", "", err
+	}
+	as, err = roleOf(instead, groups, stage, before)
+	return as, instead, err
+}
+
+// groupsOf asks the directory for somebody who decides, also where the approval names them and no group: a leaver may not.
+func (g *Gate) groupsOf(ctx context.Context, who string) ([]string, error) {
+	groups, err := g.Directory.Groups(ctx, who)
+	if errors.Is(err, fault.NotFound) {
+		return nil, fault.Wrap(fault.Denied, err, "%s is not in the directory", who)
+	}
+	return groups, err
 }
 
 // roleOf prefers a ref that nobody has approved through, where each of them must.
-func (g *Gate) roleOf(ctx context.Context, by string, stage plan.Stage, before []plan.Decision) (string, error) {
-	var groups []string
-	if !slices.Contains(stage.Approvers, by) || stage.Rule == plan.EachOne {
-		var err error
-		if groups, err = g.Directory.Groups(ctx, by); err != nil && !errors.Is(err, fault.NotFound) {
-			return "", err
-		}
-	}
+func roleOf(by string, groups []string, stage plan.Stage, before []plan.Decision) (string, error) {
 	through := func(ref string) bool {
 		return slices.ContainsFunc(before, func(d plan.Decision) bool { return d.As == ref && d.Verdict == plan.Approve })
 	}
