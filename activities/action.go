@@ -130,6 +130,9 @@ type Spec[In, Out any] struct {
 	// Check says how what Do granted stands. It looks, and changes nothing. Whatever gives people access has it; an error
 	// means that it could not be seen.
 	Check func(ctx context.Context, call *Call, in In, out Out) (Standing, error)
+	// Valid says, without asking anybody, what is wrong with an input that fits the schema, for lint and for dry runs; At
+	// tells where. What it has no way to know, because an input StandsIn for a value, it lets pass. Do refuses the same.
+	Valid func(in In) error
 	// RunsDry is true if Do touches nothing but the workspace and the log: a dry run really runs it.
 	RunsDry bool
 	// Preview says what Do would do, without doing it and without asking anybody. An action that has neither is skipped in a
@@ -229,6 +232,15 @@ func Define[In, Out any](s Spec[In, Out]) Action {
 	}
 	a.errs = append(a.errs, complete(a.info, s.Do != nil)...)
 	a.schema = schema
+	if s.Valid != nil {
+		a.info.Valid = func(raw json.RawMessage) error {
+			var input In
+			if json.Unmarshal(orEmpty(raw), &input) != nil {
+				return nil // the schema tells, or a value is not known
+			}
+			return s.Valid(input)
+		}
+	}
 	check := a.CheckInput
 	read := func(raw json.RawMessage) (input In, err error) {
 		raw = orEmpty(raw)

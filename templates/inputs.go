@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 )
 
@@ -56,11 +57,37 @@ func (c *compiler) input(s *step, action plan.Action) {
 	if input == nil {
 		input = &node{mark: s.mark, kind: mapNode}
 	}
-	invalid, ok := schema.compiled.Validate(input.plain()).(*jsonschema.ValidationError)
-	if !ok {
+	said := len(c.refused) + len(c.advice)
+	if invalid, ok := schema.compiled.Validate(input.plain()).(*jsonschema.ValidationError); ok {
+		c.mismatch(s, action, input, schema, invalid)
+	}
+	if action.Valid != nil && said == len(c.refused)+len(c.advice) {
+		c.invalid(s, action, input)
+	}
+}
+
+// standin is what an expression comes to, as far as actions are told before a run.
+const standin = "<value>"
+
+// invalid checks what the action itself says of an input that fits its schema.
+func (c *compiler) invalid(s *step, action plan.Action, input *node) {
+	err := action.Valid(input.json(func(text string) string {
+		if hasTags(text) {
+			return standin
+		}
+		return text
+	}))
+	if err == nil {
 		return
 	}
-	c.mismatch(s, action, input, schema, invalid)
+	told := fault.From(err)
+	if len(told.Problems) == 0 {
+		told.Problems = []fault.Problem{{Path: "input", Says: told.Public}}
+	}
+	for _, p := range told.Problems {
+		at, where := input.find(strings.FieldsFunc(strings.TrimPrefix(p.Path, "input"), func(r rune) bool { return strings.ContainsRune(".[]", r) }))
+		c.strictly(at.mark, s.path+".input"+where, "input-schema", fmt.Sprintf("%s: %s: %s", action.ID, nameOf(strings.TrimPrefix(p.Path, "input")), p.Says), p.Try)
+	}
 }
 
 var english = message.NewPrinter(language.English)

@@ -16,7 +16,7 @@ var stepRules = []Rule{{
 	Bad: "steps:\n  - { action: debug:lgo }\n", Good: "steps:\n  - { action: debug:log }\n",
 }, {
 	ID: "input-schema", Title: "An input that the action refuses", V3: Error, Beta: Advised,
-	Why: "Inputs are checked against the action's schema before it starts; a misspelt one fails the step. Values with expressions are checked when they are known.",
+	Why: "Inputs are checked against the action's schema, and by the action, before it does anything; a misspelt one fails the step. Values with expressions are checked when they are known.",
 	Bad: "steps:\n  - action: debug:log\n    input: { mesage: Hello }\n", Good: "steps:\n  - action: debug:log\n    input: { message: Hello }\n",
 }, {
 	ID: "input-without-effect", Title: "An input that changes nothing", V3: Advised, Beta: Advised,

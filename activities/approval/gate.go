@@ -196,6 +196,7 @@ func Actions() []activities.Action {
         if: ${{ parameters.budget < 1000 }}
         because: budgets below 1,000 are the team's own
 `}},
+		Valid:     func(in activities.ApprovalInput) error { return Check(in, "") },
 		WhyNoUndo: "A decision is a record; what it allowed is undone by the steps that did it.",
 	})}
 }

@@ -24,20 +24,38 @@ func parse(raw json.RawMessage, requester string) (plan.Approval, *activities.Au
 	}
 	p := &parser{requester: requester}
 	a := p.approval(in)
-	if len(p.problems) > 0 {
-		says := make([]string, len(p.problems))
-		for i, problem := range p.problems {
-			says[i] = problem.String()
-		}
-		return plan.Approval{}, nil, fault.WithProblems("Invalid input passed to action "+activities.OpenGateActivity+", "+strings.Join(says, ", "), p.problems)
+	return a, in.Automatic, p.refusal()
+}
+
+// Check refuses what a gate would refuse when it opens. What stands for a value that isn't known yet passes, and so does
+// whatever depends on the requester, without one.
+func Check(in activities.ApprovalInput, requester string) error {
+	p := &parser{ahead: true}
+	if ref, err := user(requester); err == nil {
+		p.requester = ref
 	}
-	return a, in.Automatic, nil
+	p.approval(in)
+	return p.refusal()
 }
 
 type parser struct {
 	requester string
+	ahead     bool // of the run: values may stand for others
 	problems  []fault.Problem
 }
+
+func (p *parser) refusal() error {
+	if len(p.problems) == 0 {
+		return nil
+	}
+	says := make([]string, len(p.problems))
+	for i, problem := range p.problems {
+		says[i] = problem.String()
+	}
+	return fault.WithProblems("Invalid input passed to action "+activities.OpenGateActivity+", "+strings.Join(says, ", "), p.problems)
+}
+
+func (p *parser) unknown(text string) bool { return p.ahead && activities.StandsIn(text) }
 
 func (p *parser) wrong(path, says, try string) {
 	p.problems = append(p.problems, fault.Problem{Path: path, Rule: "approval", Says: says, Try: try})
@@ -73,6 +91,9 @@ func (p *parser) approval(in activities.ApprovalInput) plan.Approval {
 		}
 	case "", "reject":
 	default:
+		if p.unknown(in.OnTimeout) {
+			return a
+		}
 		p.wrong("input.onTimeout", in.OnTimeout+" is no way to go on", "reject, approve or escalate")
 	}
 	if in.OnTimeout != "" && in.Timeout == "" {
@@ -82,7 +103,8 @@ func (p *parser) approval(in activities.ApprovalInput) plan.Approval {
 		p.wrong("input.escalateTo", "is for onTimeout: escalate", "onTimeout: escalate")
 	}
 	if in.Automatic != nil {
-		if _, is := in.Automatic.If.(bool); !is {
+		text, _ := in.Automatic.If.(string)
+		if _, is := in.Automatic.If.(bool); !is && !p.unknown(text) {
 			p.wrong("input.autoApprove.if", "comes to neither true nor false", "a comparison in one ${{ }}")
 		}
 	}
@@ -96,6 +118,9 @@ func (p *parser) stage(in activities.StageInput, path string) plan.Stage {
 	var groups bool
 	s.Approvers, groups = p.refs(in.Approvers, path+".approvers")
 	people := len(slices.DeleteFunc(slices.Clone(s.Approvers), func(ref string) bool { return ref == p.requester }))
+	if p.unknown(in.Rule) {
+		return s
+	}
 	switch in.Rule {
 	case "", "quorum":
 	case "majority":
@@ -131,6 +156,8 @@ func (p *parser) refs(list []string, path string) (refs []string, groups bool) {
 	for _, s := range list {
 		ref, err := plan.ParseEntityRef(s, "group")
 		switch {
+		case p.unknown(s):
+			groups = true // it may be one
 		case err != nil:
 			p.wrong(path, err.Error(), "")
 		case ref.Kind != "user" && ref.Kind != "group":
@@ -144,7 +171,7 @@ func (p *parser) refs(list []string, path string) (refs []string, groups bool) {
 }
 
 func (p *parser) duration(text, path, tooShort, try string) plan.Duration {
-	if text == "" {
+	if text == "" || p.unknown(text) {
 		return 0
 	}
 	d, err := plan.ParseDuration(text)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/activities/approval"
 	"github.com/gildway/gildway/activities/run"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
@@ -170,5 +171,5 @@ func (t *try) approval(s plan.Step, input json.RawMessage) (asked activities.App
 	if err := json.Unmarshal(input, &asked); err != nil {
 		return asked, fault.Wrap(fault.Invalid, err, "Invalid input passed to action %s", s.Action)
 	}
-	return asked, nil
+	return asked, approval.Check(asked, t.Run.Requester.Ref)
 }

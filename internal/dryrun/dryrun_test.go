@@ -229,3 +229,23 @@ output: {url: "${{ steps.never.output.remoteUrl or steps.away.output.remoteUrl o
 	require.ErrorIs(t, r.Failure, fault.NotFound)
 	require.Equal(t, map[string]dryrun.State{"never": dryrun.Skipped, "away": dryrun.Failed, "next": dryrun.Skipped}, states(r))
 }
+
+func TestRun_ApprovalThatNobodyCanGive_FailsAsItsGateWould(t *testing.T) {
+	t.Parallel()
+	for input, says := range map[string]string{
+		`{approvers: ["${{ parameters.team }}"]}`:                   "platform team!",
+		`{approvers: ["${{ parameters.me }}"]}`:                     "the requester's own doesn't count",
+		`{approvers: ["group:default/a"], timeout: "${{ '30x' }}"}`: `"30x" is not a duration`,
+	} {
+		r, err := try(t, templates.V3, "steps:\n  - {id: ok, action: \"approval:request\", input: "+input+"}\n", values(`{"team":"platform team!","me":"user:default/rosa"}`))
+		require.NoError(t, err)
+		require.ErrorIs(t, r.Failure, fault.Invalid, input)
+		require.ErrorContains(t, r.Failure, says)
+	}
+	r, err := try(t, templates.V3, `
+steps:
+  - {id: who, action: "okta:group:add-member", input: {group: a}}
+  - {id: ok, action: "approval:request", input: {approvers: ["${{ steps.who.output.group }}"], reason: "${{ steps.who.output.group }}"}}`)
+	require.NoError(t, err)
+	require.Nil(t, r.Failure, "what stands for an output is nobody yet")
+}

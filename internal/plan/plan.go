@@ -198,6 +198,10 @@ type Action struct {
 	DryRun      bool            `json:"dryRun,omitempty"`   // a dry run really runs it: it has no effect outside workspace and log
 	Preview     bool            `json:"preview,omitempty"`  // it can say what it would do
 	Foresees    bool            `json:"foresees,omitempty"` // and look at what it would meet
+
+	// Valid says what is wrong with an input that fits the schema, as far as it is known: a value between < and > stands for
+	// one that isn't. nil: nothing can be.
+	Valid func(input json.RawMessage) error `json:"-"`
 }
 
 // PathInput names an input that holds a workspace path, and the path when it is absent.
