@@ -198,6 +198,9 @@ func (i Invocation) Key() string {
 	return k
 }
 
+// LeaseID is the id of the workflow that ends the effect of a call: one for every effect.
+func LeaseID(call Invocation) string { return "lease/" + call.Key() }
+
 // Outcome is what an action's activity gives back.
 type Outcome struct {
 	Output json.RawMessage `json:"output"`          // an object

@@ -29,7 +29,7 @@ func TestResumeFailedTask_KeepsWhatHolds(t *testing.T) {
 	require.NoError(t, w.store.EffectBegins(t.Context(), store.Effect{
 		Key: task + "/key", Task: task, Step: "key", Action: "vault:mint-key", Call: json.RawMessage(`{}`),
 	}))
-	require.NoError(t, w.store.EffectUndone(t.Context(), task+"/key"))
+	require.NoError(t, w.store.EffectUndone(t.Context(), task+"/key", false))
 
 	got := w.as(rosa, http.MethodPost, resumePath(task), "{}")
 	require.Equal(t, http.StatusAccepted, got.status, got.text)

@@ -84,7 +84,7 @@ func (c *caller) sideBySide(ctx workflow.Context, s *plan.Step, calls []activiti
 func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocation) (out activities.Outcome, err error) {
 	if s.Lease != nil && c.leases != nil {
 		// What an earlier attempt granted ends: this one grants it anew, with a lease of its own.
-		if err := c.leases.revoke(ctx, leaseID(in), "the run was retried"); err != nil {
+		if err := c.leases.revoke(ctx, activities.LeaseID(in), "the run was retried"); err != nil {
 			return activities.Outcome{}, err
 		}
 	}

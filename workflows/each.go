@@ -95,7 +95,7 @@ func undoPart(ctx workflow.Context, in activities.EachInput, keys []activities.I
 		at, _ := slices.BinarySearch(inOrder, i)
 		call := itemInvocation(in, i, keys[i].Key)
 		if in.Step.Lease != nil {
-			tell(leases.revoke(ctx, leaseID(call), in.Undo.Why))
+			tell(leases.revoke(ctx, activities.LeaseID(call), in.Undo.Why))
 			continue
 		}
 		tell(callUndo(ctx, &in.Step, activities.UndoInvocation{

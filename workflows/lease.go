@@ -15,9 +15,6 @@ import (
 
 const revokeLimit = 5 * time.Minute // how long a failing run waits for its leases to end
 
-// leaseID is the workflow id of a lease: one for every effect.
-func leaseID(call activities.Invocation) string { return "lease/" + call.Key() }
-
 // lease is a lease that a run, or a part of one, has opened.
 type lease struct{ workflow.ChildWorkflowFuture }
 
@@ -26,7 +23,7 @@ func (c *caller) startLease(ctx workflow.Context, s *plan.Step, call activities.
 	ctx = detached(ctx) // the effect is there: it must have an end even if the run is being cancelled
 	expires := *call.LeaseEnds
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            leaseID(call),
+		WorkflowID:            activities.LeaseID(call),
 		TaskQueue:             activities.MainQueue,
 		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
 		TypedSearchAttributes: inherited(ctx),
@@ -34,7 +31,7 @@ func (c *caller) startLease(ctx workflow.Context, s *plan.Step, call activities.
 			" until "+expires.Format("2006-01-02 15:04 UTC"), summaryLimit),
 	})
 	in := activities.LeaseInput{
-		ID: leaseID(call), Lease: *s.Lease, Expires: expires, Queue: queueOf(*s), Action: s.Action,
+		ID: activities.LeaseID(call), Lease: *s.Lease, Expires: expires, Queue: queueOf(*s), Action: s.Action,
 		Undo: activities.UndoInvocation{Invocation: call, Output: output}, Granted: c.granted(ctx), Renews: s.Renews,
 	}
 	for try := 1; ; try++ {

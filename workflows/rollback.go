@@ -46,7 +46,7 @@ func Rollback(ctx workflow.Context, in activities.RollbackInput) (result activit
 // undo takes back an effect that Postgres remembers. What has a lease ends with it.
 func (ended endedLeases) undo(ctx workflow.Context, e activities.Effect, why string, force bool) error {
 	if e.Call.LeaseEnds != nil {
-		_ = ended.revoke(ctx, leaseID(e.Call), why) // the undo below tells what is still there
+		_ = ended.revoke(ctx, activities.LeaseID(e.Call), why) // the undo below tells what is still there
 	}
 	ctx = undoOptions(ctx, e.Queue, 0, "Undo: "+e.Call.StepName)
 	return workflow.ExecuteActivity(ctx, activities.UndoActivity(e.Action), activities.UndoInvocation{

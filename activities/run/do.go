@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
@@ -149,7 +151,7 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 		return err
 	}
 	if len(output) == 0 && action.CheckInput(c.input) != nil {
-		return answering(r.journal.EffectUndone(ctx, c.in.Key())) // it was refused before it did anything
+		return answering(r.journal.EffectUndone(ctx, c.in.Key(), byLease(ctx, c.in))) // it was refused before it did anything
 	}
 	c.call.Force = in.Force
 	err = c.guard(ctx, func(ctx context.Context) error {
@@ -170,11 +172,16 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 	if err := r.audit(ctx, StepUndone, id, c.in, in.Output, map[string]any{"why": in.Why}); err != nil {
 		return err
 	}
-	if err := answering(r.journal.EffectUndone(ctx, c.in.Key())); err != nil {
+	if err := answering(r.journal.EffectUndone(ctx, c.in.Key(), byLease(ctx, c.in))); err != nil {
 		return err
 	}
 	// Last: another attempt of this undo must still find what there was to undo. One after it finds nothing.
 	return answering(r.journal.ForgetCall(ctx, in.Run.Task, in.Step, c.in.Key()))
+}
+
+// byLease reports whether the lease of an effect undoes it.
+func byLease(ctx context.Context, in activities.Invocation) bool {
+	return activity.IsActivity(ctx) && activity.GetInfo(ctx).WorkflowExecution.ID == activities.LeaseID(in)
 }
 
 // Effects lists what a task has done and not undone, in the order to undo it. Its errors are sealed.

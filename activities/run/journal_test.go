@@ -83,7 +83,12 @@ func (j *journal) EffectDone(_ context.Context, key string, _ json.RawMessage) e
 	return j.effect("done " + key)
 }
 
-func (j *journal) EffectUndone(_ context.Context, key string) error { return j.effect("undone " + key) }
+func (j *journal) EffectUndone(_ context.Context, key string, byLease bool) error {
+	if byLease {
+		key += " by its lease"
+	}
+	return j.effect("undone " + key)
+}
 
 func (j *journal) EffectLeft(_ context.Context, key, problem string) error {
 	return j.effect("left " + key + ": " + problem)

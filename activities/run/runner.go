@@ -48,10 +48,10 @@ type Journal interface {
 	// ForgetCall removes what is remembered of a call of an action, so that it can be made again.
 	ForgetCall(ctx context.Context, task, step, key string) error
 	// EffectBegins notes that a call is about to change something, EffectDone what it gave, EffectUndone that nothing is
-	// left of it, and EffectLeft why it could not be undone.
+	// left of it, by its lease or else with its lease, and EffectLeft why it could not be undone.
 	EffectBegins(ctx context.Context, task, key string, e activities.Effect) error
 	EffectDone(ctx context.Context, key string, output json.RawMessage) error
-	EffectUndone(ctx context.Context, key string) error
+	EffectUndone(ctx context.Context, key string, byLease bool) error
 	EffectLeft(ctx context.Context, key, problem string) error
 	// Effects lists what a task has done and not undone, in the order to undo it.
 	Effects(ctx context.Context, task string) ([]activities.Effect, error)

@@ -65,7 +65,7 @@ func (j *journal) EffectBegins(context.Context, string, string, activities.Effec
 
 func (j *journal) EffectDone(context.Context, string, json.RawMessage) error { return nil }
 
-func (j *journal) EffectUndone(context.Context, string) error { return nil }
+func (j *journal) EffectUndone(context.Context, string, bool) error { return nil }
 
 func (j *journal) EffectLeft(context.Context, string, string) error { return nil }
 

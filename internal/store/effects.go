@@ -44,9 +44,18 @@ func (s *Store) EffectDone(ctx context.Context, key string, output json.RawMessa
 	return s.effect(ctx, `update effects set output = $2, done_at = clock_timestamp() where key = $1`, key, nullable(output))
 }
 
-// EffectUndone notes that nothing of the effect is left.
-func (s *Store) EffectUndone(ctx context.Context, key string) error {
-	return s.effect(ctx, `update effects set undone_at = now(), problem = '' where key = $1 and undone_at is null`, key)
+// EffectUndone notes that nothing of the effect is left. Unless its lease has undone it, which then notes its own end, the lease
+// ends with it: it may have given up long ago.
+func (s *Store) EffectUndone(ctx context.Context, key string, byLease bool) error {
+	return s.retry(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			undone, err := tx.Exec(ctx, `update effects set undone_at = now(), problem = '' where key = $1 and undone_at is null`, key)
+			if err != nil || undone.RowsAffected() == 0 || byLease {
+				return err
+			}
+			return closeLease(ctx, tx, "lease/"+key, "revoked", time.Now())
+		})
+	})
 }
 
 // EffectLeft notes why an effect could not be undone.

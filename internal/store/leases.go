@@ -43,8 +43,8 @@ type Standing struct {
 	FailingSince *time.Time // since when it can't
 }
 
-// OpenLease shows a grant. The same one again changes nothing; one that was made again after its end, and so ends at
-// another time, takes the place of the first.
+// OpenLease shows a grant. The same one again changes nothing; one that was made again, and so ends at another time, takes the
+// place of the first. That one has ended, or its lease gave up before its effect was done anew.
 func (s *Store) OpenLease(ctx context.Context, l Lease) error {
 	return s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -52,7 +52,8 @@ func (s *Store) OpenLease(ctx context.Context, l Lease) error {
 				insert into leases (id, task, step, action, requester, template, output, expires_at, lease) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 				on conflict (id) do update set output = excluded.output, expires_at = excluded.expires_at, lease = excluded.lease,
 					state = 'active', opened_at = now(), ended_at = null, revoke_asked_at = null, revoke_sent_at = null, revoke_why = ''
-				where leases.ended_at is not null and leases.expires_at <> excluded.expires_at`,
+				where leases.expires_at <> excluded.expires_at and (leases.ended_at is not null
+					or exists (select from effects where 'lease/' || key = excluded.id and done_at > leases.opened_at))`,
 				l.ID, l.Task, l.Step, l.Action, l.Requester, l.Template, nullable(l.Output), l.ExpiresAt, nullable(l.Policy))
 			if err != nil {
 				return err
@@ -143,27 +144,29 @@ func (s *Store) Revocations(ctx context.Context, limit int) (list []Revocation, 
 // CloseLease notes how a grant ended; the first end stays.
 func (s *Store) CloseLease(ctx context.Context, id, state string, at time.Time) error {
 	return s.retry(ctx, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, `update leases set state = $2, ended_at = $3 where id = $1 and ended_at is null returning task::text, expires_at`,
-				id, state, at)
-			if err != nil {
-				return err
-			}
-			ended, err := pgx.CollectRows(rows, pgx.RowToStructByPos[endedLease])
-			if err != nil || len(ended) == 0 {
-				return err
-			}
-			key := leaseKey(id, "ended", ended[0].Expires)
-			_, err = tx.Exec(ctx, `
-				insert into notices (key, kind, recipients, task, title, body, link)
-				select $2, $3, array[requester], task, 'Access has ended: ' || step || ' (' || action || ')', revoke_why, '' from leases where id = $1 and output is not null -- else nobody was told that it began
-				on conflict (key) do nothing`, id, key, string(notice.LeaseEnded))
-			if err != nil {
-				return err
-			}
-			return appendAudit(ctx, tx, ended[0].Task, key, "lease-"+state, "gildway", map[string]any{"lease": id})
-		})
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return closeLease(ctx, tx, id, state, at) })
 	})
+}
+
+func closeLease(ctx context.Context, tx pgx.Tx, id, state string, at time.Time) error {
+	rows, err := tx.Query(ctx, `update leases set state = $2, ended_at = $3 where id = $1 and ended_at is null returning task::text, expires_at`,
+		id, state, at)
+	if err != nil {
+		return err
+	}
+	ended, err := pgx.CollectRows(rows, pgx.RowToStructByPos[endedLease])
+	if err != nil || len(ended) == 0 {
+		return err
+	}
+	key := leaseKey(id, "ended", ended[0].Expires)
+	_, err = tx.Exec(ctx, `
+		insert into notices (key, kind, recipients, task, title, body, link)
+		select $2, $3, array[requester], task, 'Access has ended: ' || step || ' (' || action || ')', revoke_why, '' from leases where id = $1 and output is not null -- else nobody was told that it began
+		on conflict (key) do nothing`, id, key, string(notice.LeaseEnded))
+	if err != nil {
+		return err
+	}
+	return appendAudit(ctx, tx, ended[0].Task, key, "lease-"+state, "gildway", map[string]any{"lease": id})
 }
 
 type endedLease struct {

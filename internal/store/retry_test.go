@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -178,4 +179,56 @@ func TestOpenLease_GrantedAgainAfterItsEnd_IsActive(t *testing.T) {
 	leaves, err := s.AuditLeaves(t.Context(), 0, 100)
 	require.NoError(t, err)
 	require.Len(t, leaves, 5, "created, opened, revoked, opened, expired")
+}
+
+// A lease whose undo was refused has failed and left its grant open; the next attempt grants it anew.
+func TestOpenLease_GrantedAgainWhileTheOldOneIsOpen_TakesItsPlace(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	task, key := granted(t, s, "user:default/rosa", "group")
+	id := "lease/" + key
+	require.NoError(t, s.AskToRevoke(t.Context(), []string{id}, "user:default/admin", "enough"))
+	require.NoError(t, s.RevocationSent(t.Context(), id))
+	first, err := s.Lease(t.Context(), id)
+	require.NoError(t, err)
+	again := func(ends time.Time) Lease {
+		t.Helper()
+		require.NoError(t, s.OpenLease(t.Context(), Lease{ID: id, Task: task, Step: "group", Action: "x", Requester: "user:default/rosa", Template: "template:default/x", ExpiresAt: ends}))
+		l, err := s.Lease(t.Context(), id)
+		require.NoError(t, err)
+		return l
+	}
+	require.Equal(t, first.ExpiresAt, again(time.Now().Add(3*time.Hour)).ExpiresAt, "the note of a lease that was renewed meanwhile")
+
+	require.NoError(t, s.EffectBegins(t.Context(), Effect{Key: key, Task: task, Step: "group", Action: "x", Queue: "okta", Call: json.RawMessage(`{}`)}))
+	require.NoError(t, s.EffectDone(t.Context(), key, json.RawMessage(`{}`)))
+	second := again(time.Now().Add(2 * time.Hour))
+	require.True(t, second.ExpiresAt.After(first.ExpiresAt))
+	require.Nil(t, second.RevokedAt)
+	require.NoError(t, s.AskToRevoke(t.Context(), []string{id}, "user:default/admin", "enough"))
+	asked, err := s.Revocations(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, []Revocation{{id, "enough"}}, asked)
+}
+
+func TestEffectUndone_NotByItsLease_EndsIt(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for _, byLease := range []bool{false, true} {
+		task, key := granted(t, s, "user:default/"+strconv.FormatBool(byLease), "group")
+		require.NoError(t, s.EffectUndone(t.Context(), key, byLease))
+		l, err := s.Lease(t.Context(), "lease/"+key)
+		require.NoError(t, err)
+		require.Equal(t, byLease, l.EndedAt == nil, "its lease notes that itself")
+		require.NoError(t, s.EffectUndone(t.Context(), key, false))
+		require.NoError(t, s.CloseLease(t.Context(), "lease/"+key, "expired", time.Now()))
+		require.NoError(t, s.EffectUndone(t.Context(), key, false))
+		l, err = s.Lease(t.Context(), "lease/"+key)
+		require.NoError(t, err)
+		require.Equal(t, map[bool]string{false: "revoked", true: "expired"}[byLease], l.State)
+		require.Equal(t, 1, audits(t, s, task, "lease-"+l.State))
+		told, err := s.Notices(t.Context(), []string{l.Requester}, 0, 10)
+		require.NoError(t, err)
+		require.Len(t, told, 1)
+	}
 }

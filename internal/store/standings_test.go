@@ -20,7 +20,7 @@ func granted(t *testing.T, s *Store, by, step string) (task, key string) {
 	require.NoError(t, s.EffectDone(t.Context(), key, json.RawMessage(`{"user":"user:default/jonas"}`)))
 	require.NoError(t, s.OpenLease(t.Context(), Lease{
 		ID: "lease/" + key, Task: task, Step: step, Action: "okta:group:add-member", Requester: by, Template: "template:default/x",
-		ExpiresAt: time.Now().Add(time.Hour), Policy: json.RawMessage(`{}`),
+		ExpiresAt: time.Now().Add(time.Hour), Policy: json.RawMessage(`{}`), Output: json.RawMessage(`{"user":"user:default/jonas"}`),
 	}))
 	return task, key
 }
@@ -87,7 +87,7 @@ func TestStands_EachChange_IsToldOnce(t *testing.T) {
 	stands("gone", "rosa is gone")
 	require.Equal(t, 2, audits(t, s, task, "access-drifted"), "another change")
 
-	require.NoError(t, s.EffectUndone(ctx, key))
+	require.NoError(t, s.EffectUndone(ctx, key, true))
 	stands("changed", "no matter")
 	require.Empty(t, lease().Drift, "it is not to be there")
 	require.Equal(t, 2, audits(t, s, task, "access-drifted"))
@@ -118,7 +118,7 @@ func TestGrants_OnlyWhatIsToBeThere_PageByPage(t *testing.T) {
 		_, key := granted(t, s, fmt.Sprintf("user:default/p%d", i%2), "group")
 		keys = append(keys, key)
 	}
-	require.NoError(t, s.EffectUndone(ctx, keys[1]))
+	require.NoError(t, s.EffectUndone(ctx, keys[1], true))
 	task := create(t, s, "user:default/p0")
 	require.NoError(t, s.EffectBegins(ctx, Effect{Key: task + "/x", Task: task, Step: "x", Action: "okta:group:add-member", Queue: "okta", Call: json.RawMessage(`{}`)}))
 	actions := []string{"okta:group:add-member"}
