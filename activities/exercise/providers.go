@@ -15,7 +15,7 @@ import (
 
 // Tokens are what the doubles accept. They are canaries, too.
 var Tokens = sandbox.Tokens{
-	GitHub: "ghs_canary-b7e1", Okta: "okta-canary-91ac", Catalog: "catalog-canary-0c2d",
+	GitHub: "ghs_canary-b7e1", GitHubPerson: "ghu_canary-4d2f", Okta: "okta-canary-91ac", Catalog: "catalog-canary-0c2d",
 	ServiceNow: "servicenow-canary-55f0", ServiceNowUser: "gildway", ServiceNowPassword: "servicenow-canary-77aa",
 }
 

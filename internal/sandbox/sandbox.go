@@ -27,6 +27,7 @@ import (
 // Tokens are the credentials that the doubles accept. An empty one accepts nothing.
 type Tokens struct {
 	GitHub             string // bearer, "token" header, or password of any user over basic auth
+	GitHubPerson       string // the same, of rosa herself
 	Okta               string // SSWS or bearer
 	ServiceNowUser     string // basic auth, with ServiceNowPassword
 	ServiceNowPassword string
@@ -114,7 +115,7 @@ func (s *Sandbox) build(o Options) (err error) {
 		return err == nil
 	}})
 	s.github, err = github.Open(github.Options{
-		Ledger: s.ledger, Dir: filepath.Join(o.Dir, "git"), URL: at["github"], Token: o.Tokens.GitHub, OnPush: s.pushed,
+		Ledger: s.ledger, Dir: filepath.Join(o.Dir, "git"), URL: at["github"], Token: o.Tokens.GitHub, Person: o.Tokens.GitHubPerson, OnPush: s.pushed,
 	})
 	if err != nil {
 		return err

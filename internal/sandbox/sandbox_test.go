@@ -20,7 +20,7 @@ import (
 )
 
 var tokens = sandbox.Tokens{
-	GitHub: "ghs_test", Okta: "okta-test", ServiceNowUser: "gildway", ServiceNowPassword: "sn-password", ServiceNow: "sn-test", Catalog: "catalog-test",
+	GitHub: "ghs_test", GitHubPerson: "ghu_test", Okta: "okta-test", ServiceNowUser: "gildway", ServiceNowPassword: "sn-password", ServiceNow: "sn-test", Catalog: "catalog-test",
 	Slack: "xoxb-test", MailUser: "gildway", MailPassword: "mail-test",
 }
 

@@ -1,36 +1,18 @@
 package github
 
 import (
-	"encoding/base64"
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gildway/gildway/internal/sandbox/ledger"
 	"github.com/gildway/gildway/internal/sandbox/rest"
 )
 
-type variable struct {
-	Name      string    `json:"name"`
-	Value     string    `json:"value"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-}
-
-type secret struct {
-	Name      string    `json:"name"`
-	Sealed    string    `json:"sealed"` // as the client sent it; the double never opens it
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-}
-
 var (
-	permissions  = []string{"pull", "triage", "push", "maintain", "admin"}
-	topicName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,49}$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	permissions = []string{"pull", "triage", "push", "maintain", "admin"}
+	topicName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,49}$`)
 )
 
 func (d *Double) owner(login string) (Owner, bool) {
@@ -57,7 +39,7 @@ func (d *Double) accountJSON(o Owner) map[string]any {
 }
 
 func (d *Double) getUser(w http.ResponseWriter, r *http.Request) {
-	o, _ := d.owner(actor)
+	o, _ := d.owner(d.account(r))
 	rest.JSON(w, 200, d.accountJSON(o))
 }
 
@@ -194,6 +176,27 @@ func (d *Double) putCollaborator(w http.ResponseWriter, r *http.Request, repo re
 	done(w, err, func() { w.WriteHeader(http.StatusNoContent) })
 }
 
+// listCollaborators lists who was given access by name; what teams and the organization give is not in it.
+func (d *Double) listCollaborators(w http.ResponseWriter, r *http.Request, repo repository) {
+	answer := []any{}
+	for _, login := range sorted(repo.Collaborators) {
+		if o, ok := d.owner(login); ok {
+			v := d.ownerJSON(o)
+			at := slices.Index(permissions, repo.Collaborators[login])
+			may := map[string]bool{}
+			for i, p := range permissions {
+				may[p] = i <= at
+			}
+			v["permissions"], v["role_name"] = may, map[string]string{"pull": "read", "push": "write"}[permissions[at]]
+			if v["role_name"] == "" {
+				v["role_name"] = permissions[at]
+			}
+			answer = append(answer, v)
+		}
+	}
+	rest.JSON(w, 200, page(d, w, r, answer))
+}
+
 func (d *Double) deleteCollaborator(w http.ResponseWriter, r *http.Request, repo repository) {
 	login := r.PathValue("user")
 	if o, ok := d.owner(login); ok {
@@ -255,125 +258,6 @@ func (d *Double) patchProperties(w http.ResponseWriter, r *http.Request, repo re
 		}
 	})
 	done(w, err, func() { w.WriteHeader(http.StatusNoContent) })
-}
-
-func (d *Double) postVariable(w http.ResponseWriter, r *http.Request, repo repository) {
-	const anchor = "/actions/variables#create-a-repository-variable"
-	var body struct{ Name, Value string }
-	if rest.Read(w, r, &body) != nil {
-		unreadable(w)
-		return
-	}
-	if !variableName.MatchString(body.Name) || strings.HasPrefix(strings.ToUpper(body.Name), "GITHUB_") {
-		refuse(w, http.StatusUnprocessableEntity, "Variable name is invalid", anchor)
-		return
-	}
-	name, taken := strings.ToUpper(body.Name), false
-	_, err := d.change(repo, "github.variable.set", repo.fullName()+"/"+name, func(r *repository) {
-		if _, taken = r.Variables[name]; !taken {
-			now := time.Now().UTC()
-			put(&r.Variables, name, variable{Name: name, Value: body.Value, CreatedAt: now, UpdatedAt: now})
-		}
-	})
-	done(w, err, func() {
-		if taken {
-			refuse(w, http.StatusConflict, "Already exists - Variable already exists", anchor)
-			return
-		}
-		rest.JSON(w, http.StatusCreated, map[string]any{})
-	})
-}
-
-func (d *Double) patchVariable(w http.ResponseWriter, r *http.Request, repo repository) {
-	name := strings.ToUpper(r.PathValue("name"))
-	if _, ok := repo.Variables[name]; !ok {
-		refuse(w, http.StatusNotFound, "Not Found", "")
-		return
-	}
-	var body struct{ Value *string }
-	if rest.Read(w, r, &body) != nil {
-		unreadable(w)
-		return
-	}
-	_, err := d.change(repo, "github.variable.set", repo.fullName()+"/"+name, func(r *repository) {
-		if v, ok := r.Variables[name]; ok && body.Value != nil && v.Value != *body.Value {
-			v.Value, v.UpdatedAt = *body.Value, time.Now().UTC()
-			r.Variables[name] = v
-		}
-	})
-	done(w, err, func() { w.WriteHeader(http.StatusNoContent) })
-}
-
-func (d *Double) getVariable(w http.ResponseWriter, r *http.Request, repo repository) {
-	v, ok := repo.Variables[strings.ToUpper(r.PathValue("name"))]
-	if !ok {
-		refuse(w, http.StatusNotFound, "Not Found", "")
-		return
-	}
-	rest.JSON(w, 200, v)
-}
-
-func (d *Double) listVariables(w http.ResponseWriter, r *http.Request, repo repository) {
-	all := []variable{}
-	for _, name := range sorted(repo.Variables) {
-		all = append(all, repo.Variables[name])
-	}
-	rest.JSON(w, 200, map[string]any{"total_count": len(all), "variables": page(d, w, r, all)})
-}
-
-func (d *Double) keyID() string {
-	return strconv.FormatInt(number("key", string(d.key.PublicKey().Bytes())), 10)
-}
-
-func (d *Double) getSecretKey(w http.ResponseWriter, r *http.Request, repo repository) {
-	rest.JSON(w, 200, map[string]string{
-		"key_id": d.keyID(), "key": base64.StdEncoding.EncodeToString(d.key.PublicKey().Bytes()),
-	})
-}
-
-func (d *Double) putSecret(w http.ResponseWriter, r *http.Request, repo repository) {
-	const anchor = "/actions/secrets#create-or-update-a-repository-secret"
-	var body struct {
-		Sealed string `json:"encrypted_value"`
-		KeyID  string `json:"key_id"`
-	}
-	if rest.Read(w, r, &body) != nil {
-		unreadable(w)
-		return
-	}
-	name := strings.ToUpper(r.PathValue("name"))
-	sealed, err := base64.StdEncoding.DecodeString(body.Sealed)
-	// A sealed box is 32 bytes of key and 16 of checksum longer than what is in it.
-	if err != nil || len(sealed) < 48 || body.KeyID != d.keyID() || !variableName.MatchString(name) || strings.HasPrefix(name, "GITHUB_") {
-		refuse(w, http.StatusUnprocessableEntity, "Bad request - the key_id, the name or the encrypted_value is not valid", anchor)
-		return
-	}
-	existed := false
-	_, err = d.change(repo, "github.secret.set", repo.fullName()+"/"+name, func(r *repository) {
-		now := time.Now().UTC()
-		s := secret{Name: name, Sealed: body.Sealed, CreatedAt: now, UpdatedAt: now}
-		var old secret
-		if old, existed = r.Secrets[name]; existed {
-			s.CreatedAt = old.CreatedAt
-		}
-		put(&r.Secrets, name, s)
-	})
-	done(w, err, func() {
-		if existed {
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		rest.JSON(w, http.StatusCreated, map[string]any{})
-	})
-}
-
-func (d *Double) listSecrets(w http.ResponseWriter, r *http.Request, repo repository) {
-	all := []any{}
-	for _, name := range sorted(repo.Secrets) {
-		s := repo.Secrets[name]
-		all = append(all, map[string]any{"name": s.Name, "created_at": stamp(s.CreatedAt), "updated_at": stamp(s.UpdatedAt)})
-	}
-	rest.JSON(w, 200, map[string]any{"total_count": len(all), "secrets": page(d, w, r, all)})
 }
 
 func put[V any](m *map[string]V, key string, v V) {

@@ -2,6 +2,7 @@ package github
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gildway/gildway/internal/sandbox/rest"
@@ -14,6 +15,7 @@ type protection struct {
 	Reviews       map[string]any  `json:"required_pull_request_reviews"`
 	Restrictions  map[string]any  `json:"restrictions"`
 	Switches      map[string]bool `json:"switches"`
+	Signatures    bool            `json:"required_signatures"`
 }
 
 type statusChecks struct {
@@ -132,11 +134,19 @@ func (d *Double) putProtection(w http.ResponseWriter, r *http.Request, repo repo
 		return
 	}
 	p, ok := readProtection(body)
+	if ok && repo.OwnerType != "Organization" && (p.Restrictions != nil || p.Reviews["bypass_pull_request_allowances"] != nil) {
+		refuse(w, http.StatusUnprocessableEntity, "Validation Failed", anchor, problem{Resource: "Branch", Code: "custom",
+			Message: "Only organization repositories can have users and team restrictions"})
+		return
+	}
 	if !ok {
 		refuse(w, http.StatusUnprocessableEntity, "Invalid request.\n\nNo subschema in \"anyOf\" matched.", anchor)
 		return
 	}
-	now, err := d.change(repo, "github.protection.set", repo.fullName()+"/"+name, func(r *repository) { put(&r.Protection, name, p) })
+	now, err := d.change(repo, "github.protection.set", repo.fullName()+"/"+name, func(r *repository) {
+		p.Signatures = r.Protection[name].Signatures // has a switch of its own
+		put(&r.Protection, name, p)
+	})
 	done(w, err, func() { rest.JSON(w, 200, d.protectionJSON(now, name, p)) })
 }
 
@@ -176,11 +186,105 @@ func readProtection(body map[string]any) (protection, bool) {
 	if !ok && body["enforce_admins"] != nil || !fits("required_pull_request_reviews", &p.Reviews) || !fits("restrictions", &p.Restrictions) {
 		return p, false
 	}
+	bypass, given := p.Reviews["bypass_pull_request_allowances"]
+	if given && !whom(bypass) || p.Restrictions != nil && !whom(p.Restrictions, "users", "teams") {
+		return p, false
+	}
+	if count, given := p.Reviews["required_approving_review_count"]; given {
+		if n, ok := count.(float64); !ok || n < 0 || n > 6 || n != float64(int(n)) {
+			return p, false
+		}
+	}
 	p.EnforceAdmins = enforce
 	for _, name := range switches {
 		p.Switches[name], _ = body[name].(bool)
 	}
 	return p, true
+}
+
+// whom reports whether v lists users, teams and apps by name, those that are needed among them.
+func whom(v any, needed ...string) bool {
+	named, ok := v.(map[string]any)
+	if !ok {
+		return false
+	}
+	for _, key := range needed {
+		if _, ok := named[key].([]any); !ok {
+			return false
+		}
+	}
+	for key, list := range named {
+		names, ok := list.([]any)
+		if !ok || !slices.Contains([]string{"users", "teams", "apps"}, key) {
+			return false
+		}
+		for _, name := range names {
+			if _, ok := name.(string); !ok {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// listed shows users, teams and apps that were given by name.
+func (d *Double) listed(org string, given any) map[string]any {
+	named, _ := given.(map[string]any)
+	users, teams, apps := []any{}, []any{}, []any{}
+	each := func(key string, add func(name string)) {
+		names, _ := named[key].([]any)
+		for _, name := range names {
+			if name, ok := name.(string); ok {
+				add(name)
+			}
+		}
+	}
+	each("users", func(name string) {
+		if o, ok := d.owner(name); ok {
+			users = append(users, d.ownerJSON(o))
+		}
+	})
+	each("teams", func(name string) {
+		if t, ok := d.team(org, name); ok {
+			teams = append(teams, d.teamJSON(t))
+		}
+	})
+	each("apps", func(name string) {
+		apps = append(apps, map[string]any{"id": number("app", name), "slug": name, "name": name})
+	})
+	return map[string]any{"users": users, "teams": teams, "apps": apps}
+}
+
+func (d *Double) getSignatures(w http.ResponseWriter, r *http.Request, repo repository) {
+	name := r.PathValue("branch")
+	p, ok := repo.Protection[name]
+	if !ok {
+		refuse(w, http.StatusNotFound, "Branch not protected", "/branches/branch-protection#get-commit-signature-protection")
+		return
+	}
+	rest.JSON(w, 200, d.protectionJSON(repo, name, p)["required_signatures"])
+}
+
+func (d *Double) setSignatures(wanted bool) repoHandler {
+	return func(w http.ResponseWriter, r *http.Request, repo repository) {
+		name := r.PathValue("branch")
+		if _, ok := repo.Protection[name]; !ok {
+			refuse(w, http.StatusNotFound, "Branch not protected", "/branches/branch-protection#create-commit-signature-protection")
+			return
+		}
+		now, err := d.change(repo, "github.signatures.set", repo.fullName()+"/"+name, func(r *repository) {
+			p := r.Protection[name]
+			p.Signatures = wanted
+			r.Protection[name] = p
+		})
+		done(w, err, func() {
+			if !wanted {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			d.getSignatures(w, r, now)
+		})
+	}
 }
 
 func (d *Double) deleteProtection(w http.ResponseWriter, r *http.Request, repo repository) {
@@ -198,7 +302,7 @@ func (d *Double) protectionJSON(repo repository, branch string, p protection) ma
 	v := map[string]any{
 		"url":                 api,
 		"enforce_admins":      map[string]any{"url": api + "/enforce_admins", "enabled": p.EnforceAdmins},
-		"required_signatures": map[string]any{"url": api + "/required_signatures", "enabled": false},
+		"required_signatures": map[string]any{"url": api + "/required_signatures", "enabled": p.Signatures},
 	}
 	for _, name := range switches {
 		v[name] = map[string]bool{"enabled": p.Switches[name]}
@@ -223,13 +327,18 @@ func (d *Double) protectionJSON(repo repository, branch string, p protection) ma
 				reviews[name] = given
 			}
 		}
+		if given, ok := p.Reviews["bypass_pull_request_allowances"]; ok {
+			reviews["bypass_pull_request_allowances"] = d.listed(repo.Owner, given)
+		}
 		v["required_pull_request_reviews"] = reviews
 	}
 	if p.Restrictions != nil {
-		v["restrictions"] = map[string]any{
-			"url": api + "/restrictions", "users_url": api + "/restrictions/users", "teams_url": api + "/restrictions/teams",
-			"apps_url": api + "/restrictions/apps", "users": []any{}, "teams": []any{}, "apps": []any{},
+		restrictions := d.listed(repo.Owner, p.Restrictions)
+		restrictions["url"] = api + "/restrictions"
+		for _, of := range []string{"users", "teams", "apps"} {
+			restrictions[of+"_url"] = api + "/restrictions/" + of
 		}
+		v["restrictions"] = restrictions
 	}
 	return v
 }

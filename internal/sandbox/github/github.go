@@ -4,8 +4,6 @@ package github
 
 import (
 	"context"
-	"crypto/ecdh"
-	"crypto/rand"
 	"fmt"
 	"hash/fnv"
 	"net/http"
@@ -25,10 +23,14 @@ const (
 	teamsBucket  = "github.teams"  // org/slug, lower case
 	reposBucket  = "github.repos"  // owner/name, lower case
 	idsBucket    = "github.ids"
+	keysBucket   = "github.keys"
 )
 
-// actor is the account that the accepted token belongs to.
-const actor = "gildway-bot"
+// The accounts that the accepted tokens belong to.
+const (
+	actor  = "gildway-bot"
+	person = "rosa"
+)
 
 // Owner is an account that can have repositories.
 type Owner struct {
@@ -49,19 +51,21 @@ type Options struct {
 	Ledger *ledger.Ledger
 	Dir    string // holds the bare repositories
 	URL    string // public URL of the double, e.g. http://127.0.0.1:7790/github
-	Token  string // the one accepted token
+	Token  string // the token that is accepted
+	Person string // one of rosa's own that is accepted, too
 	OnPush func(owner, repo string)
 }
 
 // Double answers as api.github.com and github.com do, on one handler.
 type Double struct {
 	Options
-	git   gitStore
-	rest  *http.ServeMux
-	web   *http.ServeMux
-	meter rest.Meter
-	key   *ecdh.PrivateKey // public half is given to clients that set secrets
-	busy  sync.Map         // repository id → *sync.Mutex, held while git changes it
+	git     gitStore
+	rest    *http.ServeMux
+	web     *http.ServeMux
+	meter   rest.Meter
+	public  [32]byte // given to clients that set secrets
+	private [32]byte
+	busy    sync.Map // repository id → *sync.Mutex, held while git changes it
 }
 
 // Open prepares the double and counts pushes that a killed predecessor had taken but not counted.
@@ -70,11 +74,10 @@ func Open(o Options) (*Double, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
+	d := &Double{Options: o, git: git, meter: rest.Meter{Limit: 15000, Length: time.Hour}}
+	if d.public, d.private, err = keyPair(o.Ledger); err != nil {
 		return nil, err
 	}
-	d := &Double{Options: o, git: git, key: key, meter: rest.Meter{Limit: 15000, Length: time.Hour}}
 	d.routes()
 	return d, d.recover(context.Background())
 }
@@ -148,6 +151,7 @@ func (d *Double) routes() {
 	m.HandleFunc("PUT "+repo+"/topics", d.writing(d.putTopics))
 	m.HandleFunc("GET "+repo+"/properties/values", d.reading(d.getProperties))
 	m.HandleFunc("PATCH "+repo+"/properties/values", d.writing(d.patchProperties))
+	m.HandleFunc("GET "+repo+"/collaborators", d.writing(d.listCollaborators))
 	m.HandleFunc("PUT "+repo+"/collaborators/{user}", d.writing(d.putCollaborator))
 	m.HandleFunc("DELETE "+repo+"/collaborators/{user}", d.writing(d.deleteCollaborator))
 	m.HandleFunc("POST "+repo+"/actions/variables", d.writing(d.postVariable))
@@ -156,12 +160,20 @@ func (d *Double) routes() {
 	m.HandleFunc("PATCH "+repo+"/actions/variables/{name}", d.writing(d.patchVariable))
 	m.HandleFunc("GET "+repo+"/actions/secrets/public-key", d.writing(d.getSecretKey))
 	m.HandleFunc("GET "+repo+"/actions/secrets", d.writing(d.listSecrets))
+	m.HandleFunc("GET "+repo+"/actions/secrets/{name}", d.writing(d.getSecret))
 	m.HandleFunc("PUT "+repo+"/actions/secrets/{name}", d.writing(d.putSecret))
+	m.HandleFunc("GET "+repo+"/actions/oidc/customization/sub", d.writing(d.getSubject))
+	m.HandleFunc("PUT "+repo+"/actions/oidc/customization/sub", d.writing(d.putSubject))
+	m.HandleFunc("GET "+repo+"/subscription", d.writing(d.getSubscription))
+	m.HandleFunc("PUT "+repo+"/subscription", d.writing(d.putSubscription))
 	m.HandleFunc("GET "+repo+"/branches", d.reading(d.listBranches))
 	m.HandleFunc("GET "+repo+"/branches/{branch}", d.reading(d.getBranch))
 	m.HandleFunc("GET "+repo+"/branches/{branch}/protection", d.writing(d.getProtection))
 	m.HandleFunc("PUT "+repo+"/branches/{branch}/protection", d.writing(d.putProtection))
 	m.HandleFunc("DELETE "+repo+"/branches/{branch}/protection", d.writing(d.deleteProtection))
+	m.HandleFunc("GET "+repo+"/branches/{branch}/protection/required_signatures", d.writing(d.getSignatures))
+	m.HandleFunc("POST "+repo+"/branches/{branch}/protection/required_signatures", d.writing(d.setSignatures(true)))
+	m.HandleFunc("DELETE "+repo+"/branches/{branch}/protection/required_signatures", d.writing(d.setSignatures(false)))
 	m.HandleFunc("GET "+repo+"/contents", d.reading(d.getContents))
 	m.HandleFunc("GET "+repo+"/contents/{path...}", d.reading(d.getContents))
 	m.HandleFunc("GET "+repo+"/readme", d.reading(d.getContents))
@@ -173,6 +185,11 @@ func (d *Double) routes() {
 	m.HandleFunc("GET "+repo+"/git/blobs/{sha}", d.reading(d.getBlob))
 	m.HandleFunc("GET "+repo+"/tarball/{ref...}", d.reading(d.getTarball))
 	m.HandleFunc("GET "+repo+"/tarball", d.reading(d.getTarball))
+
+	// What is stored of a repository, for tests: the API shows less of some of it.
+	m.HandleFunc("GET /_sandbox/repos/{owner}/{repo}", d.writing(func(w http.ResponseWriter, _ *http.Request, repo repository) {
+		rest.JSON(w, 200, repo)
+	}))
 
 	m = http.NewServeMux()
 	d.web = m
@@ -187,7 +204,7 @@ func (d *Double) routes() {
 }
 
 // apiRoots are first path segments that belong to the API and can't be account names.
-var apiRoots = map[string]bool{"": true, "repos": true, "orgs": true, "users": true, "user": true, "meta": true, "rate_limit": true}
+var apiRoots = map[string]bool{"": true, "_sandbox": true, "repos": true, "orgs": true, "users": true, "user": true, "meta": true, "rate_limit": true}
 
 // ServeHTTP serves API and web paths below the double's prefix; /api/v3 is already taken off.
 func (d *Double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -220,25 +237,37 @@ const (
 	member // may read and write everything, as an app installed on all repositories
 )
 
-// access reads the token from a bearer, a GitHub style "token" header, or basic auth as git sends it.
+// access tells what the request's token lets it do.
 func (d *Double) access(r *http.Request) access {
 	if r.Header.Get("Authorization") == "" {
 		return anonymous
 	}
+	if d.account(r) == "" {
+		return badToken
+	}
+	return member
+}
+
+// account gives whose token a request carries, "" for a token of nobody: a bearer, a GitHub style "token" header, or basic
+// auth as git sends it.
+func (d *Double) account(r *http.Request) string {
 	token, ok := rest.Token(r, "Bearer", "token")
 	if !ok {
 		user, password, basic := r.BasicAuth()
 		if !basic {
-			return badToken
+			return ""
 		}
 		if token = password; password == "" || password == "x-oauth-basic" {
 			token = user
 		}
 	}
-	if rest.Same(token, d.Token) {
-		return member
+	switch {
+	case rest.Same(token, d.Token):
+		return actor
+	case rest.Same(token, d.Person):
+		return person
 	}
-	return badToken
+	return ""
 }
 
 func (d *Double) signedIn(next http.HandlerFunc) http.HandlerFunc {

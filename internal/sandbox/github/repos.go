@@ -17,27 +17,29 @@ import (
 
 // repository is all that the double knows about one, but its git objects.
 type repository struct {
-	ID               int64                 `json:"id"`
-	Owner            string                `json:"owner"`
-	OwnerType        string                `json:"ownerType"`
-	Name             string                `json:"name"`
-	Description      *string               `json:"description"`
-	Homepage         *string               `json:"homepage"`
-	Visibility       string                `json:"visibility"`
-	DefaultBranch    string                `json:"defaultBranch"`
-	Archived         bool                  `json:"archived"`
-	Settings         map[string]any        `json:"settings"` // allow_*, has_* and the like, under GitHub's names
-	Topics           []string              `json:"topics"`
-	CustomProperties map[string]any        `json:"customProperties"`
-	Protection       map[string]protection `json:"protection"`
-	Teams            map[string]string     `json:"teams"`         // slug → permission
-	Collaborators    map[string]string     `json:"collaborators"` // login → permission
-	Variables        map[string]variable   `json:"variables"`
-	Secrets          map[string]secret     `json:"secrets"`
-	Refs             map[string]string     `json:"refs"` // as of the last counted push
-	CreatedAt        time.Time             `json:"createdAt"`
-	UpdatedAt        time.Time             `json:"updatedAt"`
-	PushedAt         time.Time             `json:"pushedAt"`
+	ID               int64                   `json:"id"`
+	Owner            string                  `json:"owner"`
+	OwnerType        string                  `json:"ownerType"`
+	Name             string                  `json:"name"`
+	Description      *string                 `json:"description"`
+	Homepage         *string                 `json:"homepage"`
+	Visibility       string                  `json:"visibility"`
+	DefaultBranch    string                  `json:"defaultBranch"`
+	Archived         bool                    `json:"archived"`
+	Settings         map[string]any          `json:"settings"` // allow_*, has_* and the like, under GitHub's names
+	Topics           []string                `json:"topics"`
+	CustomProperties map[string]any          `json:"customProperties"`
+	Protection       map[string]protection   `json:"protection"`
+	Teams            map[string]string       `json:"teams"`         // slug → permission
+	Collaborators    map[string]string       `json:"collaborators"` // login → permission
+	Variables        map[string]variable     `json:"variables"`
+	Secrets          map[string]secret       `json:"secrets"`
+	Subject          *subject                `json:"subject"`       // nil: GitHub's own
+	Subscriptions    map[string]subscription `json:"subscriptions"` // by login
+	Refs             map[string]string       `json:"refs"`          // as of the last counted push
+	CreatedAt        time.Time               `json:"createdAt"`
+	UpdatedAt        time.Time               `json:"updatedAt"`
+	PushedAt         time.Time               `json:"pushedAt"`
 }
 
 func (r repository) private() bool    { return r.Visibility != "public" }
@@ -60,6 +62,14 @@ func defaults() map[string]any {
 		"squash_merge_commit_title": "COMMIT_OR_PR_TITLE", "squash_merge_commit_message": "COMMIT_MESSAGES",
 		"merge_commit_title": "MERGE_MESSAGE", "merge_commit_message": "PR_TITLE",
 	}
+}
+
+// oneOf are the settings of which GitHub knows a few values only.
+var oneOf = map[string][]string{
+	"squash_merge_commit_title":   {"PR_TITLE", "COMMIT_OR_PR_TITLE"},
+	"squash_merge_commit_message": {"PR_BODY", "COMMIT_MESSAGES", "BLANK"},
+	"merge_commit_title":          {"PR_TITLE", "MERGE_MESSAGE"},
+	"merge_commit_message":        {"PR_BODY", "PR_TITLE", "BLANK"},
 }
 
 // errGone stops a change to a repository that was deleted meanwhile.
@@ -111,7 +121,7 @@ func (d *Double) createOrgRepo(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Double) createUserRepo(w http.ResponseWriter, r *http.Request) {
-	d.create(w, r, actor, "User")
+	d.create(w, r, d.account(r), "User")
 }
 
 func (d *Double) create(w http.ResponseWriter, r *http.Request, login, kind string) {
@@ -223,14 +233,19 @@ func (r *repository) set(body map[string]any, creating bool) []problem {
 	}
 	for name, old := range r.Settings {
 		if v, given := body[name]; given && v != nil {
-			if reflect.TypeOf(v) != reflect.TypeOf(old) {
+			text, _ := v.(string)
+			if reflect.TypeOf(v) != reflect.TypeOf(old) || oneOf[name] != nil && !slices.Contains(oneOf[name], text) {
 				bad(name, name+" is invalid")
 				continue
 			}
 			r.Settings[name] = v
 		}
 	}
-	if v, given := body["custom_properties"].(map[string]any); given && creating {
+	if given := body["custom_properties"]; given != nil && creating {
+		v, ok := given.(map[string]any)
+		if !ok {
+			bad("custom_properties", "custom_properties is not an object")
+		}
 		for name, value := range v {
 			if p := r.setProperty(name, value); p != nil {
 				wrong = append(wrong, *p)
@@ -248,15 +263,27 @@ func (r *repository) setProperty(name string, value any) *problem {
 	if r.CustomProperties == nil {
 		r.CustomProperties = map[string]any{}
 	}
+	fits := func(v any) bool {
+		s, ok := v.(string)
+		return ok && len(s) <= 75
+	}
 	switch v := value.(type) {
 	case nil:
 		delete(r.CustomProperties, name)
-	case string, []any:
-		r.CustomProperties[name] = v
+		return nil
+	case []any:
+		if !slices.ContainsFunc(v, func(item any) bool { return !fits(item) }) {
+			r.CustomProperties[name] = v
+			return nil
+		}
 	default:
-		return &problem{Resource: "Repository", Code: "invalid", Field: "custom_properties", Message: "property value must be a string or a list"}
+		if fits(v) {
+			r.CustomProperties[name] = v
+			return nil
+		}
 	}
-	return nil
+	return &problem{Resource: "Repository", Code: "invalid", Field: "custom_properties",
+		Message: "property value must be a string of up to 75 characters or a list of such"}
 }
 
 func (d *Double) getRepo(w http.ResponseWriter, r *http.Request, repo repository) {
