@@ -14,7 +14,6 @@ var ourOwn = map[string]string{
 	"input of catalog:register":  "one schema with either URL in place of two schemas: the editor shows one form, and the same inputs are taken",
 	"output of catalog:register": "Backstage declares none and gives two; they are declared, so that lint knows them",
 	"input of fetch:template":    "a list of types is written as oneOf",
-	"input of publish:github":    "the settings that are supported; lint says so of the others",
 }
 
 // notHere are recorded actions of Backstage's GitHub module that Gildway doesn't have; lint says so of a template that

@@ -82,10 +82,14 @@ type session struct {
 	http  *http.Client
 }
 
-func (p *Publisher) session(t target) (*session, error) {
+// session speaks to the target's host, with its integration's token unless another is given.
+func (p *Publisher) session(t target, token string) (*session, error) {
 	host, known := p.config.Hosts[t.host]
 	if !known {
 		return nil, fault.New(fault.Invalid, "no GitHub integration is configured for the host %s", t.host)
+	}
+	if token != "" {
+		host.Token = secrets.New(token)
 	}
 	if host.Token.Empty() {
 		return nil, fault.New(fault.Invalid, "the GitHub integration of %s has no token", t.host)

@@ -50,10 +50,10 @@ func (p *Publisher) publish(ctx context.Context, call *activities.Call, in Publi
 	if err != nil {
 		return PublishOutput{}, err
 	}
-	if !validBranch(in.DefaultBranch) {
-		return PublishOutput{}, fault.New(fault.Invalid, "defaultBranch %q is not a branch name", in.DefaultBranch)
+	if err := in.check(t); err != nil {
+		return PublishOutput{}, err
 	}
-	s, err := p.session(t)
+	s, err := p.session(t, in.Token)
 	if err != nil {
 		return PublishOutput{}, err
 	}
@@ -62,8 +62,24 @@ func (p *Publisher) publish(ctx context.Context, call *activities.Call, in Publi
 	if err != nil {
 		return PublishOutput{}, err
 	}
+	admin, err := in.admin(t)
+	if err != nil {
+		return PublishOutput{}, err
+	}
+	if err := s.known(ctx, admin); err != nil {
+		return PublishOutput{}, err
+	}
+	if err := lend(ctx, call, in); err != nil {
+		return PublishOutput{}, err
+	}
 	repo, err := s.ensure(ctx, call, in)
 	if err != nil {
+		return PublishOutput{}, err
+	}
+	if err := p.attest(ctx, call, in, t); err != nil {
+		return PublishOutput{}, err
+	}
+	if err := s.furnish(ctx, call, in); err != nil {
 		return PublishOutput{}, err
 	}
 	if err := s.push(ctx, repo.GetCloneURL(), plumbing.NewBranchReferenceName(in.DefaultBranch), commit); err != nil {
@@ -138,7 +154,8 @@ func (s *session) ensure(ctx context.Context, call *activities.Call, in PublishI
 			return nil, err
 		}
 		if repo == nil && refusal != nil {
-			return nil, fault.Wrap(fault.Invalid, refusal, "GitHub refuses to create %s; does the organization define the custom property %s?", s, markProperty)
+			defined := strings.Join(append([]string{markProperty}, sorted(in.CustomProperties)...), ", ")
+			return nil, fault.Wrap(fault.Invalid, refusal, "GitHub refuses to create %s; does the organization define the custom properties it is given: %s?", s, defined)
 		}
 		if repo == nil {
 			return nil, fault.New(fault.Unavailable, "GitHub does not show the new repository %s yet", s)
@@ -164,6 +181,30 @@ func (s *session) taken() error {
 	return fault.New(fault.Conflict, "the repository %s already exists", s)
 }
 
+// furnish sets what the repository has before there is anything in it. All of it can be repeated.
+func (s *session) furnish(ctx context.Context, call *activities.Call, in PublishInput) error {
+	if err := s.admit(ctx, call, in); err != nil {
+		return err
+	}
+	if len(in.Topics) > 0 {
+		topics := make([]string, len(in.Topics))
+		for i, topic := range in.Topics {
+			topics[i] = strings.ToLower(topic)
+		}
+		_, _, err := s.api.Repositories.ReplaceAllTopics(ctx, s.owner, s.repo, topics)
+		if err := warn(call, err, "The topics could not be set"); err != nil {
+			return err
+		}
+	}
+	if err := s.equip(ctx, in); err != nil {
+		return err
+	}
+	if in.Subscribe {
+		return s.watch(ctx)
+	}
+	return nil
+}
+
 // settle makes the settings that need a branch. All of them can be repeated.
 func (s *session) settle(ctx context.Context, call *activities.Call, in PublishInput) (*github.Repository, error) {
 	repo, err := s.get(ctx)
@@ -179,18 +220,11 @@ func (s *session) settle(ctx context.Context, call *activities.Call, in PublishI
 			return nil, typed(err)
 		}
 	}
-	if len(in.Topics) > 0 {
-		topics := make([]string, len(in.Topics))
-		for i, topic := range in.Topics {
-			topics[i] = strings.ToLower(topic)
-		}
-		_, _, err := s.api.Repositories.ReplaceAllTopics(ctx, s.owner, s.repo, topics)
-		if err := warn(call, err, "The topics could not be set"); err != nil {
-			return nil, err
-		}
-	}
 	if *in.ProtectDefaultBranch {
 		_, _, err := s.api.Repositories.UpdateBranchProtection(ctx, s.owner, s.repo, in.DefaultBranch, in.protection())
+		if err == nil && in.RequiredCommitSigning {
+			_, _, err = s.api.Repositories.RequireSignaturesOnProtectedBranch(ctx, s.owner, s.repo, in.DefaultBranch)
+		}
 		if err := warn(call, err, "The default branch could not be protected"); err != nil {
 			return nil, err
 		}
@@ -198,11 +232,11 @@ func (s *session) settle(ctx context.Context, call *activities.Call, in PublishI
 	return repo, nil
 }
 
-// warn turns a final error into a line of the log, as Backstage does; what may still work is tried again.
+// warn turns a final error into a warning in the log, as Backstage does; what may still work is tried again.
 func warn(call *activities.Call, err error, what string) error {
 	err = typed(err)
 	if err != nil && fault.KindOf(err).Final() {
-		call.Log("%s: %s", what, fault.From(err).Public)
+		call.LogAt(activities.LogWarn, what+": "+fault.From(err).Public, nil)
 		return nil
 	}
 	return err

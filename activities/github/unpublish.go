@@ -8,13 +8,10 @@ import (
 	"github.com/gildway/gildway/internal/fault"
 )
 
-// unpublish deletes the repository as long as nobody but us has put anything into it.
+// unpublish deletes the repository as long as nobody but us has put anything into it. It does so with the integration's
+// token: the step's own may be gone.
 func (p *Publisher) unpublish(ctx context.Context, call *activities.Call, in PublishInput, out PublishOutput, why string) error {
 	t, err := parseTarget(in.RepoURL)
-	if err != nil {
-		return err
-	}
-	s, err := p.session(t)
 	if err != nil {
 		return err
 	}
@@ -24,7 +21,7 @@ func (p *Publisher) unpublish(ctx context.Context, call *activities.Call, in Pub
 			return err
 		}
 	}
-	repo, err := s.get(ctx)
+	s, repo, err := p.own(ctx, call, in, t)
 	if err != nil || repo == nil {
 		return err
 	}
