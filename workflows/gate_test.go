@@ -353,7 +353,9 @@ func TestGate_Late_GoesOnAsItsTemplateSays(t *testing.T) {
 func TestGate_Reminders_EndSomeTime(t *testing.T) {
 	t.Parallel()
 	env, w := environment(t)
-	staged(w, func(a *plan.Approval) { a.Timeout, a.RemindEvery = plan.Duration(24*time.Hour), plan.Duration(time.Minute) })
+	staged(w, func(a *plan.Approval) {
+		a.Timeout, a.RemindEvery = plan.Duration(24*time.Hour), plan.Duration(time.Minute)
+	})
 	env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover)))
 	failure(t, env)
 	require.Len(t, w.news, 100, "what nobody decides must not fill history")

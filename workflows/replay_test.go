@@ -63,9 +63,10 @@ func recordHistories(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	addSearchAttributes(ctx, t, c)
+	w := newWorld()
+	recordOutage(ctx, t, c, w)
 	server := worker.New(c, activities.MainQueue, worker.Options{})
 	workflows.Register(server)
-	w := newWorld()
 	w.register(server)
 	failsAt(server, w, "280")
 	w.does(server, "test:cancel", func(ctx context.Context, in activities.Invocation) (out activities.Outcome, err error) {
@@ -112,6 +113,30 @@ func recordHistories(t *testing.T) {
 	recordChecks(ctx, t, c, estate)
 	people.record(ctx, t, c)
 	recordReviews(ctx, t, c)
+}
+
+// recordOutage has somebody say no while no worker is there, and the gate's time run out before one is back.
+func recordOutage(ctx context.Context, t *testing.T, c client.Client, w *world) {
+	serve := func() worker.Worker {
+		server := worker.New(c, activities.MainQueue, worker.Options{})
+		workflows.Register(server)
+		w.register(server)
+		require.NoError(t, server.Start())
+		return server
+	}
+	const timeout = 5 * time.Second
+	w.approval = func(a *plan.Approval) { a.Timeout, a.OnTimeout = plan.Duration(timeout), plan.ApproveLate }
+	server := serve()
+	save(ctx, t, c, "decision-while-nobody-worked", start(ctx, t, c, runOf(plan.Sequential, gateStep("g", byApprover), plan.Step{ID: "b"}), func(id string) {
+		server.Stop()
+		require.NoError(t, c.SignalWorkflow(ctx, id, "", activities.DecideMessage, activities.DecideMessageInput{
+			Gate: activities.GateID(id, 0, "g"), Statement: statement(approver, plan.Reject, "", id),
+		}))
+		time.Sleep(2 * timeout) // nobody is there to see it
+		server = serve()
+	}))
+	server.Stop()
+	w.approval = nil
 }
 
 // recordReviews has an owner answer one of two grants, refuses a forged word, and lets the time run out.

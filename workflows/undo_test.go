@@ -315,7 +315,9 @@ func TestLease_RunUndone_WhatStaysIsToldOnce(t *testing.T) {
 	t.Parallel()
 	env, w := environment(t)
 	w.does(env, "test:grant", nothing)
-	w.undoes(env, "test:grant", func(activities.UndoInvocation) error { return fault.New(fault.Conflict, "the person was added by hand") })
+	w.undoes(env, "test:grant", func(activities.UndoInvocation) error {
+		return fault.New(fault.Conflict, "the person was added by hand")
+	})
 	a := leased("a", 90*24*time.Hour)
 	a.Action = "test:grant"
 	env.ExecuteWorkflow("sample", undoing(plan.Sequential, a, plan.Step{ID: "b", Action: "test:fail"}))
