@@ -50,6 +50,9 @@ func (s *Server) acceptChild(ctx context.Context, in activities.AskedRun) (run p
 		return run, fault.New(fault.Invalid, "templates run each other %d deep: %s; does one run itself?",
 			deepest, strings.Join(append(in.Parent.Ancestors, above.ID), ", "))
 	}
+	if err := s.stillHere(ctx, parent.Requester.Ref, "who asked for this"); err != nil {
+		return run, err
+	}
 	if ctx, err = s.inNameOf(ctx, parent.Requester.Ref); err != nil {
 		return run, err
 	}

@@ -175,6 +175,22 @@ func TestAccept_ParentIsRetried_StepsThatAreTheirsNoMore_Denied(t *testing.T) {
 	require.Equal(t, 1, again.Attempt)
 }
 
+// A parent may wait for months; who has left meanwhile begins nothing more.
+func TestAccept_RequesterHasLeft_Denied(t *testing.T) {
+	t.Parallel()
+	who := &staff{}
+	who.set(rosa)
+	w := newComposedWorld(t, func(s *Server) { s.Directory = who })
+	parent := w.submitted("parent")
+	who.set(ben)
+	_, err := w.server.Accept(t.Context(), ask(parent, "noop"))
+	require.Equal(t, fault.Denied, fault.Unseal(err).Kind)
+	require.Contains(t, fault.Unseal(err).Public, "user:default/rosa, who asked for this, is not in the directory")
+	who.set(rosa)
+	_, err = w.server.Accept(t.Context(), ask(parent, "noop"))
+	require.NoError(t, err)
+}
+
 func TestAccept_Refused(t *testing.T) {
 	t.Parallel()
 	nobody := func(s *Server) {
