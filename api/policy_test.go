@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
+	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 	"github.com/gildway/gildway/templates"
 )
@@ -274,8 +276,14 @@ rules:
 `)
 	retry := func(who, by, template string) int {
 		id := newID()
-		_, err := w.store.CreateTask(t.Context(), store.NewTask{
-			ID: id, TemplateRef: "template:default/" + template, Owner: "group:default/leads", CreatedBy: by, Spec: []byte("{}"), Run: []byte("{}"), Digest: "d",
+		run := plan.Run{Task: id}
+		if v, there := w.server.Templates.Get("template:default/" + template); there {
+			run.Plan = *v.Plan
+		}
+		raw, err := json.Marshal(run)
+		require.NoError(t, err)
+		_, err = w.store.CreateTask(t.Context(), store.NewTask{
+			ID: id, TemplateRef: "template:default/" + template, Owner: "group:default/leads", CreatedBy: by, Spec: []byte("{}"), Run: raw, Digest: "d",
 		})
 		require.NoError(t, err)
 		require.Equal(t, http.StatusConflict, w.as(adam, http.MethodPost, "/api/scaffolder/v2/tasks/"+id+"/retry", nil).status, "it has not ended")
