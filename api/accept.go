@@ -66,27 +66,36 @@ func (s *Server) acceptChild(ctx context.Context, in activities.AskedRun) (run p
 	before, err := s.Store.Task(ctx, in.Task)
 	switch {
 	case err == nil:
-		return s.acceptAgain(ctx, before, in, version)
+		return s.acceptAgain(ctx, before, in, parent, version)
 	case !errors.Is(err, fault.NotFound):
 		return run, err
 	}
-	if err := checkValues(version.Template, in.Values, nil); err != nil {
-		return run, err
-	}
-	task, err := s.newTask(ctx, version, plan.Run{Task: in.Task, Values: in.Values, Requester: parent.Requester, Parent: &in.Parent}, parent.Plan.Children)
+	task, err := s.childTask(ctx, in, parent, version, 0)
 	if err != nil {
 		return run, err
 	}
 	task.Parent, task.ParentStep, task.Started = above.ID, place(in.Parent), true
-	task.Quotas = notCounting(task.Quotas, append(in.Parent.Ancestors, above.ID))
 	if _, err := s.Store.CreateTask(ctx, task); err != nil {
 		return run, err
 	}
 	return s.accepted(ctx, in.Task)
 }
 
-// acceptAgain answers when the task is there: as before, or with another attempt at it, when its parent is retried.
-func (s *Server) acceptAgain(ctx context.Context, t store.Task, in activities.AskedRun, version *templates.Version) (plan.Run, error) {
+// childTask is the task that a step of parent asks for.
+func (s *Server) childTask(ctx context.Context, in activities.AskedRun, parent plan.Run, v *templates.Version, attempt int) (store.NewTask, error) {
+	if err := checkValues(v.Template, in.Values, nil); err != nil {
+		return store.NewTask{}, err
+	}
+	task, err := s.newTask(ctx, v, plan.Run{
+		Task: in.Task, Values: in.Values, Requester: parent.Requester, Parent: &in.Parent, Attempt: attempt,
+	}, parent.Plan.Children)
+	task.Quotas = notCounting(task.Quotas, append(in.Parent.Ancestors, parent.Task))
+	return task, err
+}
+
+// acceptAgain answers when the task is there: as before, or with another attempt at it, when its parent is retried. One that
+// asks for another template, or with other values, gets what a first one would.
+func (s *Server) acceptAgain(ctx context.Context, t store.Task, in activities.AskedRun, parent plan.Run, v *templates.Version) (plan.Run, error) {
 	run, err := runOf(t)
 	switch {
 	case err != nil:
@@ -98,23 +107,54 @@ func (s *Server) acceptAgain(ctx context.Context, t store.Task, in activities.As
 	case !t.Ended():
 		return run, fault.New(fault.Conflict, "task %s, which an earlier attempt has begun, goes on; cancel it first", t.ID)
 	}
-	if err := s.getsAll(ctx, &run.Plan, version); err != nil {
+	next, err := store.NewAttempt{}, error(nil)
+	if t.TemplateRef == v.Ref && sameJSON(run.Values, in.Values) {
+		next, err = s.childAgain(ctx, t, run, in, v)
+	} else {
+		next, err = s.childRemade(ctx, t, in, parent, v)
+	}
+	if err != nil {
 		return run, err
 	}
 	caller := callerOf(ctx)
-	run.Attempt, run.Parent, run.Kept = t.Attempt+1, &in.Parent, nil
-	raw, err := json.Marshal(run)
-	if err != nil {
-		return run, err
-	}
-	err = s.Store.Retry(ctx, store.NewAttempt{
-		Task: t.ID, Attempt: run.Attempt, Run: raw, Strategy: recoverStrategy(t), By: caller.Ref, Started: true,
-		Quotas: notCounting(s.Limits.quotas(caller.Ref, caller.Groups, t.TemplateRef), append(in.Parent.Ancestors, in.Parent.Task)),
-	}, func(context.Context) error { return nil })
-	if err != nil {
+	next.Task, next.Attempt, next.By, next.Started = t.ID, t.Attempt+1, caller.Ref, true
+	next.Strategy = recoverStrategy(t)
+	next.Quotas = notCounting(s.Limits.quotas(caller.Ref, caller.Groups, v.Ref), append(in.Parent.Ancestors, in.Parent.Task))
+	if err := s.Store.Retry(ctx, next, func(context.Context) error { return nil }); err != nil {
 		return run, err
 	}
 	return s.accepted(ctx, t.ID)
+}
+
+// childAgain runs a child as it was.
+func (s *Server) childAgain(ctx context.Context, t store.Task, run plan.Run, in activities.AskedRun, v *templates.Version) (next store.NewAttempt, err error) {
+	if err := s.getsAll(ctx, &run.Plan, v); err != nil {
+		return next, err
+	}
+	run.Attempt, run.Parent, run.Kept = t.Attempt+1, &in.Parent, nil
+	next.Run, err = json.Marshal(run)
+	return next, err
+}
+
+// childRemade runs a child with what the parent asks for now, where nothing is left of what it asked for before: what a step finds
+// there it adopts.
+func (s *Server) childRemade(ctx context.Context, t store.Task, in activities.AskedRun, parent plan.Run, v *templates.Version) (next store.NewAttempt, err error) {
+	left, err := s.Store.Effects(ctx, store.EffectFilter{Task: t.ID, Limit: 1})
+	if err != nil {
+		return next, err
+	}
+	if len(left) > 0 {
+		return next, fault.New(fault.Conflict, "another template or other values are asked for than before, and step %s of task %s has done something already; roll that task back first",
+			left[0].Step, t.ID)
+	}
+	task, err := s.childTask(ctx, in, parent, v, t.Attempt+1)
+	if err != nil {
+		return next, err
+	}
+	next.Run, next.Digest, next.Spec = task.Run, task.Digest, task.Spec
+	next.Template = &store.TaskTemplate{Ref: task.TemplateRef, Digest: task.TemplateDigest, Owner: task.Owner, Tags: task.Tags}
+	next.Audited = map[string]any{"template": task.TemplateRef, "templateDigest": task.TemplateDigest, "digest": task.Digest}
+	return next, nil
 }
 
 // accepted is what was promised, however often it was asked for.

@@ -147,6 +147,81 @@ func (w *world) retried(parent, child *plan.Run) {
 	parent.Attempt++
 }
 
+func TestAccept_ParentIsRetried_AsksForSomethingElse_GetsIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*activities.AskedRun)
+		ref    string
+		values string
+	}{
+		"values": {func(a *activities.AskedRun) { a.Values = json.RawMessage(`{"name":"two"}`) }, "template:default/noop", `{"name":"two"}`},
+		"template": {func(a *activities.AskedRun) {
+			a.Template = "template:default/payout"
+			a.Values = json.RawMessage(`{"amount":1,"reason":"x"}`)
+		}, "template:default/payout", `{"amount":1,"reason":"x"}`},
+		"nothing": {func(a *activities.AskedRun) { a.Values = json.RawMessage(` { "name" : "one" } `) }, "template:default/noop", `{"name":"one"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newComposedWorld(t, func(s *Server) { s.Templates = append(s.Templates.(fakeLibrary), shelf(t)...) })
+			parent := w.submitted("loose")
+			child, err := w.server.Accept(t.Context(), ask(parent, "noop"))
+			require.NoError(t, err)
+			w.retried(&parent, &child)
+			asked := ask(parent, "noop")
+			c.change(&asked)
+			for range 2 {
+				again, err := w.server.Accept(t.Context(), asked)
+				require.NoError(t, err)
+				require.Equal(t, 1, again.Attempt)
+				require.Equal(t, c.ref, again.Plan.Template.Ref)
+				require.JSONEq(t, c.values, string(again.Values))
+				require.Equal(t, parent.Task, again.Parent.Task)
+				task, err := w.store.Task(t.Context(), child.Task)
+				require.NoError(t, err)
+				require.Equal(t, c.ref, task.TemplateRef)
+				require.Equal(t, again.Plan.Template.Digest, task.TemplateDigest)
+				require.Equal(t, again.Digest(), task.Digest)
+				require.Equal(t, name == "nothing", task.Digest == child.Digest())
+				require.Equal(t, again.Plan.Template.Owner, task.Owner)
+				var spec taskSpec
+				require.NoError(t, json.Unmarshal(task.Spec, &spec))
+				require.JSONEq(t, c.values, string(spec.Parameters))
+			}
+		})
+	}
+}
+
+func TestAccept_ParentIsRetried_AsksForSomethingElse_Refused(t *testing.T) {
+	t.Parallel()
+	w := newComposedWorld(t, func(s *Server) {
+		s.Policy = policy(identity.Rule{Who: []string{identity.Everyone}, May: []identity.Action{identity.See}, Parts: []string{"*"}},
+			identity.Rule{Who: []string{identity.Everyone}, May: []identity.Action{identity.Run}, On: identity.Selector{Templates: []string{"*/loose", "*/noop"}}})
+	})
+	parent := w.submitted("loose")
+	child, err := w.server.Accept(t.Context(), ask(parent, "noop"))
+	require.NoError(t, err)
+	key := child.Task + "/key"
+	require.NoError(t, w.store.EffectBegins(t.Context(), store.Effect{Key: key, Task: child.Task, Step: "key", Action: "vault:mint-key", Call: json.RawMessage(`{}`)}))
+	w.retried(&parent, &child)
+	refused := func(kind fault.Kind, says string, asked activities.AskedRun) {
+		_, err := w.server.Accept(t.Context(), asked)
+		require.Equal(t, kind, fault.Unseal(err).Kind)
+		require.Contains(t, fault.Unseal(err).Public, says)
+	}
+	other := ask(parent, "noop")
+	other.Values = json.RawMessage(`{"name":"two"}`)
+	refused(fault.Conflict, "step key of task "+child.Task+" has done something already; roll that task back first", other)
+	require.NoError(t, w.store.EffectUndone(t.Context(), key, false))
+	refused(fault.Denied, "may not run template:default/parent", ask(parent, "parent"))
+	wrong := ask(parent, "noop")
+	wrong.Values = json.RawMessage(`{"name":7}`)
+	refused(fault.Invalid, "the values don't fit", wrong)
+	again, err := w.server.Accept(t.Context(), other)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"name":"two"}`, string(again.Values))
+}
+
 func TestAccept_ParentIsRetried_StepsThatAreTheirsNoMore_Denied(t *testing.T) {
 	t.Parallel()
 	who := &staff{}

@@ -22,11 +22,20 @@ type NewAttempt struct {
 	Quotas   []Quota         // that it must fit into
 	Lent     bool            // secrets were lent for it
 
-	Digest  string          // of a Run with other values; "" leaves it as it is
-	Spec    json.RawMessage // likewise
-	Audited map[string]any  // what the audit log is told beside the number
+	Digest   string          // of a Run with other values; "" leaves it as it is
+	Spec     json.RawMessage // likewise
+	Template *TaskTemplate   // likewise, of a Run of another version
+	Audited  map[string]any  // what the audit log is told beside the number
 
 	Started bool // whoever asks for it starts its workflow, and nobody else
+}
+
+// TaskTemplate is the version of a template that a task runs.
+type TaskTemplate struct {
+	Ref    string
+	Digest string
+	Owner  string
+	Tags   []string
 }
 
 // Retry opens an ended task again, in one transaction: its completion and cancellation are taken out of the log and
@@ -59,10 +68,17 @@ func (s *Store) Retry(ctx context.Context, n NewAttempt, prepare func(context.Co
 }
 
 func reopen(ctx context.Context, tx pgx.Tx, n NewAttempt) error {
+	var ref, version, owner *string // null leaves them as they are
+	var tags []string
+	if of := n.Template; of != nil {
+		ref, version, owner, tags = &of.Ref, &of.Digest, &of.Owner, append([]string{}, of.Tags...)
+	}
 	opened, err := tx.Exec(ctx, `
 		update tasks set attempt = $2, run = $3, digest = coalesce(nullif($4, ''), digest), spec = coalesce($5, spec),
+			template_ref = coalesce($7, template_ref), template_digest = coalesce($8, template_digest), owner = coalesce($9, owner), tags = coalesce($10, tags),
 			status = 'open', output = null, error = null, started_at = case when $6 then now() end, ended_at = null, paused_at = null
-		where id = $1 and attempt = $2 - 1 and ended_at is not null`, n.Task, n.Attempt, n.Run, n.Digest, nullable(n.Spec), n.Started)
+		where id = $1 and attempt = $2 - 1 and ended_at is not null`, n.Task, n.Attempt, n.Run, n.Digest, nullable(n.Spec), n.Started,
+		ref, version, owner, tags)
 	if err != nil {
 		return err
 	}
