@@ -3,9 +3,11 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/gildway/gildway/activities/approval"
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
 )
@@ -40,4 +42,20 @@ func (b gateBook) RecordDecision(ctx context.Context, gate string, d plan.Decisi
 	return b.Store.RecordDecision(ctx, gate, store.Decision{
 		By: d.By, As: d.As, Verdict: string(d.Verdict), Comment: d.Comment, At: d.At, Nonce: d.Nonce, Stage: d.Stage, To: d.To, For: d.For, Via: d.Via,
 	})
+}
+
+// Decisions implements approval.Approvals.
+func (b gateBook) Decisions(ctx context.Context, gate string) (counted []plan.Decision, err error) {
+	a, err := b.Approval(ctx, gate)
+	if errors.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	for _, d := range a.Decisions {
+		if !d.Void {
+			counted = append(counted, plan.Decision{
+				By: d.By, As: d.As, Verdict: plan.Verdict(d.Verdict), Comment: d.Comment, Nonce: d.Nonce, At: d.At.UTC(), Stage: d.Stage, To: d.To, For: d.For,
+			})
+		}
+	}
+	return counted, err
 }

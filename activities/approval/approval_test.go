@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,7 +40,8 @@ type memory struct {
 	escalated []string
 	reopened  []string
 	forecast  approval.Forecast
-	used      map[string]string // nonce -> gate and approver
+	used      map[string]string          // nonce -> gate and approver
+	counted   map[string][]plan.Decision // by gate
 	closed    string
 	refused   []string
 	lines     []string
@@ -76,6 +78,10 @@ func (m *memory) RecordDecision(_ context.Context, gate string, d plan.Decision)
 	}
 	m.used[d.Nonce] = gate + d.By
 	return m.down
+}
+
+func (m *memory) Decisions(_ context.Context, gate string) ([]plan.Decision, error) {
+	return slices.Clone(m.counted[gate]), m.down
 }
 
 func (m *memory) CloseApproval(_ context.Context, _, outcome, why string) error {

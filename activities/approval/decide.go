@@ -35,6 +35,18 @@ func (g *Gate) decide(ctx context.Context, in activities.DecideInput, now time.T
 
 // admit checks that a genuine statement is about this gate and that its author may decide now.
 func (g *Gate) admit(ctx context.Context, in activities.DecideInput, said identity.Statement) (plan.Decision, error) {
+	d, err := taken(in, said)
+	if err != nil {
+		return plan.Decision{}, err
+	}
+	if d.As, d.For, err = g.role(ctx, d, in); err != nil {
+		return plan.Decision{}, err
+	}
+	return d, unheard(d, in)
+}
+
+// taken is the decision that a genuine statement makes at this gate after those before, whoever its author is by now.
+func taken(in activities.DecideInput, said identity.Statement) (plan.Decision, error) {
 	verdict := plan.Verdict(said.Verdict)
 	switch {
 	case said.Gate != in.Gate || said.Task != in.Task:
@@ -66,12 +78,6 @@ func (g *Gate) admit(ctx context.Context, in activities.DecideInput, said identi
 		if d.To, err = user(said.To); err != nil || d.To == requester || d.To == by {
 			return plan.Decision{}, fault.Wrap(fault.Denied, err, "%q can't decide in the place of %s", said.To, by)
 		}
-	}
-	if err := unheard(d, in); err != nil {
-		return plan.Decision{}, err
-	}
-	if d.As, d.For, err = g.role(ctx, d, in); err != nil {
-		return plan.Decision{}, err
 	}
 	return d, unheard(d, in)
 }

@@ -38,6 +38,9 @@ type Approvals interface {
 	EscalateApproval(ctx context.Context, gate string, a plan.Approval, expires *time.Time) error
 	// RecordDecision keeps a decision; the same again is no error, its nonce in another one is a Conflict fault.
 	RecordDecision(ctx context.Context, gate string, d plan.Decision) error
+	// Decisions are those that a gate has counted, without the ones about something else than it shows now; how each approver
+	// proved who they are is not told.
+	Decisions(ctx context.Context, gate string) ([]plan.Decision, error)
 	// ReopenApproval shows something else to the approvers of an open gate, whose decisions about what was shown before
 	// no longer count.
 	ReopenApproval(ctx context.Context, gate, before, shown string, seen json.RawMessage, expires *time.Time) error

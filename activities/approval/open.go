@@ -38,8 +38,12 @@ func (g *Gate) open(ctx context.Context, in activities.GateInvocation) (activiti
 		o.Seen, o.Shown = s.document()
 		foreseen = s.Unforeseen == ""
 	}
-	if len(in.Said) > 0 && g.saidAgain(in, o) {
-		return g.again(ctx, in, o)
+	if len(in.Said) > 0 {
+		if holds, err := g.saidAgain(ctx, in, o); err != nil {
+			return activities.OpenedGate{}, err
+		} else if holds {
+			return g.again(ctx, in, o)
+		}
 	}
 	if err := g.Approvals.OpenApproval(ctx, o); err != nil {
 		return activities.OpenedGate{}, err
