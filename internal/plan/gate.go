@@ -20,6 +20,7 @@ type Approval struct {
 	Timeout     Duration  `json:"timeout,omitempty"` // 0 = waits for ever
 	OnTimeout   OnTimeout `json:"onTimeout,omitempty"`
 	EscalateTo  []string  `json:"escalateTo,omitempty"`  // who may decide, too, after the first timeout; refs
+	StandIns    []string  `json:"standIns,omitempty"`    // those of the Approvers who are there by escalation: see Stage
 	RemindEvery Duration  `json:"remindEvery,omitempty"` // 0 = nobody is reminded
 }
 
@@ -30,6 +31,9 @@ type Stage struct {
 	Required  int      `json:"required,omitempty"`
 	Rule      Rule     `json:"rule,omitempty"`
 	Of        int      `json:"of,omitempty"`
+	// StandIns are those of the Approvers who are there by escalation. With EachOne none of them is needed, and one stands for
+	// all who have not decided.
+	StandIns []string `json:"standIns,omitempty"`
 }
 
 // Rule says what the decisions of a stage come to.
@@ -88,7 +92,7 @@ func (a Approval) InStages() []Stage {
 	if len(a.Stages) > 0 {
 		return a.Stages
 	}
-	return []Stage{{Approvers: a.Approvers, Required: a.Required, Rule: a.Rule, Of: a.Of}}
+	return []Stage{{Approvers: a.Approvers, StandIns: a.StandIns, Required: a.Required, Rule: a.Rule, Of: a.Of}}
 }
 
 // Everybody are all refs that may decide at some stage.
@@ -106,12 +110,25 @@ func (a Approval) Everybody() (refs []string) {
 // Escalated is the approval after its first timeout.
 func (a Approval) Escalated() Approval {
 	a.OnTimeout = RejectLate
+	missing := func(ref string) bool { return !slices.Contains(a.Approvers, ref) }
+	a.StandIns = kept(a.EscalateTo, missing)
 	a.Approvers = joinedRefs(a.Approvers, a.EscalateTo)
 	a.Stages = slices.Clone(a.Stages)
 	for i := range a.Stages {
-		a.Stages[i].Approvers = joinedRefs(a.Stages[i].Approvers, a.EscalateTo)
+		s := &a.Stages[i]
+		s.StandIns = kept(a.EscalateTo, func(ref string) bool { return !slices.Contains(s.Approvers, ref) })
+		s.Approvers = joinedRefs(s.Approvers, a.EscalateTo)
 	}
 	return a
+}
+
+func kept(refs []string, wanted func(string) bool) (out []string) {
+	for _, ref := range refs {
+		if wanted(ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
 }
 
 func joinedRefs(a, b []string) []string {
@@ -156,7 +173,7 @@ func (a Approval) Approvals(stage int, requester string, all []Decision) (yes, n
 	case Majority:
 		return yes, s.Of/2 + 1
 	case EachOne:
-		return yes, len(s.Approvers)
+		return yes, len(s.Approvers) - len(s.StandIns)
 	default:
 		return yes, max(s.Required, 1)
 	}
@@ -249,7 +266,9 @@ func (s Stage) outcome(yes, no int, as map[string]bool) Outcome {
 		switch {
 		case no > 0:
 			return Rejected
-		case !slices.ContainsFunc(s.Approvers, func(ref string) bool { return !as[ref] }):
+		case slices.ContainsFunc(s.StandIns, func(ref string) bool { return as[ref] }):
+			return Approved
+		case !slices.ContainsFunc(s.Approvers, func(ref string) bool { return !as[ref] && !slices.Contains(s.StandIns, ref) }):
 			return Approved
 		}
 	default:

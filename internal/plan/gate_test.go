@@ -26,6 +26,10 @@ func TestDecide_Rules(t *testing.T) {
 	stages := plan.Approval{Stages: []plan.Stage{{Approvers: []string{left}}, {Approvers: []string{right}}}}
 	distinct := stages
 	distinct.Distinct = true
+	const boss = "user:default/boss"
+	escalated := each
+	escalated.EscalateTo = []string{boss}
+	escalated = escalated.Escalated()
 	inPlace := func(by, of string, v plan.Verdict, stage int) plan.Decision {
 		d := said(by, v, stage, left)
 		d.For = of
@@ -49,6 +53,10 @@ func TestDecide_Rules(t *testing.T) {
 		"no majority any more":               {most, []plan.Decision{said(a, plan.Reject, 0), said(b, plan.Reject, 0)}, plan.Rejected},
 		"one group of two":                   {each, []plan.Decision{said(a, plan.Approve, 0, left), said(b, plan.Approve, 0, left)}, plan.Pending},
 		"both groups":                        {each, []plan.Decision{said(a, plan.Approve, 0, left), said(b, plan.Approve, 0, right)}, plan.Approved},
+		"both groups, escalated":             {escalated, []plan.Decision{said(a, plan.Approve, 0, left), said(b, plan.Approve, 0, right)}, plan.Approved},
+		"one group, escalated":               {escalated, []plan.Decision{said(a, plan.Approve, 0, left)}, plan.Pending},
+		"who is escalated to, for the rest":  {escalated, []plan.Decision{said(a, plan.Approve, 0, left), said(boss, plan.Approve, 0)}, plan.Approved},
+		"who is escalated to says no":        {escalated, []plan.Decision{said(boss, plan.Reject, 0)}, plan.Rejected},
 		"the first stage":                    {stages, []plan.Decision{said(a, plan.Approve, 0)}, plan.Pending},
 		"both stages":                        {stages, []plan.Decision{said(a, plan.Approve, 0), said(a, plan.Approve, 1)}, plan.Approved},
 		"a later stage doesn't help earlier": {stages, []plan.Decision{said(a, plan.Approve, 1)}, plan.Pending},
@@ -77,6 +85,9 @@ func TestDecide_Rules(t *testing.T) {
 	late := plan.Approval{OnTimeout: plan.EscalateLate, Approvers: []string{left}, EscalateTo: []string{right, left}}
 	require.Equal(t, []string{left, right}, late.Escalated().Approvers)
 	require.Equal(t, []string{left}, late.Approvers)
+	require.Equal(t, []string{right}, late.Escalated().StandIns)
+	yes, needed := escalated.Approvals(0, asker, nil)
+	require.Equal(t, []int{0, 2}, []int{yes, needed}, "who is escalated to is not needed")
 }
 
 func drawApproval(t *rapid.T) plan.Approval {
