@@ -39,6 +39,15 @@ func (c *Call) Path(written string) (string, error) {
 	return below, nil
 }
 
+// CheckPath refuses a path that Path would refuse whatever run it is, and says in which input it stands.
+func CheckPath(input, written string) error {
+	if StandsIn(written) || path.IsAbs(written) {
+		return nil
+	}
+	_, err := (&Call{Root: "/workspace"}).Path(written)
+	return At(input, err)
+}
+
 // Absolute gives the path that people see for a path as a template writes it, wherever that leads.
 func (c *Call) Absolute(written string) string {
 	if path.IsAbs(written) {

@@ -34,3 +34,13 @@ func TestHostile_PathOutside_DeniedInBackstagesWords(t *testing.T) {
 		require.Equal(t, "NotAllowedError", fault.From(err).BackstageName())
 	}
 }
+
+func TestCheckPath_OutsideInEveryRun_DeniedWithItsInput(t *testing.T) {
+	t.Parallel()
+	for _, written := range []string{"", ".", "a/b", "a/../b", "/workspaces/t1/a", "../<name>"} {
+		require.NoError(t, activities.CheckPath("targetPath", written), written)
+	}
+	err := activities.CheckPath("files[0].to", "a/../../b")
+	require.ErrorIs(t, err, fault.Denied)
+	require.Equal(t, "input.files[0].to", fault.From(err).Problems[0].Path)
+}

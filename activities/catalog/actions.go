@@ -61,6 +61,7 @@ func (c *Client) Actions() []activities.Action {
       catalogInfoPath: /catalog-info.yaml
 `}},
 			Do:      c.register,
+			Valid:   RegisterInput.valid,
 			Preview: previewRegister,
 			Foresee: c.foreseeRegister,
 			Undo:    c.unregister,
@@ -79,6 +80,7 @@ func (c *Client) Actions() []activities.Action {
 			WhyNoUndo: "It only reads.",
 			RunsDry:   true,
 			Do:        c.fetch,
+			Valid:     FetchInput.valid,
 		}),
 		activities.Define(activities.Spec[WriteInput, WriteOutput]{
 			ID:          "catalog:write",
@@ -103,6 +105,12 @@ func (c *Client) Actions() []activities.Action {
           owner: ${{ parameters.owner }}
 `}},
 			Do: write,
+			Valid: func(in WriteInput) error {
+				if in.FilePath == nil {
+					return nil
+				}
+				return activities.CheckPath("filePath", *in.FilePath)
+			},
 		}),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,11 +19,8 @@ var missing = json.RawMessage("null")
 const refsAtOnce = 250 // in one request
 
 func (c *Client) fetch(ctx context.Context, _ *activities.Call, in FetchInput) (out FetchOutput, err error) {
-	if in.EntityRef == "" && in.EntityRefs == nil {
-		if in.Optional {
-			return out, nil
-		}
-		return out, plainError(fault.Invalid, "Missing entity reference or references")
+	if err := in.named(); err != nil {
+		return out, err
 	}
 	if in.EntityRef != "" {
 		if out.Entity, err = c.one(ctx, in); err != nil {
@@ -33,6 +31,41 @@ func (c *Client) fetch(ctx context.Context, _ *activities.Call, in FetchInput) (
 		out.Entities, err = c.several(ctx, in)
 	}
 	return out, err
+}
+
+// named refuses to fetch nothing, unless that is fine.
+func (in FetchInput) named() error {
+	if in.EntityRef == "" && in.EntityRefs == nil && !in.Optional {
+		return plainError(fault.Invalid, "Missing entity reference or references")
+	}
+	return nil
+}
+
+func (in FetchInput) valid() error {
+	if err := in.named(); err != nil {
+		return err
+	}
+	check := func(input, ref string) error {
+		if activities.StandsIn(ref) || activities.StandsIn(in.DefaultKind+in.DefaultNamespace) {
+			return nil
+		}
+		err := in.complete(ref)
+		if err == nil {
+			_, err = fullRef(ref, in.DefaultKind, in.DefaultNamespace)
+		}
+		return activities.At(input, err)
+	}
+	if in.EntityRef != "" {
+		if err := check("entityRef", in.EntityRef); err != nil {
+			return err
+		}
+	}
+	for i, ref := range in.EntityRefs {
+		if err := check(fmt.Sprintf("entityRefs[%d]", i), ref); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Client) one(ctx context.Context, in FetchInput) (json.RawMessage, error) {

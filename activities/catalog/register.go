@@ -224,6 +224,18 @@ func (c *Client) unregister(ctx context.Context, call *activities.Call, in Regis
 	return nil
 }
 
+func (in RegisterInput) valid() error {
+	if activities.StandsIn(in.CatalogInfoURL + in.RepoContentsURL + in.CatalogInfoPath) {
+		return nil
+	}
+	_, err := in.target()
+	input := "repoContentsUrl"
+	if in.CatalogInfoURL != "" {
+		input = "catalogInfoUrl"
+	}
+	return activities.At(input, err)
+}
+
 func (in RegisterInput) target() (string, error) {
 	if in.CatalogInfoURL != "" {
 		if in.CatalogInfoPath != "" {

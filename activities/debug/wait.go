@@ -48,6 +48,10 @@ func Wait() activities.Action {
 		}},
 		WhyNoUndo: "changes nothing",
 		Do:        wait,
+		Valid: func(in WaitInput) error {
+			_, err := in.duration()
+			return err
+		},
 	})
 }
 

@@ -53,11 +53,14 @@ func Plain(o Options) activities.Action {
 `,
 		}},
 		Workspace: plan.Writes, PathInputs: targetFolder, WhyNoUndo: whyNoUndo, RunsDry: true,
+		Valid: func(in PlainInput) error { return checkTarget(in.TargetPath) },
 		Do: func(ctx context.Context, call *activities.Call, in PlainInput) (Nothing, error) {
 			return Nothing{}, o.plain(ctx, call, in)
 		},
 	})
 }
+
+func checkTarget(written string) error { return activities.CheckPath("targetPath", written) }
 
 func (o Options) plain(ctx context.Context, call *activities.Call, in PlainInput) error {
 	call.Log("Fetching plain content from remote URL")
@@ -107,6 +110,7 @@ func PlainFile(o Options) activities.Action {
 `,
 		}},
 		Workspace: plan.Writes, PathInputs: targetFile, WhyNoUndo: whyNoUndo, RunsDry: true,
+		Valid: func(in PlainFileInput) error { return checkTarget(in.TargetPath) },
 		Do: func(ctx context.Context, call *activities.Call, in PlainFileInput) (Nothing, error) {
 			call.Log("Fetching plain content from remote URL")
 			target, err := call.Path(in.TargetPath)

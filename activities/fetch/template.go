@@ -62,6 +62,7 @@ func Template(o Options) activities.Action {
 `,
 		}},
 		Workspace: plan.Writes, PathInputs: targetFolder, WhyNoUndo: whyNoUndo, RunsDry: true,
+		Valid: func(in TemplateInput) error { return checkTarget(in.TargetPath) },
 		Do: func(ctx context.Context, call *activities.Call, in TemplateInput) (Nothing, error) {
 			return Nothing{}, o.template(ctx, call, in)
 		},

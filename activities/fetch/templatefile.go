@@ -41,6 +41,7 @@ func TemplateFile(o Options) activities.Action {
 `,
 		}},
 		Workspace: plan.Writes, PathInputs: targetFile, WhyNoUndo: whyNoUndo, RunsDry: true,
+		Valid: func(in TemplateFileInput) error { return checkTarget(in.TargetPath) },
 		Do: func(ctx context.Context, call *activities.Call, in TemplateFileInput) (Nothing, error) {
 			return Nothing{}, o.templateFile(ctx, call, in)
 		},

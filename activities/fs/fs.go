@@ -3,6 +3,9 @@
 package fs
 
 import (
+	"cmp"
+	"fmt"
+
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/plan"
 )
@@ -66,6 +69,12 @@ func Actions() []activities.Action {
         - "**/*.test.{js,ts}"
 `}},
 			Do: remove,
+			Valid: func(in DeleteInput) (err error) {
+				for i, written := range in.Files {
+					err = cmp.Or(err, activities.CheckPath(fmt.Sprintf("files[%d]", i), written))
+				}
+				return err
+			},
 		}),
 		activities.Define(activities.Spec[RenameInput, Nothing]{
 			ID:          "fs:rename",
@@ -86,6 +95,13 @@ func Actions() []activities.Action {
           overwrite: true
 `}},
 			Do: rename,
+			Valid: func(in RenameInput) (err error) {
+				for i, file := range in.Files {
+					at := fmt.Sprintf("files[%d].", i)
+					err = cmp.Or(err, activities.CheckPath(at+"from", file.From), activities.CheckPath(at+"to", file.To))
+				}
+				return err
+			},
 		}),
 		activities.Define(activities.Spec[ReadDirInput, ReadDirOutput]{
 			ID:          "fs:readdir",
@@ -107,6 +123,12 @@ func Actions() []activities.Action {
       message: ${{ each.value.name }}
 `}},
 			Do: readDir,
+			Valid: func(in ReadDirInput) (err error) {
+				for i, written := range in.Paths {
+					err = cmp.Or(err, activities.CheckPath(fmt.Sprintf("paths[%d]", i), string(written)))
+				}
+				return err
+			},
 		}),
 	}
 }

@@ -146,6 +146,7 @@ func (p *Publisher) Actions() []activities.Action {
         NPM_TOKEN: ${{ secrets.NPM_TOKEN }}
 `}},
 			Do:      p.publish,
+			Valid:   PublishInput.valid,
 			Preview: p.preview,
 			Foresee: p.foresee,
 			Undo:    p.unpublish,

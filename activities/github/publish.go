@@ -242,6 +242,26 @@ func warn(call *activities.Call, err error, what string) error {
 	return err
 }
 
+// valid says what publish would refuse without asking GitHub.
+func (in PublishInput) valid() error {
+	in = in.withDefaults()
+	switch {
+	case activities.StandsIn(in.DefaultBranch):
+		in.DefaultBranch = "main"
+	case !validBranch(in.DefaultBranch):
+		return activities.At("defaultBranch", in.check(target{}))
+	}
+	if activities.StandsIn(in.RepoURL) {
+		in.Access = ""
+		return in.check(target{})
+	}
+	t, err := parseTarget(in.RepoURL)
+	if err != nil {
+		return activities.At("repoUrl", err)
+	}
+	return in.check(t)
+}
+
 func validBranch(name string) bool {
 	return branchName.MatchString(name) && !strings.Contains(name, "..") && !strings.Contains(name, "//") &&
 		!strings.HasSuffix(name, "/") && !strings.HasSuffix(name, ".") && !strings.HasSuffix(name, ".lock")

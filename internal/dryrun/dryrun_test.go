@@ -249,3 +249,28 @@ steps:
 	require.NoError(t, err)
 	require.Nil(t, r.Failure, "what stands for an output is nobody yet")
 }
+
+func TestRun_InputThatItsActionRefuses_FailsOffline(t *testing.T) {
+	t.Parallel()
+	for step, says := range map[string]string{
+		`{id: a, action: "debug:wait", input: {minutes: 11}}`:                                                     "Waiting duration is longer",
+		`{id: a, action: "catalog:fetch", input: {}}`:                                                             "Missing entity reference or references",
+		`{id: a, action: "publish:github", input: {repoUrl: "github.com?repo=x"}}`:                                "repoUrl names no valid owner",
+		`{id: a, action: "fetch:plain", input: {url: "https://github.com/acme/docs", targetPath: ../out}}`:        "outside its parent",
+		`{id: a, action: "fetch:plain:file", input: {url: "https://github.com/acme/docs/a", targetPath: ../out}}`: "outside its parent",
+		`{id: a, action: "catalog:register", input: {catalogInfoUrl: nowhere}}`:                                   "catalogInfoUrl is not a URL of a file",
+		`{id: a, action: "debug:wait", each: [1, 700], input: {seconds: "${{ each.value }}"}}`:                    "Waiting duration is longer",
+	} {
+		r, err := try(t, templates.V1Beta3, "steps:\n  - "+step+"\n")
+		require.NoError(t, err)
+		require.NotNil(t, r.Failure, step)
+		require.ErrorContains(t, r.Failure, says)
+	}
+	r, err := try(t, templates.V1Beta3, `
+steps:
+  - {id: made, action: "publish:github", input: {repoUrl: "github.com?owner=a&repo=b"}}
+  - {id: read, action: "catalog:fetch", input: {entityRef: "${{ steps.made.output.commitHash }}"}}
+  - {id: register, action: "catalog:register", input: {repoContentsUrl: "${{ steps.made.output.repoContentsUrl }}"}}`)
+	require.NoError(t, err)
+	require.Nil(t, r.Failure, "what stands for an output is not refused")
+}
