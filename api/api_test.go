@@ -44,6 +44,7 @@ const (
 	olga    = "user:default/olga"   // is an auditor
 	adam    = "user:default/adam"   // is an admin
 	tess    = "user:default/tess"   // owns the template
+	kim     = "user:default/kim"    // is in no group
 	leads   = "group:default/leads" // approve
 	pattern = "^[a-z0-9-]+$"
 )
@@ -447,6 +448,8 @@ func (fakeDirectory) Groups(_ context.Context, user string) ([]string, error) {
 		return []string{"group:default/admins"}, nil
 	case tess:
 		return []string{"group:default/platform"}, nil
+	case kim:
+		return []string{}, nil
 	case rosa: // in the approving group, which must not help her
 		return []string{leads}, nil
 	default:

@@ -17,7 +17,7 @@ import (
 type approvalStore interface {
 	Approvals(ctx context.Context, f store.ApprovalFilter) ([]store.Approval, error)
 	Approval(ctx context.Context, id string) (store.Approval, error)
-	// Approvers are all refs that may decide at any gate that the task has opened.
+	// Approvers are all refs that may decide at any gate that the task has opened, also in somebody's place.
 	Approvers(ctx context.Context, task string) ([]string, error)
 }
 

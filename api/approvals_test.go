@@ -118,3 +118,36 @@ func TestListApprovals_SeenByThoseConcerned_Paged(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, w.as(ben, http.MethodGet, approvalsPath+query, nil).status, query)
 	}
 }
+
+func TestApproval_Delegated_IsReadListedAndDecidedInstead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, linking)
+	gate := w.gate(w.submit())
+	token, err := w.server.Signer.SignLink(identity.Link{Person: kim, Gate: gate, Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	statuses := func() []int {
+		one := approvalsPath + "/" + gate
+		return []int{
+			w.as(kim, http.MethodGet, one, nil).status,
+			w.call(http.MethodGet, one, nil, "Authorization", "Bearer "+token).status,
+			w.as(kim, http.MethodPost, one+"/link", nil).status,
+			w.as(kim, http.MethodPost, one+"/decision", map[string]any{"decision": "approve"}).status,
+		}
+	}
+	listed := func() []int {
+		return []int{
+			len(w.as(kim, http.MethodGet, approvalsPath, nil).json(t)["items"].([]any)),
+			len(w.as(kim, http.MethodGet, "/api/scaffolder/v2/tasks", nil).json(t)["tasks"].([]any)),
+		}
+	}
+	require.Equal(t, []int{403, 403, 403, 403}, statuses())
+	require.Equal(t, []int{0, 0}, listed())
+
+	require.NoError(t, w.store.RecordDecision(t.Context(), gate, store.Decision{By: ben, As: leads, Verdict: "delegate", To: kim, Nonce: "n1", At: time.Now()}))
+	require.Equal(t, []int{200, 200, 200, 202}, statuses())
+	require.Equal(t, []int{1, 1}, listed())
+
+	require.NoError(t, w.store.ReopenApproval(t.Context(), gate, "", "sha256:other", nil, nil))
+	require.Equal(t, []int{403, 403, 403, 403}, statuses(), "something else is shown, and nobody has delegated that")
+	require.Equal(t, []int{0, 0}, listed())
+}

@@ -258,7 +258,7 @@ func (s *Server) mayDecide(c echo.Context, a *asked) (err error) {
 	}
 	approvers := a.approval.Approvers
 	for _, d := range a.approval.Decisions { // whoever decides in somebody's place
-		if d.To != "" {
+		if d.To != "" && !d.Void {
 			approvers = append(slices.Clone(approvers), d.To)
 		}
 	}

@@ -186,7 +186,7 @@ func scanApproval(row pgx.CollectableRow) (a Approval, err error) {
 type ApprovalFilter struct {
 	Task  string
 	State string
-	// VisibleTo limits the list to what one of these refs asked for or may decide; nil = no limit.
+	// VisibleTo limits the list to what one of these refs asked for or may decide, also in somebody's place; nil = no limit.
 	VisibleTo []string
 	Before    int64 // Seq of the last one seen; 0 = from the newest
 	Limit     int
@@ -196,7 +196,7 @@ type ApprovalFilter struct {
 func (s *Store) Approvals(ctx context.Context, f ApprovalFilter) ([]Approval, error) {
 	return s.approvals(ctx, `
 		where ($1 = '' or task = nullif($1, '')::uuid) and ($2 = '' or state = $2)
-		and ($3::text[] is null or requester = any($3) or approvers && $3) and ($4 = 0 or seq < $4)
+		and ($3::text[] is null or requester = any($3) or approvers && $3 or id in (`+delegatedTo("gate", "$3")+`)) and ($4 = 0 or seq < $4)
 		order by seq desc limit $5`, f.Task, f.State, f.VisibleTo, f.Before, f.Limit)
 }
 
@@ -241,10 +241,17 @@ func (s *Store) approvals(ctx context.Context, where string, args ...any) (list 
 	return list, err
 }
 
-// Approvers lists all refs that may decide at any gate that the task has opened.
+// delegatedTo selects a column of the delegations to one of the refs: these may decide, too, about what is shown still.
+func delegatedTo(column, refs string) string {
+	return "select " + column + " from approval_decisions where delegate = any(" + refs + ") and delegate <> '' and not void"
+}
+
+// Approvers lists all refs that may decide at any gate that the task has opened, also in somebody's place.
 func (s *Store) Approvers(ctx context.Context, task string) (refs []string, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, `select distinct unnest(approvers) from approvals where task = $1`, task)
+		rows, err := s.pool.Query(ctx, `
+			select unnest(approvers) from approvals where task = $1
+			union select d.delegate from approvals a join approval_decisions d on d.gate = a.id where a.task = $1 and d.delegate <> '' and not d.void`, task)
 		if err != nil {
 			return err
 		}

@@ -80,6 +80,34 @@ func TestApprovals_FilterVisibilityPaging(t *testing.T) {
 	require.ElementsMatch(t, []string{"group:default/g", "user:default/b"}, refs)
 }
 
+func TestApprovals_Delegated_AreSeenByWhoDecidesInstead(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	task := create(t, s, "user:default/a")
+	gate, _ := openGate(t, s, task, "one", "group:default/g"), openGate(t, s, task, "two", "group:default/g")
+	const instead = "user:default/d"
+	require.NoError(t, s.RecordDecision(t.Context(), gate, Decision{By: "user:default/b", As: "group:default/g", Verdict: "delegate", To: instead, Nonce: "n1", At: time.Now()}))
+	sees := func(refs ...string) (ids []string) {
+		list, err := s.Approvals(t.Context(), ApprovalFilter{VisibleTo: refs, Limit: 10})
+		require.NoError(t, err)
+		for _, a := range list {
+			ids = append(ids, a.ID)
+		}
+		return ids
+	}
+	require.Equal(t, []string{gate}, sees("group:default/z", instead))
+	require.Empty(t, sees("", "user:default/b"))
+	refs, err := s.Approvers(t.Context(), task)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"group:default/g", instead}, refs)
+
+	require.NoError(t, s.ReopenApproval(t.Context(), gate, "", "sha256:other", nil, nil)) // so that it was delegated no more
+	require.Empty(t, sees(instead))
+	refs, err = s.Approvers(t.Context(), task)
+	require.NoError(t, err)
+	require.Equal(t, []string{"group:default/g"}, refs)
+}
+
 func TestLeases_Lifecycle(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -11,7 +11,7 @@ type TaskScope struct {
 	Owners    [][]string // the template's owner is in each of the lists
 	Tags      []string   // the template has one of them
 	CreatedBy string
-	Approvers []string // a gate names one of them
+	Approvers []string // a gate names one of them, or lets them decide in somebody's place
 	NotBy     string   // whoever did not create it
 }
 
@@ -50,7 +50,8 @@ func (w *where) within(scopes []TaskScope) {
 			one.and("owner = any(?)", owners)
 		}
 		one.and("tags && ?", s.Tags)
-		one.and("id = any(array(select task from approvals where approvers && ?))", s.Approvers) // read once, so that indexes serve the union
+		one.and("id = any(array(select task from approvals where approvers && ? union select task from approvals where id in ("+delegatedTo("gate", "?")+")))",
+			s.Approvers) // read once, so that indexes serve the union
 		if s.CreatedBy != "" {
 			one.terms = append(one.terms, one.with("created_by = ?", s.CreatedBy))
 		}

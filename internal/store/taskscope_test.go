@@ -2,6 +2,7 @@ package store
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,7 @@ func TestTasks_Within_UnionOfScopes(t *testing.T) {
 	b := add("template:default/payxout", "group:default/y", "user:default/b", "money")
 	c := add(`template:default/c%\`, "", "user:default/a")
 	require.NoError(t, s.OpenApproval(t.Context(), Approval{ID: "g", Task: b, Step: "ask", Title: "t", Reason: "r", Digest: "d", Requester: "user:default/b", Template: "template:default/payxout", Approvers: []string{"group:default/leads"}, Required: 1}))
+	require.NoError(t, s.RecordDecision(t.Context(), "g", Decision{By: "user:default/l", As: "group:default/leads", Verdict: "delegate", To: "user:default/d", Nonce: "n1", At: time.Now()}))
 	for name, w := range map[string]struct {
 		within []TaskScope
 		want   []string
@@ -40,6 +42,8 @@ func TestTasks_Within_UnionOfScopes(t *testing.T) {
 		"percent, backslash":   {[]TaskScope{{Templates: []string{`template:*/c%\`}}}, []string{c}},
 		"approvers":            {[]TaskScope{{Approvers: []string{"group:default/leads"}}}, []string{b}},
 		"approver of own":      {[]TaskScope{{Approvers: []string{"group:default/leads"}, NotBy: "user:default/b"}}, nil},
+		"in one's place":       {[]TaskScope{{Approvers: []string{"group:default/z", "user:default/d"}}}, []string{b}},
+		"nobody's place":       {[]TaskScope{{Approvers: []string{""}}}, nil},
 		"all that is given":    {[]TaskScope{{CreatedBy: "user:default/a", Tags: []string{"money"}}}, []string{a}},
 		"any of them":          {[]TaskScope{{CreatedBy: "user:default/b"}, {Tags: []string{"x"}}}, []string{a, b}},
 		"injection":            {[]TaskScope{{CreatedBy: "' or true --"}}, nil},
