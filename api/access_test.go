@@ -100,7 +100,9 @@ func TestOperations_Public(t *testing.T) {
 	require.JSONEq(t, `{"status":"ok"}`, w.as("", http.MethodGet, "/healthz", nil).text)
 	require.Equal(t, http.StatusOK, w.as("", http.MethodGet, "/readyz", nil).status)
 	require.Contains(t, w.as("", http.MethodGet, "/metrics", nil).text, `gildway_http_request_duration_seconds_count{method="GET",route="/readyz",status="200"} 1`)
-	require.Contains(t, w.as("", http.MethodGet, "/openapi.json", nil).json(t)["paths"], "/api/scaffolder/v2/tasks")
+	for _, path := range []string{"/openapi.json", "/api/scaffolder/openapi.json"} {
+		require.Contains(t, w.as("", http.MethodGet, path, nil).json(t)["paths"], "/api/scaffolder/v2/tasks")
+	}
 	items := w.as(rosa, http.MethodGet, "/api/gildway/v1/templates", nil).json(t)["items"].([]any)
 	require.Equal(t, "template:default/noop", items[0].(map[string]any)["ref"])
 	w.as("", "SURPRISE", "/readyz", nil)

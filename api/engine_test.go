@@ -185,3 +185,21 @@ func TestTemporalEngine_Results_WhatIsBeingUndone_IsNotTakenOver(t *testing.T) {
 	require.ErrorIs(t, err, fault.Conflict)
 	require.ErrorContains(t, err, "is being undone")
 }
+
+func TestTemporalEngine_Lost_AnAttemptThatNobodyStarted_IsUnknown(t *testing.T) {
+	t.Parallel()
+	const running, ended = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+	for name, c := range map[string]struct {
+		newest *workflowpb.WorkflowExecutionInfo
+		want   string
+	}{
+		"the one before has ended":      {executionOf(t, 1, ended), unknownRun},
+		"the one before is still there": {executionOf(t, 1, running), ""},
+		"a later one has begun":         {executionOf(t, 3, ended), ""},
+		"it goes on":                    {executionOf(t, 2, running), ""},
+	} {
+		how, err := NewTemporalEngine(&fakeTemporal{newest: c.newest}).Lost(t.Context(), "t", 2)
+		require.NoError(t, err)
+		require.Equal(t, c.want, how, name)
+	}
+}

@@ -159,8 +159,10 @@ func (e *TemporalEngine) Lost(ctx context.Context, task string, attempt int) (ho
 		return "", engineFault(err)
 	case info == nil:
 		return unknownRun, nil
-	case newest != attempt || info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || time.Since(info.GetCloseTime().AsTime()) < lastWords:
+	case newest > attempt || info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || time.Since(info.GetCloseTime().AsTime()) < lastWords:
 		return "", nil
+	case newest < attempt: // whoever was to start it did not live to
+		return unknownRun, nil
 	}
 	events := e.client.GetWorkflowHistory(ctx, task, info.GetExecution().GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
 	if !events.HasNext() {

@@ -111,7 +111,7 @@ var passes = map[string][]string{
 	"Health":  anybody,
 	"Ready":   anybody,
 	"Metrics": anybody,
-	"Openapi": anybody,
+	"Openapi": anybody, "ScaffolderOpenapi": anybody,
 
 	"ApprovePage": anybody,
 }

@@ -1480,6 +1480,9 @@ type ServerInterface interface {
 	// PermissionsMetadata The permissions and rules that a Backstage permission policy can speak of
 	// (GET /api/scaffolder/.well-known/backstage/permissions/metadata)
 	PermissionsMetadata(ctx echo.Context) error
+	// ScaffolderOpenapi This document, where Backstage has its own
+	// (GET /api/scaffolder/openapi.json)
+	ScaffolderOpenapi(ctx echo.Context) error
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx echo.Context) error
@@ -2465,6 +2468,15 @@ func (w *ServerInterfaceWrapper) PermissionsMetadata(ctx echo.Context) error {
 	return err
 }
 
+// ScaffolderOpenapi converts echo context to params.
+func (w *ServerInterfaceWrapper) ScaffolderOpenapi(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ScaffolderOpenapi(ctx)
+	return err
+}
+
 // ListActions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListActions(ctx echo.Context) error {
 	var err error
@@ -2876,6 +2888,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/readyz", wrapper.Ready, options.OperationMiddlewares["ready"]...)
 	router.GET(options.BaseURL+"/metrics", wrapper.Metrics, options.OperationMiddlewares["metrics"]...)
 	router.GET(options.BaseURL+"/openapi.json", wrapper.Openapi, options.OperationMiddlewares["openapi"]...)
+	router.GET(options.BaseURL+"/api/scaffolder/openapi.json", wrapper.ScaffolderOpenapi, options.OperationMiddlewares["scaffolderOpenapi"]...)
 
 }
 
@@ -4781,6 +4794,27 @@ func (response PermissionsMetadatadefaultJSONResponse) VisitPermissionsMetadataR
 	return err
 }
 
+type ScaffolderOpenapiRequestObject struct {
+}
+
+type ScaffolderOpenapiResponseObject interface {
+	VisitScaffolderOpenapiResponse(w http.ResponseWriter) error
+}
+
+type ScaffolderOpenapi200JSONResponse Raw
+
+func (response ScaffolderOpenapi200JSONResponse) VisitScaffolderOpenapiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListActionsRequestObject struct {
 }
 
@@ -5591,6 +5625,9 @@ type StrictServerInterface interface {
 	// PermissionsMetadata The permissions and rules that a Backstage permission policy can speak of
 	// (GET /api/scaffolder/.well-known/backstage/permissions/metadata)
 	PermissionsMetadata(ctx context.Context, request PermissionsMetadataRequestObject) (PermissionsMetadataResponseObject, error)
+	// ScaffolderOpenapi This document, where Backstage has its own
+	// (GET /api/scaffolder/openapi.json)
+	ScaffolderOpenapi(ctx context.Context, request ScaffolderOpenapiRequestObject) (ScaffolderOpenapiResponseObject, error)
 	// ListActions The actions that templates can use
 	// (GET /api/scaffolder/v2/actions)
 	ListActions(ctx context.Context, request ListActionsRequestObject) (ListActionsResponseObject, error)
@@ -7114,6 +7151,29 @@ func (sh *strictHandler) PermissionsMetadata(ctx echo.Context) error {
 	return nil
 }
 
+// ScaffolderOpenapi operation middleware
+func (sh *strictHandler) ScaffolderOpenapi(ctx echo.Context) error {
+	var request ScaffolderOpenapiRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ScaffolderOpenapi(ctx.Request().Context(), request.(ScaffolderOpenapiRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ScaffolderOpenapi")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ScaffolderOpenapiResponseObject); ok {
+		return validResponse.VisitScaffolderOpenapiResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListActions operation middleware
 func (sh *strictHandler) ListActions(ctx echo.Context) error {
 	var request ListActionsRequestObject
@@ -7628,194 +7688,194 @@ func (sh *strictHandler) Ready(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1tc9w2tif+VVD9v1W+c//Ug+0kcyO9uRrHyWjGSVyWPdmtjLeMbqK7MWIDHABUu8elqv00+8H2k2zh",
-	"HIAE2QCbbHXLTuq+sSWRxNM5ODiPP3yazOSqlIIJoycXnyYlVXTFDFPwG50bpuwPOdMzxUvDpZhcTH4W",
-	"xYawO/sNWXOzJJQsFKOGKcLzSTbh9qV/VkxtJtlE0BWbXLimsomeLdmK2jbnUq2omVxMuDDffDXJJmZT",
-	"MvyVLZia3N9nE1qWSt7R4jq3X0C7JTXLoNnmhWyi2D8rrlg+uTCqYmFfrmltFBcLaHlWKS0jc3u7ZOSD",
-	"YB/NByLnxCwZKemCkSmbS8USc3Nt9XdYMKpZch7+6bhJFHzFTd1iZ1T4MGwgZ3NaFWZy8fT8PJus6Ee+",
-	"qlaTi6/hNy7wt6dRQih2x9k6Ofz68bjx22d5VaSXJXhhXMuG6ttkq+7hyBbZqiyoYT9BG9F24b/9W9Ul",
-	"nfU1jc/HtA+E06UUmsF+/hOd3WpDF+ylUsj8MykME8BDtCwLPqN2H5z9Q9vN8Clo+t8Um08uJv/fWSMv",
-	"zvCpPus0C/22d1X9xhNNmH2JTGW+mdxnk9dKTgu26hlLiW/8/+PG5NuNDObN9y/It199/ceaBVcUVudq",
-	"NmNav1iy2S2IQiVLpgzHpZvZP7N8W2D8Wa7JiooNWSgKApEpRjRjIiLRskmu+Nz0NoNSZ0WoYkRIQ6i2",
-	"v2+wXeiD5dGmmchZfmUifJBNtKHK9D01wHhMWAnw60SwOxDWqhLCvpNNciks680pL1g+eZ91GskmH08W",
-	"8mSr5UrsXreZrIocpjpNLtx9yPW/ugFnNVGadQ27bEYpp/9gM2MHhDR+A+IqQuRC6uQq5RXDJ+15/LKk",
-	"hiypJkISKvSaKTLdWJIJog3daFIJwwvCDWEi1/YZN5oV80m23QWyUNB7QF6eR0fFDVvpyBE9J1IwgnI5",
-	"I4KtmTbIPmTOlbYHQ/1p3z7CpWL5D/ZT26EbAVWKwgYu2DyyKj+4zcDNUlaGUOHXxuBy3SFzA89GuVmW",
-	"TCRJIdciqpfgge1lqr4k66UkXBOqb8NuejjfdmsZCxhhKJ93uBN0IBxiVrNqPR/PSDW13RLu4tZXXJtt",
-	"jq1pOIiYLe6P0NLqPfFzqjU/6Co+XqREd5QtMn2KrKlUuSXoMyvGPtJVWbAxk7LtvsTPtmYVtP48sYuC",
-	"V57eh8cpLYqf55OLX4f0f4Nf3b8PWvsqyhmu/fT6+amMW8Zm6bY3xv+8+vGV19SNLE8KdscKUnBt7HGj",
-	"DSv19u7ojD1ssekqPYubehk7HCvKyuyUOhT4U1Zm6Mv3sYE442B7EGg2OCun5rKtBe3uj97zYQYmUPL0",
-	"YDOuuRQj+NqN/jv3ZWxAOV8wbZKSsCxA8ObkjhYV0yh8rWLh5h+ViexjyRXTiXkkjqFSFny2GUhWxahO",
-	"sLDlOKad1Rl9ivyY1CZyPp8zxYQhJZNlwciq0sbPN3rSgMoxbOB6Kddiu/PvgAp2K32wjX24JJR4euOa",
-	"g/pudYCZrOy5OJfKnn9LLhaEFZpNsrRMen4eO6hKJnJ8MaClYpb14ccZFTNWjFLWrByIbwOqb+MP3Ekb",
-	"f8hNEX+yXm4GnDLAnLZnNzLfYs31IbcEY8mC3R002RzFzUYNt+X7HgFSb8FtQaLjLgQ/BKLY3G27fMWN",
-	"YTlo97F9R+MbbrqJSxu5WjljaevZPObY+GUpyZLmJGcFW1CT1IcWLCpOtDUJaEHgDZ2RuZIrch7dUEZG",
-	"W/AdX4BWZhc+t3tCaMNodDB3TOV8ZkKub/YxsjpQEJsdzud3kkckyLUha6oJnVp9VcsVa3anJaAga0tF",
-	"rgkIASLkuhnzVMqCUbHFw1Orf1DLhn4uQOY+VnvFRcT67JfJlSriWs1Cnjj/wbs3r7ZGZz8LxX3/sA6g",
-	"ffrj+Biap3ZGZmeA+SBBE22xMtJOomAmooqBrwKHTPOcWx6ixevWKyltounCyFsmdg8QX8vqPmOj3fbs",
-	"dBgo/ucV09rt+K3hCufo6h+c83n5hmJjc1I61rtZynw4S0eVPO/g2m7eyvtKv5A5i1nUEZeCe3l7Dp13",
-	"cTGbiQWDiM3/hT+K37pzNDbMUMqNPrujc4mPRRYFqAh/ZZvIaZbniunIkfbuzSvvDv8buJBH641LuX4r",
-	"42elPcqoyDUxksB3kcZXVm+Ka57ULBNerYQ6s1a0LLlYvPXbr3NUlUxoIsWMES6MBJPpljlFbkU3RDGa",
-	"u8gAuGh3EQN0l3anfkKZd/P6lQ+X0S9aLx0PIZhbTLElnAfL4BdSoCS8NujQ3RKZ+FgP1LYTpoZiWlZq",
-	"xt7YBgbaG/jFW2hqkOIZdtJpIAtn0rsOb5iGcMugUwl6ca8PsXZjQ7afDxiRfjjDtGd4AJ453JiA+x4w",
-	"IrQO4rL6AfrEd6Dw5ilfBC2Gueb77b79zot6BL6/6PilYC/nczaLMDSdJX1SU7agIuUTkSLqUr+aamvA",
-	"czxwZrQoCEQkiKY8J0u5dt70uA1ziyfb9jnDc7YqpWFitiG3zEdaoP1YOyOcT9mkbMJYXbNr4+z+JshR",
-	"CRdOOYQJrrj3OXU79meWNWvmshI5saZNQbXZeWjZNexa347IDUn7ueQQB1PAc4NthoDjT/QtL09kidr5",
-	"SSmt8qcwbDpcIHyn+Hwcz99ykYd7doHUni2pWADPSmsOVgyiVSsq6GKMmwZSBWL2q3bZF8jWGOvpxJwu",
-	"RFUU2Vi3m6abuEWjuZixBOtxZDzNmKgjTuP5vbuLqfExUMLNpd3C9QoSCtENiHuZ+kWInhKNVsoOprdk",
-	"c7P1c0syxEHYGzjrCNbwd2rzporFYbhiMyPV5gWG2ocP9V1ZSJqz/HseibGAE3WmmNEPtIe33YnuYXsv",
-	"/ENLcfqGrn90Rud9NkEH9+gPu5Z240N0DWaRNUuv+CsuInYopDoMN707EavGPOwNm9mddL0ruNWZbtpo",
-	"7/qx7AzS007pufuz2y+KG8NElNs6Ey/kYsSGq6nU0+rT1uE/LAgIasD7LdKxMuEf9pz2RGP4DaNzZsm4",
-	"IjzXELSBoMHgOD1d981pKxRply3G3PXU/fBjZB+rB3bWZU55oeOqEghrw0qyBoXJvpkRq79QZf+bUeGz",
-	"RIiQ6wvy94n9QrFSam7nQehsxc70UpaEFtZQ3xD2kWuj/z7pi7F8jZkUivrxb1PMaYyUFFKWTzSxVOlr",
-	"8lnyeOuwGsx0u88bZikyY00SBXKHroAMduoYyCCpFYApDwxu9rFKV//DAUf54s6FJOICcM+t9FV/cDV4",
-	"85vaa7ArubRDA66tvfeGzaxmRqetuJV37ndo22QY9vK6cT4HrwvivnOOZVzPxt1n1x2GMFgfbPFwzCuw",
-	"PbOsyX8Ewrh+wjWO0fZ7qVav3YG1f3bH2OSKqFxNRBb7jjofOuxJvvhB0XIZkWnGymoTDznLuQErixG7",
-	"pqDwKgYm2SUxfMU0RNvNUmrmzU1rfxHfaCx8NlPc8BktXjvH5rYowhMDdFzY+5V4oqE7wjVZ0dz2laHS",
-	"TYz0Ft/wNAeWL0bk38C6vcwXUb2wLymRfWSzKmlElVTRomBFPBtud0JjpZNe4ZFzu7HyLzK3PcPiUt7+",
-	"GHOxQ5qgkGvC59Z4wpTCxs8xJF2+xfFovAcqrVuVbNJwX0OCYME7LOjXzPNFcu8AD0Skg6E87tyaK7lK",
-	"eEKTCSIYXO43jKBdeLVuKjnoG3dEDzbu3eLpPoHAjSbYBIgEJxBq7QG3rpMHlg/dXpbylqyk7hcL0cg1",
-	"t2YverPca53gRB2h7t+SCc9016FRqwLjAu+JiKK1d1k+MhVrZEazy+sslZwxrXGQPrqbN4nN2UTf8rLc",
-	"N4PmaHs7m6wpN1wsvo+ndoCPMZcMm11IAtQZZmo1DUeW2Xar486mGS0K7T2M3EBOE6qopZJ3PActa9AQ",
-	"7B60w9jttc99RUSgjnq3jcvuQV6K7fc/M1qYZV8AdjtUSJXgYqETad9UENsQNVIBTY0kt5gYMpSRh0du",
-	"r0VZGYju657w/gATkdVt7G1YtoP6wyJwdZB+r1TOV97pOVhOuyqApGs89E9SAyLb823cRx5qsl/5Uo7h",
-	"mizMwHn83g9wUs9poVnY5/Od6tQeeZv9afZjIiCKCbb2ptPWAeUMd1BOnUpKCinQFOsxtM59yyz/UySs",
-	"804zBb6ShZJVSRSb6wwcwHJO1ku5IvCtBl9xU4uwcSaz83kTFFyhTway90Gg7mVCP3s6IJX1Tvaxp5Yr",
-	"Zs0zrF0A4WpZlIm8lzGfxQ4/u0sgaQ5ZBO1M6P6zJYf2FAb5iBkVTyIlQZE5fx22d+NDEun3vxmQalqf",
-	"LokU00hZR38iXbD942cJ177cy0mmptarLfMGR5eG0/ZI8Z094yuwVIeIr+ChcYT4yk9sfdW4BTraxMMj",
-	"IffxLl0eWe2jjDfvzo32oBqDakU/vmJiYfWgp+fn51lsa+YypsLm0qXAov6aS8EyqAJHpVbX8pPcMu+f",
-	"iKfIxiYXpliPmFiQBh3M7Fl8ZnnQx0EzihN1AR/g7x/wMHKB+EJauUuouSSUzKSYF3xmnFnAdTfxeLpx",
-	"icZtsmUpu7gn6dqecJU9LuPZ10EHzyMdbBUDuZVM7I43jXZ4FC69T3Vr1GZkp94J0V46tAczWDVXNn+B",
-	"RKytRtA71s6Sw5QOS8FbVpoMwzl2U6AOpU8JGKwXhBaF89+pShC6oBzKqRw3NmaofXsEA+4hdLp+xcBH",
-	"aYeGiAfgv1y0slWaFW+Crts+ygZIwup7M6kUm5lLaF2apf2zNnTTqm4+JQAsYfmzUXpq3+qKbrbGsDu6",
-	"G+eSO35ggZMQpXZ/cxVhLziZCM/71csV/XiND1vtN+Vo2PxVEXEKXRVaArOFBbe+CNdyrq8vd5ogWTLF",
-	"MjKtakMeDHymUBuOepLw0+PMLk07OTvuCbiz55/nxzx9dayyGewcBbmoXUG94qJucpfYhsZTIlsWxZQi",
-	"9MEY8SlVTEUE9gN56XY7cOBaKstqUhDQ/jKiq9nSygAaBjBBdgq2hsRwbnSC9x5IzxsHLTJ2/6tYgPhH",
-	"LirDMrKUlcpITuvkwpUUZpnhf7Dtgmdrxm4zwk4Xp+ScPCf/Qf6DPL20xuh/5ZQXm4z8F7tjakO+wS8h",
-	"eMRvWZsHnkW5KFbg9LNo4kNV2agcBZsbe0xhMrphyr78v36lJ/86P/n2vfv/5P2n8+ybZ/f/Fs2UvGOq",
-	"oGXCsJmymVwxje5viFJZVWjJZ8tGuLvDZiHte+LCK0PoiyX/HpzCf8jCrxZcaALQQmuqcmv7K9u6FACU",
-	"4k9V284km0yr+ZypEzzMaFHI9QktihHe3cCg3aEuZRM70X9JwZK1uddXP12RnBo6pZo5NnhZWV47+xNT",
-	"BReX5N3bF1Ey7VQGm4N5bCZ5YOICpyeExY1h5X463rAsC9ClDFs1MZPGf8NNc67ZQ6wSudVqrTKhGFkx",
-	"KrbX6DzrCzLtKUES5TyHzIRzNQ49BD5EuhsWObg2oxSXhs95c+52I+QpvJRUJGTd8nA5zzmdRVNEvbuj",
-	"3Y5PWT9BB0xGICv2RLEVt+yQWRX2xCvx//d//59Yy4UrtRzj0vpoRtY6x+yyiNdy/5CB86pAsNNnOSRq",
-	"TEMyHsK/0mKLz5eg/dqbGinIiaEJKs+xdnr1HZtJCOroBySqfANVAUwzYRp9db+mno3OW6iTdXqc1F8P",
-	"zKTJJhW/QBrpB2VxpVJykmmGrxG+6LOmlx4qF6bDGQwyKIc3nKiC6JDzv3Nhj5sL29CtLxnGs2011kaN",
-	"MvT2es15wTSZMs1z1gpcDV2fR0/m79iGZL2URTPsS2KWXEMUrqWQjCwB6OhM3T5r77TLm+Po/aTOoW61",
-	"kEl2LE2rR7cKABAHJ07BwKOhmbeuLLmp/Epin3XjSNfijhYQCnsnaGWWTBh7tsPH3zHB4YefpPleVqBx",
-	"vHDO60k2+QFtqjfUsFd8xfGbd4LeUV64nNN3QldlKRU+u7bnvKAjjC9XYHfIvIXtlfsfJ86oObnOvZWO",
-	"LrMUeFyVQOvrUQgHFSE3h6PL2XPcENC+znzxU4pxl12Fi0+7ts4bjLDH4G0SIVoJEX2IrhM+Mrt0nzyF",
-	"rZi2SwoAfJXbh0H1+VhufwD3Deb1HixBOJrllcq/Y6XZmQpcO3SDuMKeNgUsS5MlCt3H1yQEhxyVndMD",
-	"X4TBqT4gtdxng2wnwYicxcF9rJUJT73vUSrCwfBs5VSEiZK9jIrh+Wh0XK46MXxiZGaNXsWC0kxNN5po",
-	"GbVMfbbT2ELNwyZpRACYfESjdv7vt+9wgsmki0ChCfMvQmgMJHSMKUPHbtd3O6SI5D/vs9rL218wtBtL",
-	"MvCMJt/7YxrQ9FpYVUkzUH8xxk71LRQV9CLGQfp8pXdO9dvBletWqDjAuqwpYzB81TuQp+dNBzuG8vRp",
-	"Lzd2i28C72pvNVCjvh3KbMVkoYZBPdBrXTAKvBMMseGCXSU2nnO/g7N+xKhrlr/PujzvfTDxDB5VCU3g",
-	"lX3S3J76OqhUfqxLFVGVqCGIIVXosmGhp+dDrZa3VN/eVKsVVZveQT3fgqjC+eFAt9f9fbDyh/CKBcQ4",
-	"eOLRDV8IlvfAEfZhiYxBXtV8IWK1BqBzwLMnmohoVb1TqPzx3v7+hVyVdGbIX365iX2ZKvvH0OG8kGvE",
-	"OBiMZ+IPGJxOOLTo8hpWvgCEzsjSFolSpITK8WK7usChL/iwllSkqTFoIzOkinoQqqTn7POZ9BEDeFZH",
-	"TXKOUCS6ms2YT2ThRVFn6Hr1cZ/QTV3TUoduYoS2GyFVuxHP4HRYJzqBCtGZU7yGYrlJCKpaHEnBCFKL",
-	"yPlORsMBYcN+4PXcovSpFgum42GUAerEbnfts4FoRM1AIqyuGpSoYRKvmdUuy8I3HRtTPJ42TGkLaoRj",
-	"lkG0Rrh3qS03/JlRZaaMOk61OxQT3PHejdFhjW5Kv1UidclmDw4N7ESIeB43fG3fgY8hBMbtzj9FsBdL",
-	"jtXrwybQPsS3K3FYmbZzUXhhNByy7eZSZbWzmNTiqZE8F/DdWSO4+nTVZ9G697i+YKcxWkvrnzui16QV",
-	"KWdKZkQWea1IDdWd4pnQ4ey/CW5bispYqVnjZ5AlE/uNJAkCGw7ma6jf4UWuYgCNb8EGcszgYwaQXwSK",
-	"ZjiqQNH8+nyUpol8vavGo+DidiQHvIJPWpv46beHiLI8/SNWTfsrdAaP6DV+s19VElh4Be1FRW9B0dtf",
-	"0Fa6xASxGq17G6U9skufB9dGJUSFe4ocoqhAB+WumhkXnhpocDWKYpsGX4WndF+oa4co2t9y7U/FdcIE",
-	"KjeqqUMktyK01f9/9sdqQ0mRecHlN0Owc9Oy85XfN50yxrt41OsKYxrASlyTq9fXidtzyuW+H1vKSJUy",
-	"eVQlCBfkrXvpiSbvrjNf9+CwW+2xBO6xRaXYbiMFR5v5OafO17hFWhvdg+VZFMBAGlq89U0NwBMArm0+",
-	"So35dS2Evpzj/VnSC9oLGxL4J1Oz9Uf6PoEBtxWTIYGO3jpMF/52sC78x91XiFjB7Ba9E2rudT8mC1W7",
-	"Lr8hTtS4c3S4PP1Pe0Yto6iJVniVhuUXRMg6Gc1hC1jqbJi5JK72/gIy4+0x1vgXmhJLbKd1aZr7buK9",
-	"sSnMgbFIA10TIg2F0PXFbmONDwZGeMAgv+pNB7g22qW2j7JqW07Y+kaQ2pZBeodRrGZL7PLDBrv6EA7B",
-	"PsflAXyCb90yfFfnCwxU/dx3aZNkSjV7p4qo+9iFsrx4MK6E1R6UBTpFtkP4BU1UkypmT1fAfgOc7ejX",
-	"QQJAu4HvE/XbOiO0yrmRSjvN09ow66UkiBgaXhRneWQD+xvrFQabCq6J+rrJHf4PXINgNgkdyTWbwKRq",
-	"ZPZ2APSA2E0Pwmcak65Ys2IKaSkdpUznr9cyIQFytBvVyA/rIEJga7cdTRAkM4pmsqhWIk6wOU/kq8z5",
-	"x5TTVJK14ob13eFTcMHiHfZdPVImoc9g/3hhkctZtWLCuOoJXbLZKVD112fvTyHacYp33GyH0avEbOGa",
-	"I2427VSTuTu9HRzMvtdy+LZd//23ptQMAxLxoCwILd5A1sv+OPmx1rYGmER8Gp3OtVPQQkFHFE/jbRiu",
-	"rq0MjGtPGVznkbII4XTov6w3rHyvAUpVNeAWWx8+q/vpPRaCFR8LWTZVVMyWhwP8yiZ6zc1sOQKzPCkG",
-	"DooJhqOKW5jwrAFNBIsTckAJJbhAQyI+fQhUaeSprvCPxG3531CT2l2qHXs+zIYLlLT4BT7BeV/XzrF/",
-	"VkwYDtZOThcHQHur7blIdtM89XfF9LL3ogOvOyLKgt3uqY0N8jzq5a73td+HAGUB1yasa8bBXlrpwqHi",
-	"gwpsbw5ju9NZpRQTHl6g3UUgT07tMHIKtqqHx8mwkluAz1vVdEYSnxJ3cHXfN6hww43VrQ9PA4PWjQpz",
-	"4HOXBuxPwlGoQYfKkG2jse2QrWhQuo3qEzxr46LmgKDNvn0b7M3Ovq3MUqZuokawiBWPlrXhkzSCoV//",
-	"bRzi1n7flrSQ2b8L9QyxYaPISljXX+eXxK/r4qblSm6aIzR+z0O9KyKSGbnd4RSA12UYnlCt4De8Ws9+",
-	"ADUPqVJ5BjmCVt8q1riImejffOXqRUbo0m9YQQ2/AzC2ju08B5mwc/Udvmh7ALEJ/NJCrozlPEQPLTig",
-	"nWUfJvTsUlV8Lmnzibe5EVPFOeNQ2UKYyocCZfXgXEUXJKg+203QGht0uhngdoUjfBiAefzivD5vuCN5",
-	"0Mlu+mM5UWXtHijPdLNkVKEOgD997yf5l1/eepRuGDq+V7e6NKac3N9DMts8Uln7phKa1HdhEi3nZg0I",
-	"3LWCTjXJKwBCr1PK9Cn5cEZLfqZndI7c/8Eej3U7TzRpHpGr19eX7oMFL/I13ZzdPf1AlrLINZ7hzQAK",
-	"+9MpxMZmzOFfuhtZr0o6W7KTZ6fnE3fdJcxOX5ydrdfrUwqPT6VanLlv9dmr6xcvf7p5Cd80J+jkBxwF",
-	"3jKLcnvy1IM70pJPLibPT89Pn7vbBoEAneGfNdkHCwZsh7imXIrrfHIxsbLyysf5mngi+Bi57e+fFVMb",
-	"f+Je1HGTuiC35uKq4nEEw5j5HG+8Ps7r1g8HdGj77IYPKwe+ctmBJsK6l8gAAWYlm0iFGJRbtQB1ImA9",
-	"gZ3oW/FjqKHEWcFXAKC788VZpbRUECr2qKxA92fn5/XFti6DoCwLV9199g8HldAMeWe6CZyvsFfbC/pT",
-	"kAiMxg0Ae6TarAd5Vpv+VqZ4SwpdUe31DdCLoMxjugkEAAayOHiHRQ4XZF0CoIS7LgpiPKHbmOYrLkDZ",
-	"p1b1/HXits0EAv8lUyuu3a7TkJ57whHmLr7HzgCoMrnTfmBuo72A145IpLCbCJnAayLl7QFIZM2qOVVN",
-	"Lo5tFxW+CMwpmD0SXSM7VxzX9ALX9H5LNqW28gWRCDWGFlfYvd211j5y7HRKfmlwRwCPB4og+nf+8I39",
-	"PpuUUkf4AOhSi9wOEzx7LCZwdVNTtoDMKoUbTXKxIKjtPpAzXllGWC+ZNUkbjMT6hjdNtOGQtQzgZJCn",
-	"vJQIjWjHhdS/JIh9qn2FCqGG0BCFfCwfpTdvDfqcPCYR4/WI+7a5fm6HcM0IJZZ1NUgx4/CoDid0U4i1",
-	"WXizJgDI2QHEhTCKXnCjHl/yYl3+EC3njXtzkLKT1kcguD5C8/gtnfHhQg3jxvY9VnjcHoAX7UHlrn50",
-	"BG68vMiBllNrAV9znFmy1aPx3Nkn/OE6v9999OOiTh6JeKnDX7mnDybQlWjTpwFHdTwwZLHx0wvw6W6f",
-	"8zv2g197DK4PptRZCBi8d4+pEx4vhN6iOJS7/sndmHYQYm9Dnt63LXuAW/oiuM0dJtpQkWuAPn44+73A",
-	"kmWrvaAx6DV9yCPEfl0qMtc1HCrzAxjBnFiavkMaOMTUOE+8gee4Xj/Pj8oPDZjpIG549jjG4dsla+7t",
-	"pXBDzoHY4KUV7jVuICmZ0u56plBtWXdOjhXd2DFcwkFRGytWCS0YvWN6jHKJxD+xrfTxyCcojh90UEyO",
-	"bcP3kugQR4NradQq7nMCuDXtPQDqhT8DcJHxQr/pJEvub8HWKUdaJDRCV1hX6a4xkQBcsZRruA2/TiEO",
-	"1ZtTb5kuGUXjx2mp183t9yd/hevdo1bqs92YwsfUKj0STdwWBaFsLQiIIB5SKPX0+zZIG9zUkDdQBoXQ",
-	"Mw/fBq9RKwZpB6cSIoTI+RwRbfVtK3lxM26/CLYeJG/C0+ngfN+ca49xqlk6Hv0M62PSA55ZjhmG6iKt",
-	"wyZO97DML20IByU+X67Hv2Qix/Zc8Vhe3+Sx3yV+vzkz3JHpkbztb4No7Lad3fKiWmmJGvGjmdx+YGef",
-	"/I+71KgmSnx0CqV0KT/Uxiz2Zqc+kPEdwmHsFB/u5T31rGbdE6pWlEQPMLRbHe4wtUNiH+UA+lwGNs4v",
-	"qr1AlSoqKYc8AHt6fEtvmbh0KbbWkFv7BD0mFlwwsmAGcNf4QSwIFPto3TtkzhFc3meyx1nVo4YfgU1f",
-	"cXH7mBLJ9pcM/XFxm3WugiG0kAgX/GCzzzaPAq+5CcJHbF2YB2wcCM4t+B2z/GRkBgmRSDQs562lp0vk",
-	"lWs9NOSzPw+0AI6OwAg3fCFqWfK7k1YdEKsEA9ZrfEo8/hNTBAJ0mnDTRAMBscj+Ye0SHOG6kQNwqR0n",
-	"ofVpXMcvlhR0TrC8Be6RD758vMGpQsipDwdjxVxtThRCSseZJoCdPg7LBB08Mse0geAjDFODOKlKkDVU",
-	"dmi6ybA+KUMBArfvSJ8espaqOITp/lZtCG3ApZtLSjRxWOHIqZq6dANGZ0tMbsRx5nIQi3jyx1ijYHMD",
-	"CBq9Bt2r+q3RzrMvyeD5TgqGaPiPmWCE1UJCwo20eNkf+IvBo+yREXYSsSFUjIwiuE6jn5Q/td78TZNz",
-	"606SRyJoqNVgTQTEpGVVasz/MbLIfaEhJC19e05yvLr2oXaqR6jpJ/JN/dZvmsAtaM3HcVDUeSf1Qgf1",
-	"33Lem4dySBdFMrcL0AdqnNCjKXgNEumQ4/rpwUmecJAC6OxcyRURck2kQJAuiHW4hWhQX+CvPIcTXDd/",
-	"0QHG6gMZ5k0lwgNcsUVVUFVsMr/5AXu5ldE0LCZc7dj8Z5/8j85JlbOCYYFY13th/95ilyO5tYcQrs6x",
-	"ExuykoodzM3tV+PSgVybAEEYEhDJQhIE+dm9CV1bF5gZCOhQCRdgel0PLwM9ZGDK5DkcV1/VjTV2UQ32",
-	"7EynFkDzuGXdzznY8HvcORjfGmdYrzPa0m71lhLFr23bX9jW8lcT0Clky8kDCTm/cSu4gs+ESHmQ96Kr",
-	"FUJQjd9dw2mJ3RyJmG+g8S+Amu4e0yMQ8gcrAvHGU0IJ7IzLJnE6r/ACzPWSF8zn5/oLX+dSHZ26lTgW",
-	"aSvx+emq3SUuDiqbrqRYtDbSE32gvRqWZFotKSNGyktH96ZO3O9fK8Pra1APRuQaZDBpojTIVpztTGi5",
-	"CotMFZvbzeEKtKMB5QbJp6HdzmqtN7bdeRQOKtGPf9bbSSooDVBjibzvY4Cq9c84vCslNuIQAW3EmqK5",
-	"AjaysETDBJx4Fx4DPZIHkFPDTpI3hvz2I/Fd1LjHsXUDXbmTtujhLx7orIAOzj7Z/3YE00NQ7COv8w5F",
-	"2jjA00M4iigKfXuMQ4zBox5wXyvY0aVdNumglbct76lLIz3ienSbZGcoZMYfzHUXyTCVkeVbzPs5kgfj",
-	"BcrHR8npusJkvqhCZ4/8Q0SUjCwJxRvaMEYA5pimc0YAYhtjBZXIZYunAA6Xz5u7HIdxliP8/QAWkUXB",
-	"ZuYIPPICW/4r2xxVKLhuWN6XWH7LNjrDAAzVhJK1omVpTSIjb5mA3fw3IO8BRDO9RYBM26fPOQdBYum5",
-	"4lZEXEKwELN6CbVvjiCtI9gA2gZXDfcqci/rq20/Y+zmGnVfQKAgXLjsAEqULIopnd26oBnsEG4OLOPr",
-	"rQY3DkvjAj1fkCivIc77zuAfHLL4gKxNp5yF+lq9nnBRaIAI5X7NpQHkQrWifLjaekzFC+d77+7nP7sT",
-	"+Sms0x3/V7uRbdiW+gM/n973U6UQtveDKHN4lQVkgFuKZ0GBulU4EBHdMueyqajf+NsAvxAW3dNbt/Mg",
-	"AU/dcbUNd/nv70DR+BNbcEGEBA+9Yyv0+3Ez1ts3UpXY18O3kwHQu1dzwG+XOBEf3nEIYRzU5DHo8D24",
-	"MI69H+0Mjrwb/b3OaZJDeORggUYs5qHhhcRw3V6GIVHTug3DX0WnwodUuWJ6MpNKgdbrbtRxdwx7T/8t",
-	"K7GbSqP7hsgiJ1IMLFt05wXSYDe7OQ3tGBznmj4yt/kJHJnhBijBIKOnDKM1+WFybt9ZlTkogG1pvBDs",
-	"tg/hPhu8MkEHF/3WgIwDmaZZyp18A4fT2Sf73/3ZJ8TUvd+fibLU9TJPNF4dCmqwQ7KrPbkAGdhOkBjl",
-	"IoVdckFosHUbD5H934PRwJXjVt4QIdenRN/y8qJOXHRhoyCJEO4YagUDCmZbY7IsGGQz2q7+HW4UpdOC",
-	"/eGU0KlUBiBf584TF5lxDV2cnnODfm7AYrB9TLIJND9G7U+4BeAYu2kW/hjpL4aVvx+VDhNNgb+EXPfx",
-	"WAZsBYWjllju+rOHqxeOBU8QsHWHQ6GFDn9cf/A2UP5gxwLYT1CmchBXAmtBTc7kisG5nQVOYk3WyoUN",
-	"lQO9nbJCigWUxAjZumFpN818Zxd4pUkv4YZR7Deebti6syPCBzcSrnaabuDOoQPFYGqSmzaEN15LmbnM",
-	"Q0SEpuKJcZDexEh5iAiN7/7M4aT34YvACyGtP/O+/LNcB4gvPu9vdQh9m1FE/PC0aGV+Crm+JFToNVNN",
-	"hdoGrxGdMiaGh8/G7cGzT/YI1iWdsXv8uT+m1kiDoxPKXSCViqn5kRwiOa1WZwCCs0ZVrG8oQBnpCmL3",
-	"SLsdpzq6wfzkCTNEloUfJfxiPSQf4Mht3QD1ZTlzs/RVr9TfJYBJvQ6ZHa5Vb7TaRO6ARy/u07wf4+j4",
-	"ffqT3eRiPmWnnmx+jxvNMdUw3edv/uXfhQoU3nNw/GSUq6Lwe7/Dcg7J646p4NKloRnHXwa3NfDvZ6dT",
-	"j+5+RiuztAz4j/WtPvU0ijLZz2tx7Ag43P+8TeUr8pebn38iv7Ap+SvbkBvWxuSfXPz6vis1ympa8BlG",
-	"rhtINK6JZuqOzxiUtoYuxGZ1kIJUbE5QtjuvQoeo2EGjJ4Wru2ZFcXIr5FqcNQvdfA0F1MXmZCZFzutC",
-	"ubiye2XffNG8eBxHQ9DBI1fF1j1jXWw0G+pnwZoCZivqIfuBm5Eadn2jwUulpNq2ewG/GVPRVoy5VLR6",
-	"YVAcNLciNOQkpSz4bPMAXpqFy78PP62YoTk1NLl3Xzcv/+jfffx9HIwCjmsFlYEHoyHs+1gX3l3cQz3A",
-	"ZNAlo7fuBrU9SRmxcgNK3j07Q6/lLvzmZrM/gEKDbv/BviJ3KPZ4HXh+WKK5NXGeh9Y9hO24YpcaI5e+",
-	"MtJnMJ998p7G+7NPiqF5fd8jh4NvE5ZM2zsdILeP8slHmvLDG9XU++OcFK11eGzMjWphTbTmmOpoCQaQ",
-	"4QPA+EtMHajdVXop1+JwrBuMBy0Q+++KzDkr8uDS/5liOd4+2LjW4EV3/d5BeHsnssZ3anM8VA3X+GMj",
-	"RkGvewJqwOmw4HfgC/rqgKO6FmVlgF10GicaK4Q7d34HflVGc/LvzDbyh8y/5sLjVDF/KSLcR9CuEsFR",
-	"uG/1Hw4op3dihFy2QocQuINIoRXw4KN8ogkMayjTb8GFtFl+WGnPQOjHeFnJ0GtbR5TXPLRJtNJbwLdc",
-	"8FW1mlycb93lGfi+TvQtL08ksCEtTiBTm6nJxZwWmiV7k/O5ZoO7i3jVqJ5d/L06P38+A7EIPwLQmX1t",
-	"+0mqvknlnfqmwct47GqZYddGVKJgWmPkjuV4P/+aa3ZYPWpwHc3Qs6Yf/MGlsgxHgG4jIngp2MAi4BWc",
-	"kNQB6USX+AUVsF7+g4x8df7tY0FEHyWoDwv3yHgWrgCu6bqjPM1mrIR8ft5OGPtMR+OXfBS20TaGbqtd",
-	"J9ng8rRj16UdrCCtdxGviENbHrR4h0z77lv749WZYbLQsen3wtfiJve5vrWbPJ7DqQ3daHd9CT+gY+bK",
-	"CnTXoyTayHIU3bv5PL0EZHd2ZGlHmCyACC/xtdHQwHPA7X//GJ4ZGOIQx8zPRV6rGpeErUqzIXxeZ9Au",
-	"aVkywQ7ss4GiP1zsptjj0mVzVaUl9PNzotlMihzN43YV0pex3XECRjG6SrLMDTx+DKaByCsM6aQZ04jQ",
-	"6w1Td0ydaCY8aS4RyR/z9NGhDb4bLgW+cVim6PKDlSUuJaVEOIF9/aqPxhHHqzgwanPc5O8rzHmO54n+",
-	"tyYZ1SQ1mylmPrcqmaqnuKwrqBEgWBOayxLuearxcjC53j6Dd1wdRnO/QX3HC/oo7eORYrhVPNHZPPG0",
-	"hVsu8jp7od4lJw1td2UMvfbf3OAnQzzu9QAO4HJ3198/tBkHDTPSa38sAOLOmibggUq6YDpzLA/a4Brv",
-	"+j/sUQEe8FaKxcF84a5BLhYn7KNhYnDuDBeLl80Hjx8f/Z4XBlI5nZ+Eq4YMIifsI7WHt750idcUyqTI",
-	"opBTWpB5JVwYTSpnIB+YYm50nSidyzbViGbv0Umh6EYsKrrYn65wKUKSbu7ShNfYwxDNamlWxR7JbKXP",
-	"h+1EmunCZQXhNXy0gAsBNCnsOWOGJUWHWSRLRguz/Fdywn+G58dkS9dDvAQkl0zvTrtBtChS8Pa9gvVM",
-	"dqzBihnFZ+nN+qN7PozgZWEPu5EUt3aNy0Ltm+1P1Wpqd4M9VF8ruWJmySp9SYQ9jD0GLxxJzUWNECPs",
-	"uD2GrowsmaAl35GihS99BtFle756fU2e72ARrkkuZxXcOzF+EawKt0nvkDf28efZIG+hCIc+oMY2sWSu",
-	"+AuzIaYM8tdaRe+D1q7dwafJlFHFlO3Lqhyuqa7vvj4RQAP2kptcvb4OIlyNRN8O/kAAtkm6KexPzade",
-	"Km5/971U9eUpACqKmjok7gVBoXri9+/v/18AAAD//w==",
+	"7L3rcty4tSj8Kqj+dpWT/VEX2zOTjPRnK7ZnosRjuyQ5c05NfMpoEt2NEQkwAKh2x6Wq8zTnwc6TnMIC",
+	"QIJsgE222LJnav+xJZHEbS2s++XzLOVFyRlhSs7OPs9KLHBBFBHwG14oIvQPGZGpoKWinM3OZm9ZvkHk",
+	"Tn+D1lStEEZLQbAiAtFslsyofulfFRGbWTJjuCCzMztUMpPpihRYj7ngosBqdjajTH33zSyZqU1JzK9k",
+	"ScTs/j6Z4bIU/A7nl5n+AsYtsVp5wzYvJDNB/lVRQbLZmRIV8eeyQ0slKFvCyGklJA/s7WZF0EdGPqmP",
+	"iC+QWhFU4iVBc7LggkT2ZsfqnzAnWJLoPtzTcZvIaUFVPWJnVeahP0BGFrjK1ezs6elpMivwJ1pUxezs",
+	"W/iNMvPb0yAgBLmjZB1dfv143Pr1s6zK48fivTBuZIXlbXRU+3DkiKQoc6zIGxgjOC78t/+ossRp39Dm",
+	"+ZjxAXCy5EwSuM9/wemtVHhJXglhkD/lTBEGOITLMqcp1vfg5FepL8Nnb+j/EGQxO5v9fycNvTgxT+VJ",
+	"Z1iYt32r6jeeSET0S2jOs83sPpm9E3yek6JnLaV54/8ftyY3bmAxVz+8QN9/8+2fahQsMJzORZoSKV+s",
+	"SHoLpFDwkghFzdGl+s8k2yYYf+VrVGC2QUuBgSASQZAkhAUoWjLLBF2o3mEM1SkQFgQxrhCW+veNGRfm",
+	"IFlwaMIykl2oAB4kM6mwUH1PFSAeYZoC/DJj5A6ItagY0+8ks4wzjXoLTHOSzT4knUGS2aejJT/aGrli",
+	"u88t5VWewVbn0YO797H+F7vgpAZKc67+lM0q+fxXkiq9IAPjKyBXASDnXEZPKauIedLex88rrNAKS8Q4",
+	"wkyuiUDzjQYZQ1LhjUQVUzRHVCHCMqmfUSVJvpgl21MYFPJm98BLs+CqqCKFDLDoBeKMIEOXE8TImkhl",
+	"0ActqJCaMdSf9t0jc1Qk+1F/qie0K8BCYLjAOVkETuVHexmoWvFKIczc2ShzXHcGuQFng9jMS8KioOBr",
+	"FpRLDMN2NFWeo/WKIyoRlrf+ND2Yr6fViAWIMBTPO9gJMpBZYlKjar0fh0g1tO0R7sLW11SqbYytYTgI",
+	"mC3sD8BSyz1hPtXaH0wVXq+BRHeVLTB9DpwpF5kG6DNNxj7hoszJmE3pcV+Zz7Z25Y3+PHKLvFee3vvs",
+	"FOf528Xs7Jch81+br+4/eKN9E8QMO378/NxWxh1jc3TbF+N/Xvz02knqipdHObkjOcqpVJrdSEVKuX07",
+	"Omv3R2ymiu/iuj7GDsayslI7qQ4G/OSVGvryfWghVjnYXoRRG6yWU2PZ1oF270cvf0hBBYpyD5JSSTkb",
+	"gdd29S/tl6EFZXRJpIpSwjIHwpuhO5xXRBriqwULu/8gTSSfSiqIjOwjwoZKntN0MxCsgmAZQWGNcURa",
+	"rTP41OBjVJrI6GJBBGEKlYSXOUFFJZXbb5DTgMgxbOFyxddse/KXAAV9lT7qwT6eI4wcvM2Zg/iuZYCU",
+	"V5ovLrjQ/G9F2RKRXJJZEqdJz09DjKokLDMverAURKM+/JhilpJ8lLCm6UD4GmB5G35gOW34IVV5+Ml6",
+	"tRnAZQA59cx2ZW7EGut9bPHWkni32xuyYcXNRfWv5YceAlJfwW1CIsMmBLcEJMjCXrusoEqRDKT70L3D",
+	"4Qs334SpDS8KqyxtPVuEDBs/rzha4QxlJCdLrKLy0JIEyYnUKgHOEbwhE7QQvECnwQuleHAEN/EZSGX6",
+	"4DN9J5hUBAcXc0dERlPlY31zjw2qAwTNsMPx/I7TAAW5VGiNJcJzLa9KXpDmdmoAMrTWUKQSARFAjK+b",
+	"Nc85zwlmWzg81/IH1mjo9gJg7kO115QFtM9+mlyJPCzVLPmRtR+8v3q9tTr9mU/u+5c1gfTp2PEhJE9p",
+	"lczOArNBhCY4YqW43kROVEAUA1uFWTLOMqpxCOfvWq/EpIlmCsVvCdu9QPNaUs8ZWu22ZaeDQOE/F0RK",
+	"e+O3lsusoat/cdbm5QYKrc1S6dDsasWz4SgdFPKcgWt7eE3vK/mCZySkUQdMCvbl7T103jWH2WzMW0Ro",
+	"/y8cK76xfDS0TJ/Kjebdwb2E18LzHESEv5NNgJtlmSAywNLeX7125vB/gAl5tNy44usbHuaVmpVhlkmk",
+	"OILvAoMXWm4KS55YrSJWrYg4sxa4LClb3rjr12FVJWEScZYSRJnioDLdEivIFXiDBMGZ9QyAiXYXMEB2",
+	"aU/qNpQ4M687ef8Y3aH1wnEKwtxCii3iPJgGv+DMUMJLZQy6WyTTPJYDpe2IqiGI5JVIyZUeYKC+Yb64",
+	"gaEGCZ7+JJ0BEn8nvedwRSS4WwZxJZjFvj5E2w0tWX8+YEXy4QjT3uEEODPdmgD7HrAiox2EafUD5ImX",
+	"IPBmMVsEzoeZ5vv1vv34Rb0CN19w/ZyRV4sFSQMIjdOoTWpOlpjFbCKcBU3qF3OpFXhqGE6K8xyBRwJJ",
+	"TDO04mtrTQ/rMLeGs23zGZqRouSKsHSDbonztMD4oXFGGJ+SWdm4sbpq18bq/Y2To2LWnTKFCi6oszl1",
+	"J3Y8S6s1C16xDGnVJsdS7WRa+gy72rcFcgPSfiyZgjF5ODdYZ/Aw/kje0vKIl0Y6Pyq5Fv6EcZsOJwgv",
+	"BV2Mw/lbyjL/zi4NtNMVZkvAWa7VwYqAt6rADC/HmGkgVCCkv0obfWHQ2vh6Oj6nM1bleTLW7CbxJqzR",
+	"SMpSEkE9ahBPEsJqj9N4fO/eYqycDxRRda6vcH2CCIN3A/xeqn4RvKdIGi1lB9JrsNndur1FEWIS9AbM",
+	"OoA2/FJsrqqQH4YKkiouNi+Mq334Ut+XOccZyX6gAR8LGFFTQZR8oD68bU60D9t34VfJ2fEVXv9klc77",
+	"ZGYM3KM/7GrajQ3RDpgEzix+4q8pC+ihEOowXPXueKwa9bDXbaZv0uUu51Znu3GlvWvH0juIbzsm5+6P",
+	"bj8LqhRhQWzrbDznyxEXroZSz6hPW8x/mBMQxIAPW6AjZcQ+7DDtiTTuN+OdUytCBaKZBKcNOA0G++nx",
+	"um9PW65IfWwh5K637pYfAvtYObBzLgtMcxkWlYBYK1KiNQhM+s0EafkFC/1fipmLEkGMr8/QP2f6C0FK",
+	"LqneB8JpQU7kipcI51pR3yDyiUol/znr87F8ayIpBHbr34aYlRgxyjkvn0ikodI35LMoe+ugGux0e85r",
+	"oiGSkiaIwmCHrAAMeuvGkYFiJwBbHujc7EOVrvxnFhzEizvrkggTwD2v0jf9zlXvze9qq8Gu4NIODKjU",
+	"+t4VSbVkhuctv5Uz7ndg20QY9uK6sjYHJwuae2cNy+Y8G3OfPndYwmB5sIXDIavA9s6SJv4RAGPn8c84",
+	"BNsfuCjeWYa1f3TH2OCKIF2NeBb7WJ1zHfYEX/wocLkK0DSlabUKu5z5QoGWRZA+UxB4BQGV7BwpWhAJ",
+	"3na14pI4dVPrX8gNGnKfpYIqmuL8nTVsbpMiwzFAxoW7X7EnEqZDVKICZ3quxAjdSHGn8Q0PcyDZckT8",
+	"DZzbq2wZlAv7ghLJJ5JWUSWqxALnOcnD0XC7AxorGbUKj9zbtaZ/gb3t6Rbn/PankIkdwgQZXyO60MqT",
+	"CSls7BxDwuVbGG+Ud0+ktaeSzBrsa0DgHXgHBd2ZObyI3h3AgQB1UJiGjVsLwYuIJTQaIGKcy/2KEYwL",
+	"r9ZDRRd9bVn0YOXeHp7sIwhUSWSGAJJgCUItPZira+mBxkN7lzm/RQWX/WQh6LmmWu011iz7Wsc5UXuo",
+	"+69kxDLdNWjUosA4x3vEo6j1XZKNDMUaGdFs4zpLwVMipVmk8+5mTWBzMpO3tCz3jaA52N1OZmtMFWXL",
+	"H8KhHWBjzDgxwy45AugMU7WagQPHrKeVYWNTivNcOgsjVRDTZETUUvA7moGUNWgJ+g7qZey22mcuI8IT",
+	"R53Zxkb3GFwK3fe/EpyrVZ8DdttViAWjbCkjYd+YIT0QVlwATBVHtyYwZCgiD/fcXrKyUuDdlz3u/QEq",
+	"IqnH2FuxbDv1h3ngaif9XqGcr53RczCdtlkAUdO4b5/ECki2w9uwjdyXZL9xqRzDJVnYgbX4fRhgpF7g",
+	"XBJ/zuc7xak94jb7w+zHeEAEYWTtVKctBmUVdxBOrUiKcs6MKtajaJ26kUn2l4Bb570kAmwlS8GrEgmy",
+	"kAkYgPkCrVe8QPCtBFtxk4uwsSqztXkjQ7h8mwxE7wNB3UuFfvZ0QCjrHe9DT8kLotUzk7sAxFWjKGFZ",
+	"L2I+CzE/fUsgaM6giNEzYfovFhzakxjkPGaYPQmkBAX2/K0/3rVzScTf/25AqGnNXSIhpoG0jv5AOu/6",
+	"h3kJlS7dy1KmJterTfMGe5eGw/ZA/p09/StwVFP4VwzTOIB/5Q1ZXzRmgY408XBPyH14ShtHVtsow8Nb",
+	"vtFeVKNQFfjTa8KWWg56enp6moSuZsZDImzGbQiskV8zzkgCWeBGqJU1/US3xNknwiGyoc35IdYjNuaF",
+	"QXs7exbeWebNMWlEcSQv4CP8/aNhRtYRn3NNdxFW5wijlLNFTlNl1QIqu4HH840NNG6DLYnpxT1B15rD",
+	"VZpdhqOvvQmeBybYSgayJxm5HVeNdHgQLL2PTavEZuSkzgjRPjqjDyZwajZt/swAsdYaQe5YW03OhHRo",
+	"CN6SUiXGnaMvhZGh5DEChfUM4Ty39jtRMYSXmEI6lcXGRg3Vb49AwD2ITteu6Nko9dJMxQOwXy5b0SrN",
+	"iTdO120bZVNIQst7KReCpOocRudqpf8sFd60spuPERSW0PjZCD21bbXAm6017PbuhrHkjk5McCKkVN9v",
+	"KgLoBZwJ0axfvCzwp0vzsDV+k45mhr/IA0ahi1xyQDY/4dYl4WrMdfnlVhJEKyJIguZVrciDgk+EkYaD",
+	"liTz6WF2F4cdTw/LAXfO/HZxSO4rQ5nNoOcIiEXtEuqCsnrIXWQbBo+RbJ7nc2xKH4whn1yERERAP6CX",
+	"9rYDBq650KjGGQLpL0GySleaBmDfgQm0k5E1BIZTJSO490B4XtvSImPvvwg5iH+irFIkQSteiQRluA4u",
+	"LDhTq8T8B9fOe7Ym5DZB5Hh5jE7Rc/Sf6D/R03OtjP5Xhmm+SdB/kTsiNug78yU4j+gtaePAsyAWhRKc",
+	"3rLGP1SVjciRk4XSbMoEoysi9Mv/6xd89O/To+8/2P+PPnw+Tb57dv8fwUjJOyJyXEYUmzlJeUGkMX+D",
+	"l0qLQiuarhribpnNkuv32JkThowtFv3B48J/TPyvlpRJBKWF1lhkWvcXenTOoFCK46p6nFkym1eLBRFH",
+	"hpnhPOfrI5znI6y7nkK7Q1xKZnqj/+aMRHNzLy/eXKAMKzzHklg0eFVpXDv5CxE5Zefo/c2LIJh2CoMN",
+	"Yx4bSe6puIDpEWJxrUi5n4w3LMoCZClFisZn0thvqGr4mmZiFcu0VKuFCUFQQTDbPqPTpM/JtCcFiaTz",
+	"TBkJZ3McegA8RbibSXKwYwYhzhVd0Ibvdj3ksXopMU/IumXhspZznAZDRJ25oz2OC1k/MgaYBEFU7JEg",
+	"BdXokGgR9sgJ8f/3f/+f0Mi5TbUcY9L6pEbmOof0soDVcn+XgbWqgLPTRTlEckx9ME5hX2mhxZcL0H7n",
+	"VI1YyYmhASrPTe508ZKkHJw68gGBKt9BVgCRhKlGXt1vqGej4xbqYJ0eI/W3AyNpkllFzwyM5IOiuGIh",
+	"OdEww3emfNEXDS+dKhamgxkEIiiHDxzJguiA879jYQ8bC9vArS8YxqFtNVZHDSL09nktaE4kmhNJM9Jy",
+	"XA09n0cP5u/ohmi94nmz7HOkVlSCF64lkIxMAejITN05a+u0jZujxvqJrUFdSyGz5FCSVo9s5RVAHBw4",
+	"BQsPumZubFpyk/kVrX3W9SNdsjucgyvsPcOVWhGmNG+Hj18SRuGHN1z9wCuQOF5Y4/Usmf1odKorrMhr",
+	"WlDzzXuG7zDNbczpeyarsuTCPLvUfJ7hEcqXTbCbMm5h++T+x5FVao4uM6elG5NZrHhcFanW1yMQDkpC",
+	"bpijjdmz2ODBvo58cVsKYZc+hbPPu67OlfGwh8rbRFy0HDz64F1HdGR06T5xCls+bRsUAPVVbh9Wqs/5",
+	"cvsduFcmrneyAOFglFcs/o6UamcocG3Q9fwKe+oUcCxNlChMHz4TvzjkqOicnvJFxjnVV0gtc9Eg20Ew",
+	"LCPh4j5ay4SnzvbIBaKgeLZiKvxAyV5ENe75oHecFx0fPlI80UqvIF5qpsQbiSQPaqYu2mlsoua0QRqB",
+	"AkzOo1Eb//e7d2aD0aALT6Dx4y/80hgG0CGk9A27XdvtkCSSP98ntZW3P2Fody1JzzIafe9P8YKml0yL",
+	"SpKA+Gt87FjeQlJBb8U4CJ+v5M6tfj84c10TFVuwLmnSGBQtehfy9LSZYMdSnj7txcZu8o1nXe3NBmrE",
+	"t6nUVhMs1CCoK/RaJ4wC7nhLbLBgV4qNw9yXwOtHrLpG+fuki/POBhOO4BEVkwhe2SfM7anLg4rFx9pQ",
+	"EVGxugQxhAqdNyj09HSo1nKD5e11VRRYbHoX9XyrRJXZn1no9rl/8E5+CquYB4zJA4+u6ZKRrKccYV8t",
+	"kTGVVyVdslCuAcgc8OyJRCyYVW8FKsfe29+/4EWJU4X+9vN16MtY2r9xHS5yvjY1DgbXM3EMxmzHX1rw",
+	"eBUpX0CFzsDR5pFUpIjI8WI7u8BWX3BuLS5Qk2PQrswQS+oxpUp6eJ+LpA8owGntNcmoKUUiqzQlLpCF",
+	"5nkdoevEx31cN3VOS+26CQFaX4RY7kY4gtPWOpGRqhCdPYVzKFabCKGqyRFnBBloIb7YiWhmQWZgt/B6",
+	"b0H4VMslkWE3ygBxYre59tnAakTNQgKoLpoqUcMoXrOrXZqFGzq0prA/bZjQ5uUIhzSDYI5w71FrbPgr",
+	"wULNCbaYqm+oCXA3fTdGuzW6If1aiJQlSR/sGthZIeJ5WPHVc3s2Br8wbnf/MYC9WFGTvT5sA20mvp2J",
+	"Q8q4nmuIl/GGQ7TdgoukNhajmjw1lOcMvjtpCFefrPosmPcelhf0NkZLaf17N9Vr4oKUVSUTxPOsFqSG",
+	"yk7hSGh/99953ZaCNJZL0tgZeEnYfiuJFoH1F/Mt5O/QPBOhAo03oANZZHA+A4gvAkHTX5UnaH57OkrS",
+	"NHi9K8cjp+x2JAa8hk9al/jp91N4WZ7+yWRNuxY6g1f0znyzX1YSaHg57q2K3ipFr38xutK5CRCrq3Vv",
+	"V2kP3NLnXtuoCKmwTw2GCMyMgXJXzox1Tw1UuBpBsQ2Db3wu3efq2kGK9tdc+0NxLTGBzI1qbiuSaxLa",
+	"mv/P/b5an1IkjnC5y+Dd3DjtfO3uTSeN8S7s9bowPg1AJSrRxbvLSPeccrXvxxoyXMRUHlExRBm6sS89",
+	"kej9ZeLyHmztVs2WwDy2rATZraSY1SZuzzH+GtZIa6V7MD0LFjDgCuc3bqgB9QQAa5uPYmt+VxOhr4e9",
+	"P4taQXvLhnj2ydhuHUvfxzFgr2LUJdCRW4fJwt8PloX/tLuFiCbM9tA7ruZe82M0UbVr8htiRA0bR4fT",
+	"0z9rHrUKVk3UxKtUJDtDjNfBaLa2gIbOhqhzZHPvzyAyXrOxxr7QpFiacVpN0+x3M2eNjdUcGFtpoKtC",
+	"xEshdG2x27XGBxdGeMAiv+kNB7hU0oa2j9JqW0bYuiNIrcsYePterOZK7LLDerd6CoNgn+FyApvgjT2G",
+	"l3W8wEDRz34XV0nmWJL3Ig+aj60ry5EHZVNYNaPMjVFk24Wf40g2qSCau0LtN6izHfzaCwBoD/BDJH9b",
+	"JghXGVVcSCt5ah1mveLIVAz1G8VpHNnA/Tb5CoNVBTtE3W5yh/3DnIG3m4iMZIeN1KRqaPa2A3TC2k0P",
+	"qs80JlyxRsVYpaW4lzIev17ThEiRo91VjdyyJiECW7ftYIQgGlGU8rwqWBhgCxqJV1nQTzGjKUdrQRXp",
+	"6+GTU0bCE/a1Himjpc/g/jhikfG0KghTNntCliQ9Bqj+8uzDMXg7jk2Pm203ehXZLbQ5omrTDjVZWO5t",
+	"y8Hs25bDjW3n7++aUiMMUMRJURBGvIaol/3r5IdG21pgtOLT6HCunYQWEjqC9TRufHd1rWUYv/acQDuP",
+	"mEYI3KG/Wa+f+V4XKBXVgC62zn1Wz9PLFrwTH1uybC4wS1fTFfxKZnJNVboaUbM8SgYmrQlmVhXWMOFZ",
+	"UzQRNE6IAUUYmQMa4vHpq0AVrzzVJf4Bvy39h5Gkdqdqh54P0+E8IS3cwMfj93XuHPlXRZiioO1keDlB",
+	"tbdanwtENy1ifxdErnobHTjZ0VRZ0Nc9drGBnget3PW9dvcQSllA24R1jThmlla4sC/4GAG2N4axPWla",
+	"CUGYKy/QnsKjJ8d6GRkGXdWVx0lMJjcDm7eo4WxAfIws4+q+r4zADR2rWx8eewqtXZWJgc9sGLDjhKOq",
+	"Bk0VIduuxraDthqF0l5UF+BZKxc1Bnhj9t1b72527m2lVjzWidoUiyhoMK3NPIlXMHTnv12HuHXftykt",
+	"RPbvqnpmasMGKyuZvP46viTcrouqlim5GQ7hcJ+H+lYEKLPBdlunAKwuw+oJ1QJ+g6v17gdAc0qRyiHI",
+	"AaT6VrLGWUhF/+4bmy8yQpa+IjlW9A6KsXV05wXQhJ2nb+uLthcQ2sDPrcqVoZiHINMCBm01ez+gZ5eo",
+	"4mJJm0+czm1qqlhjnBG2TJnKhxbK6qlzFTwQL/tsN0Dr2qDzzQCzK7DwYQXMw43z+qzhFuTeJLvhb9KJ",
+	"Kq33QHqm3SXBwsgA5qcf3Cb/9vONq9INSzfv1aOulCpn9/cQzLYIZNZeVUyiuhcmknyh1lCBuxbQsURZ",
+	"BYXQ65AyeYw+nuCSnsgULwz2f9TssR7niUTNI3Tx7vLcfrCkebbGm5O7px/RiueZNDy8WUCufzoG31hK",
+	"bP1L25H1osTpihw9Oz6d2XaXsDt5dnKyXq+PMTw+5mJ5Yr+VJ68vX7x6c/0Kvmk46OxHswrTZdbQ7dlT",
+	"V9wRl3R2Nnt+fHr83HYbBAB0ln/SRB8sCaCdqWtKObvMZmczTSsvnJ+v8SeCjZHq+f5VEbFxHPes9pvU",
+	"Cbk1FlcVDVcwDKnP4cFrdl6PPl2hQz1n131Y2eIr553SRCbvJbBAKLOSzLgwNSi3cgHqQMB6Azurb4XZ",
+	"UAOJk5wWUEB354tpJSQX4Cp2VVkB7s9OT+vGtjaCoCxzm9198qstldAseWe4CfBXuKvtA33jBQIb5QYK",
+	"e8TGrBd5Uqv+mqY4TcqYotrn61UvgjSP+cYjAMaRRcE6zDJokHUOBSVsuyjw8fhmY5wVlIGwj7Xo+cvM",
+	"XpsZOP5LIgoq7a2TEJ57RE2Zu/AdO4FCldGb9iOxF+0FvHZAIPnTBMAEVhPObycAkVarFlg0sTh6XCPw",
+	"BcqcgtrDjWlk54mbMz0zZ3q/RZtiV/kMcVNqzGhc/vT61mr9yKLTMfq5qTsC9XggCaL/5g+/2B+SWcll",
+	"AA8ALjXJ7SDBs8dCAps3NSdLiKwS5qJxypbISLsPxIzXGhHWK6JV0qZGYt3hTSKpKEQtQ3EyiFNecVMa",
+	"Ua/LQP8cmdqn0mWoIKwQ9quQj8Wj+OWtiz5H2aSp8XrAe9u0n9tBXBOEkUZdCVRM2XpU0xHdWMXaxO+s",
+	"CQXk9ALCRNiQXjCjHp7ymrz8IVLOlX1zkLATl0fAuT5C8vgt8Xj/oIZhY7uPlWG3E+CiZlS29aMFcGPl",
+	"NRioMbUm8DXGqRUpHg3nTj6bHy6z+92s3xzq7JGAF2P+wj59MIAuWBs+TXFUiwNDDtt8egY23W0+v+M+",
+	"uLM3zvXBkDrxCwbvPWOMw5uG0FsQh3TXv9iOaZMAe7vk6X1bs4dyS18FtllmIhVmmYTSxw9HvxcmZVlL",
+	"L0YZdJI+xBGaeW0oMpV1OVTiFjACOU1q+g5qYCumhnHiCp6b83q7OCg+NMVMB2HDs8dRDm9WpOnbi6FD",
+	"zkRo8EoT97puICqJkLY9ky+2rDuco8AbvYZzYBS1sqKF0JzgOyLHCJcG+Ed6lD4c+QzJ8YMYxezQOnwv",
+	"iKZgDXakUae4DwewZ9rLAOqDP4HiIuOJfjNJEr3fjKxjhrSAawQXJq/StjHhULhixdfQDb8OIfbFm2On",
+	"ma4INsqPlVIvm+73R3+H9u5BLfXZ7prCh5QqXSWasC4KRFlrEOBBnJIo9cx744UNbuqSN5AGZUrPPPwa",
+	"vDNSMVA74EqmQghfLExFW3nbCl7cjLsvjKwH0RufO02O9w1fewyupuF4cB7Wh6QT8iyLDENlkRazCcPd",
+	"T/OLK8Jeis/Xa/EvCcvMeDZ5LKs7eezXxO83p4ZbMD2Stf3G88Zu69ktK6qmlkYifjSV2y3s5LP7cZcY",
+	"1XiJDw6hmCzlltqoxU7tlBMp3345jJ3kw768p5zVnHtE1AqC6AGKdmvCHaq2D+yDMKAvpWCb/QWlF8hS",
+	"NULKlAywZ8YbfEvYuQ2x1Yrc2gXoEbakjKAlUVB3jU6iQRiyb7R7W5lzBJb3qexhVHVVww+Apq8pu31M",
+	"iqTni7r+KLtNOq1gEM65KRf8YLVPD28IXtMJwnlsrZsHdBxwzi3pHdH4pHgCAZEGaCadt6aeNpCXr+VQ",
+	"l8/+ONAqcHQARLimS1bTkt8dteoUsYogYH3Gx8jVfyICgYNOIqoabyBULNJ/WNsAR2g3MgGW6nUiXHPj",
+	"2n+xwiBzgubNzB356NLHmzpVpuTUx8lQMRObI2FKSoeRxis7fRiU8SZ4ZIxpF4IPIExdxElUDK0hs0Pi",
+	"TWLykxJDQKD7DnfhIWsu8ilU9xuxQbgpLt00KZHI1go3mCqxDTcgOF2Z4EazzowPQhEH/hBq5GShoIJG",
+	"r0L3un5rtPHsa1J4XnJGTDX8xwwwMtlCjENHWtPsD+zFYFF2lRF2ArEBVAiMzGun0Q/KN603f9Pg3OpJ",
+	"8kgA9aUakxMBPmleldLE/yieZy7REIKWvj9FmWld+1A91VWo6Qfydf3WbxrArdKaj2OgqONO6oP28r/5",
+	"ojcOZUoTRTS2C6oP1HVCDybgNZVIh7Drp5ODPGIghaKzC8ELxPgacWaKdIGvwx5EU/UF/koz4OCy+Yv0",
+	"aqw+EGGuKuYzcEGWVY5Fvknc5Yfay62IpmE+4WrH5T/57H60RqqM5MQkiHWtF/rvLXQ5kFl7CODqGDu2",
+	"QQUXZDIztzuNc1vkWnkVhCEAES05MkV+dl9CO9aZiQyE6lARE2D8XKenga5kYEzlmQ6rL+rBGr2oLvZs",
+	"VadWgeZxx7qfcbDB97BxMHw1Tky+zmhNuzVbjBS/02N/ZVfLtSbAc4iW4xMROXdxK2jBp/xKeRD3IqvC",
+	"lKAaf7uGw9JMcyBgXsHgXwE0bR/TAwDyR00CTcdThBHcjPMmcDqrTAPM9YrmxMXnuoavCy4ODt2KHQq0",
+	"FfvycJW2iYstlY0Lzpati/RETnRX/ZRMLSUlSHF+buHe5Im7+6tpeN0GdTIg10UGoypKU9mKkp0BLRd+",
+	"kqkgC305bIJ20KHcVPJpYLczW+tKj7sIloOKzOOe9U4Sc0pDqbFI3Pchiqr179jvlRJasV8BbcSZGnUF",
+	"dGSmgWYCcMJTuBrogTiADCtyFO0Y8tv3xHerxj2OruvJyp2wRVf+4oHGCpjg5LP+b4cz3S+KfeBz3iFI",
+	"K1vwdApDETZEX7Nx8DG4qgfU5Qp2ZGkbTTro5PXIe8rSBh5hOboNshNDZMYz5nqKqJtK8fLGxP0cyILx",
+	"wtDHR4npujDBfEGBTrP8KTxKipcImw5txkcA6pjEC4KgxLbxFVQs4y2cgnK4dNH0chyGWRbw9wNQhOc5",
+	"SdUBcOSFGfnvZHNQomCnIVlfYPkt2cjEOGCwRBitBS5LrRIpfksY3OZ/AHgnIM341hTI1HO6mHMgJBqe",
+	"BdUk4hychSaqF2H95gjQWoANgK3XarhXkHtVt7b9gr6bSyP7QgUKRJmNDsBI8Dyf4/TWOs3ghlA1MY2v",
+	"rxp0HObKOnq+IlJelzjv48E/2sriA6I2rXDmy2v1eUKjUK8ilP014woqF4oC0+Fi6yEFL7Pfe9uf/+SO",
+	"ZcdwTnf03+1Btsu21B+4/fS+H0uF0LNPIsyZVhYQAa4hnngJ6lrgMBXRNXKumoz6jesG+JWg6J7Wup2M",
+	"BCx1h5U2bPPf34Gg8ReypAwxDhZ6i1bG7kfVWGvfSFFiXwvfTgQw1r0aA367wAnY8A4DCGVLTR4CDj+A",
+	"CePQ91Hv4MC30fV1joMc3COTORpNMg/2GxJDu73EuERVqxuGa0Un/IdY2GR6lHIhQOq1HXVsj2Fn6b8l",
+	"pZmmksZ8g3ieIc4Gpi1afmFgsBvdrIR2CIyzQx8Y29wGDoxwA4RgoNFzYrw12TQxt++1yOwlwLYkXnB2",
+	"64fQz8a0TJBeo9+6IONApGmOcifeAHM6+az/uz/5bGrq3u+PREmsvcwTaVqHghhsK9nVllwoGdgOkBhl",
+	"IoVbcoawd3UbC5H+3xWjgZbjmt4gxtfHSN7S8qwOXLRuIy+IEHoMtZwBOdGjEV7mBKIZ9VR/gI6ieJ6T",
+	"Px4jPOdCQcnXhbXEBXZcly6O77mpfq5AY9BzzJIZDD9G7I+YBYCNXTcHf4jwF0XK349IZwJNAb8YX/fh",
+	"WAJoBYmjGli2/dnDxQuLgkemYOsOg0KrOvxh7cHbhfIHGxZAf4I0lUlMCaRVajLlBQG+nXhGYonWwroN",
+	"hS16Oyc5Z0tIiWG81WFpN8zcZGempUkv4IZB7Dcebtjq2RHAg2sOrZ3mG+g5NJEPpga5apfwNm0pExt5",
+	"aCpCY/ZE2ZLeSHE+hYfGTX9i66T31ReBF3xYf+F7+Ve+9iq+uLi/Ygp5m2BT8cPBohX5yfj6HGEm10Q0",
+	"GWob00Z0Tggb7j4bdwdPPmsWLEucknvzc79PraEGBweUbSAV86m5lUwRnFaLM1CCs66qWHcoMDTSJsTu",
+	"EXY7TnS0i3njADOElvkfRexiPSAfYMhtdYD6uoy5SbzVK3a9BExQr63MDm3VG6k2Ejvgqhf3Sd6PwTp+",
+	"n/Zku7mQTdmKJ5vf40WzSDVM9vmHe/l3IQL5fQ4OH4xykefu7ndQzlbyuiPCa7o0NOL468C2pvz7yfHc",
+	"VXc/wZVaaQT8dX0rjx2Mgkj2ds0O7QGH/s/bUL5Af7t++wb9TObo72SDrkm7Jv/s7JcPXapRVvOcpsZz",
+	"3ZREoxJJIu5oSiC11TchNqdjIIjZ5sjQdmtV6ADVTNDISf7prkmeH90yvmYnzUE3X0MCdb45SjnLaJ0o",
+	"FxZ2L/SbL5oXD2No8CZ45KzYemaTFxuMhnrLSJPArEk9RD9QNVLCrjsavBKCi229F+o3m1C0ghAbilYf",
+	"jCEHTVeEBpyo5DlNNw/ApdQ//n3wqSAKZ1jh6N1917z8k3v38e+xtwpg1wIyAyeDIdz70BTOXNwDPajJ",
+	"IEuCb20HtT1BGdByPUjaZhb9dPa6fv+t7X3x+JDSM1+8u0TPdxBaaHPuGlgax01zyCsohAqRy96J1psN",
+	"cMoeonr37MQYfHeVvm7o5AOObFDjJDNXoP1kj8GGZtPiuz0Ta7RptXBsu2S7iDwCa/XRV4q74O+Tz85I",
+	"e3/yWRBjmbjvYWHetxElsG3Y94rej3JnBIZyyxs11IfDMNnWOTx2uZJqqbXbhsN3BCwFRfW9WvvnJuqi",
+	"tvTJlb7Fk6Gutx6jvOl/C7SgJM+SJnM2FSQzjRsbqyS8aDsXToLbO4uSvBSbwxUksYM/drEtmHXPWiTA",
+	"WJf0Dsxo30y4qktWVgrQRcZLbJvk6k67dM8kTXCG/kD0IH9M3Gs2sgAL4vpJQiuHdoKNWYX9Vv5xQjq9",
+	"s7zKecvrCj5PcLJqAg/m3ScSwbKGIv1WpZU2yg/LihpYNTOckTO04+2IzKSHDmkMHK2awZTRoipmZ6db",
+	"bVA9s+GRvKXlEQc0xPkRBLkTMTtb4FyS6Gx8sZBk8HQBgySW6dk/q9PT5ymQRfgRasTp17afxFLDRNZJ",
+	"DRt8jIdONBrWcaNiOZHSOD1JhrhW09ZUkmnlqMEpSEN5TX/dDBsFNLx4druYhKOCTUUJ070U4mEgEuvc",
+	"fIEZnJf7IEHfnH7/WNW1DxIPAQf3yKVAbO5gM3VHeEpTUkIqBG3H2n0h1vg1s8J2oZKh12oXJxuc2Xfo",
+	"lL7Jcvl6D/EC2ULVgw5vyoj5vrM/XIqeibM6NPxeuDTm6D2Xt/qSh8NfpcIbaTu/0AltWheaoNsZOZKK",
+	"l6Pg3g2F6gUgudMri9sQeQ5AeGVeG11VeQEtDz48hmUGljjEMPM2z2pR4xyRolQbRBd18PEKlyVhZGKb",
+	"DeRLmsNu8mTObSBcVWpAPz9FkqScZUY9bidwfR3X3WxACYKLuCkTHj8G0oDTGpZ01KxphNf6mog7Io4k",
+	"YQ4056YJgklxML4AsN1Qzswb0yJFFx80LbHRPKWpxLCvSfrRMOJwyRpKbA4bN39hwsXDIbb/LUkGJUlJ",
+	"UkHUlxYlY6ko53XyuamtLBHOeAktsupSQyYvQT+Dd2wKS9Maom6PY2yU+vFIMtzKO+lcnnDExy1lWR34",
+	"Ud+Sowa2u4Kt3rlvrs0nQyzu9QImMLnrDUwwjK2qM9Jqf6jazZ0zjVRWKvGSyMSiPEiDa0GVImxaVgEW",
+	"8FZ0ymS2cDsgZcsj8kkRNjjsiLLlq+aDx3dY/kBzBVGw1k5CRQMGliHyCWvmLc9tzDqGDDO0zPkc52hR",
+	"MetG48IqyBNDzK6u46WzgbrSNAJwhV0hX4ktK7zcH67QTyIKN9tv4p2ZYYhktVJFvkccYOlCiTtOery0",
+	"AVWmgyHOoZeCRLnmM2pYPLnvK14RnKvVv6Mb/is8PyRa2hnC2TMZJ3J3xJIptIVy2m7JONRfXhAlaBq/",
+	"rD/Z58MAXuaa2Y2EuNZrbABv327fVMVc3wbNVN8JXhC1IpU8R0wzY1e+GFhS0+MSfIQds8fQkxkUdfGb",
+	"irXY4xC0CLeJ35Ar/fjLXJAbyF/CD0hPjhyZzZsz0RBzAqF/rXoBg86uPcHn2ZxgQYSeS4scdqiu7b7m",
+	"CCABO8qNLt5deh6uhqJvO3/AAduE0uT6p+ZTRxW3v/uBi7rvDNRjNZI6xDx6TqF64/cf7v9fAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -48,6 +48,12 @@ type document []byte
 
 func (d document) VisitOpenapiResponse(w http.ResponseWriter) error { return d.write(w) }
 
+func (h handlers) ScaffolderOpenapi(context.Context, ScaffolderOpenapiRequestObject) (ScaffolderOpenapiResponseObject, error) {
+	return document(h.document), nil
+}
+
+func (d document) VisitScaffolderOpenapiResponse(w http.ResponseWriter) error { return d.write(w) }
+
 func (d document) write(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "application/json")
 	_, err := w.Write(d)
