@@ -130,6 +130,10 @@ func (p *staff) Groups(_ context.Context, user string) ([]string, error) {
 	return nil, fault.New(fault.NotFound, "unknown")
 }
 
+func (*staff) Email(context.Context, string) (string, error) {
+	return "", fault.New(fault.NotFound, "unknown")
+}
+
 func (p *staff) set(user string, groups ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,6 +18,8 @@ import (
 type leaseStore interface {
 	Leases(ctx context.Context, f store.LeaseFilter) ([]store.Lease, error)
 	Lease(ctx context.Context, id string) (store.Lease, error)
+	LoginsOf(ctx context.Context, person string) ([]string, error)
+	Staying(ctx context.Context, person string, logins []string) ([]store.Staying, error)
 	AskToRevoke(ctx context.Context, ids []string, by, why string) error
 	Revocations(ctx context.Context, limit int) ([]store.Revocation, error)
 	RevocationSent(ctx context.Context, id string) error
@@ -43,6 +45,11 @@ func (h handlers) ListAccess(ctx context.Context, r ListAccessRequestObject) (Li
 		return nil, err
 	}
 	filter := store.LeaseFilter{Task: r.Params.Task, State: r.Params.State, Person: canonicalUser(r.Params.User), Before: page.before, Limit: page.limit + 1}
+	if filter.Person != "" {
+		if filter.Logins, _, err = h.loginsOf(ctx, filter.Person); err != nil {
+			return nil, err
+		}
+	}
 	caller := callerOf(ctx)
 	if err := h.learnGroups(ctx, &caller); err != nil {
 		return nil, err

@@ -457,6 +457,13 @@ func (fakeDirectory) Groups(_ context.Context, user string) ([]string, error) {
 	}
 }
 
+func (fakeDirectory) Email(_ context.Context, user string) (string, error) {
+	if user != rosa {
+		return "", fault.New(fault.NotFound, "unknown")
+	}
+	return "Rosa@acme.com", nil
+}
+
 func (fakeDirectory) Entity(_ context.Context, ref plan.EntityRef) (json.RawMessage, error) {
 	if ref.String() != rosa {
 		return nil, fault.New(fault.NotFound, "unknown")

@@ -104,9 +104,13 @@ func (h handlers) RevokeAccessOf(ctx context.Context, r RevokeAccessOfRequestObj
 	if !strings.HasPrefix(person, "user:") {
 		return nil, fault.New(fault.Invalid, "%q is not a user ref; write user:default/name", r.Body.User)
 	}
-	list := RevokeAccessOf202JSONResponse{Items: []Lease{}}
+	logins, unsure, err := h.loginsOf(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	list := RevokeAccessOf202JSONResponse{Items: []Lease{}, Unsure: unsure}
 	var ids []string
-	for filter := (store.LeaseFilter{Person: person, State: "active", Limit: leaversPage}); ; {
+	for filter := (store.LeaseFilter{Person: person, Logins: logins, State: "active", Limit: leaversPage}); ; {
 		found, err := h.Store.Leases(ctx, filter)
 		if err != nil {
 			return nil, err
@@ -122,11 +126,41 @@ func (h handlers) RevokeAccessOf(ctx context.Context, r RevokeAccessOfRequestObj
 			break
 		}
 	}
+	staying, err := h.Store.Staying(ctx, person, logins)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range staying {
+		if h.mayWithLease(caller, identity.Revoke, store.Lease{Template: g.Template, Owner: g.Owner, Tags: g.Tags, Requester: g.Requester}) {
+			list.Stays = append(list.Stays, shownStaying(g, person))
+		}
+	}
 	why := r.Body.Reason
 	if why == "" {
 		why = "all access of " + person + " was revoked"
 	}
 	return list, h.revoke(ctx, caller, why, ids...)
+}
+
+// loginsOf are what a person is called where something is granted to a login, in lower case: their e-mail address, and what
+// providers have called them before. unsure says why some may be missing.
+func (s *Server) loginsOf(ctx context.Context, person string) (logins []string, unsure string, err error) {
+	if logins, err = s.Store.LoginsOf(ctx, person); err != nil || !strings.HasPrefix(person, "user:") {
+		return logins, "", err
+	}
+	email, err := s.Directory.Email(ctx, person)
+	if err != nil {
+		return logins, "What was granted to a login of " + person + " may be missing: " + fault.From(err).Public, nil
+	}
+	return append(logins, strings.ToLower(email)), "", nil
+}
+
+func shownStaying(g store.Staying, person string) StayingGrant {
+	says := "it has no lease; take it back with: gildway task rollback " + g.Task
+	if g.Team {
+		says = "it is a whole team's; take " + person + " out of the group by hand"
+	}
+	return StayingGrant{Task: g.Task, Step: g.Step, Action: g.Action, Requester: g.Requester, Lease: g.Lease, Says: says}
 }
 
 // revoke promises the end of grants. The revoker keeps the promise.

@@ -134,6 +134,50 @@ func TestRevokeAccessOf_Leaver_AllAtOnce(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, w.as(adam, http.MethodPost, all, map[string]any{"user": "group:default/x"}).status)
 }
 
+// What names a leaver by their login ends with the rest; what is a team's, or has no lease, is told.
+func TestRevokeAccessOf_LoginsAndTeams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.as(ben, http.MethodPost, "/api/scaffolder/v2/tasks", map[string]any{"templateRef": "noop", "values": map[string]any{"name": "one"}}).json(t)["id"].(string)
+	grant := func(step, output string, leased bool) {
+		t.Helper()
+		key := task + "/" + step
+		require.NoError(t, w.store.EffectBegins(t.Context(), store.Effect{Key: key, Task: task, Step: step, Action: "a:b", Queue: "q", Call: json.RawMessage(`{}`)}))
+		require.NoError(t, w.store.EffectDone(t.Context(), key, json.RawMessage(output)))
+		if leased {
+			require.NoError(t, w.store.OpenLease(t.Context(), store.Lease{
+				ID: "lease/" + key, Task: task, Step: step, Action: "a:b", Requester: ben, Template: "template:default/noop",
+				ExpiresAt: time.Now().Add(time.Hour), Output: json.RawMessage(output),
+			}))
+		}
+	}
+	grant("login", `{"user":"rosa@acme.com","login":"rosa@acme.com"}`, true)
+	grant("team", `{"members":["kim@acme.com","rosa@acme.com"]}`, true)
+	grant("alone", `{"user":"user:default/rosa","login":"rosa@acme.com"}`, false)
+
+	steps := func(list any) (steps []string) {
+		items, _ := list.([]any)
+		for _, i := range items {
+			steps = append(steps, i.(map[string]any)["step"].(string))
+		}
+		return steps
+	}
+	const all = "/api/gildway/v1/access/revoke"
+	got := w.as(adam, http.MethodPost, all, map[string]any{"user": "rosa"})
+	require.Equal(t, http.StatusAccepted, got.status, got.text)
+	require.Equal(t, []string{"login"}, steps(got.json(t)["items"]))
+	require.Equal(t, []string{"team", "alone"}, steps(got.json(t)["stays"]))
+	require.Contains(t, got.text, "take user:default/rosa out of the group by hand")
+	require.NotContains(t, got.json(t), "unsure")
+	own := w.as(rosa, http.MethodPost, all, map[string]any{"user": rosa})
+	require.NotContains(t, own.json(t), "stays", "what she may not end is not shown to her")
+
+	unknown := w.as(adam, http.MethodPost, all, map[string]any{"user": "gone"})
+	require.Contains(t, unknown.json(t)["unsure"], "a login of user:default/gone may be missing")
+	listed := w.as(adam, http.MethodGet, "/api/gildway/v1/access?user=rosa", nil)
+	require.Equal(t, []string{"login"}, steps(listed.json(t)["items"]))
+}
+
 // Somebody has terminated the lease's workflow: its grant would stay for ever, so people are told.
 func TestRevokeAccess_LeaseIsGone_OwnerIsTold(t *testing.T) {
 	t.Parallel()

@@ -105,9 +105,13 @@ func (h handlers) DecideAccessReview(ctx context.Context, r DecideAccessReviewRe
 	}
 	in := activities.DecideReview{Confirm: r.Body.Confirm, Revoke: r.Body.Revoke}
 	if r.Body.ConfirmAll {
+		logins, _, err := h.loginsOf(ctx, a.caller.Ref)
+		if err != nil {
+			return nil, err
+		}
 		for _, i := range items {
 			named := slices.Contains(in.Confirm, i.Lease) || slices.Contains(in.Revoke, i.Lease)
-			if i.Verdict == "" && !i.Ended && !named && !i.Of(a.caller.Ref) {
+			if i.Verdict == "" && !i.Ended && !named && !i.Of(a.caller.Ref, logins) {
 				in.Confirm = append(in.Confirm, i.Lease)
 			}
 		}

@@ -250,6 +250,10 @@ func (awayDirectory) Groups(context.Context, string) ([]string, error) {
 	return nil, fault.New(fault.Unavailable, "the directory does not answer")
 }
 
+func (awayDirectory) Email(context.Context, string) (string, error) {
+	return "", fault.New(fault.Unavailable, "the directory does not answer")
+}
+
 type (
 	scheduleClient = client.ScheduleClient
 	scheduleHandle = client.ScheduleHandle

@@ -76,10 +76,11 @@ type Tokens interface {
 	Verify(ctx context.Context, token string) (identity.Principal, error)
 }
 
-// Directory knows which groups a user is in at this moment, their parents included: canonical refs. A
-// user it doesn't know is a NotFound fault.
+// Directory knows which groups a user is in at this moment, their parents included: canonical refs; and their e-mail address. A
+// user it doesn't know, or whose address, is a NotFound fault.
 type Directory interface {
 	Groups(ctx context.Context, userRef string) ([]string, error)
+	Email(ctx context.Context, userRef string) (string, error)
 }
 
 // Server answers requests and starts what was accepted.

@@ -3,8 +3,11 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"strings"
 
 	"github.com/gildway/gildway/activities"
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/store"
 )
 
@@ -15,11 +18,20 @@ const (
 )
 
 // accessBook is the record of what was granted and how it stands.
-type accessBook struct{ *store.Store }
+type accessBook struct {
+	*store.Store
+	directory interface {
+		Email(ctx context.Context, userRef string) (string, error)
+	}
+}
 
 // Grants implements run.Access.
 func (b accessBook) Grants(ctx context.Context, q activities.GrantsQuery, actions []string) (page activities.GrantPage, err error) {
-	found, err := b.Store.Grants(ctx, store.GrantFilter{Actions: actions, Person: q.User, After: q.After, Limit: checkPage})
+	logins, err := b.loginsOf(ctx, q.User)
+	if err != nil {
+		return page, err
+	}
+	found, err := b.Store.Grants(ctx, store.GrantFilter{Actions: actions, Person: q.User, Logins: logins, After: q.After, Limit: checkPage})
 	if err != nil {
 		return page, err
 	}
@@ -37,6 +49,22 @@ func (b accessBook) Grants(ctx context.Context, q activities.GrantsQuery, action
 		page.Next = found[len(found)-1].Seq
 	}
 	return page, nil
+}
+
+// loginsOf are what a person is called where something is granted to a login, in lower case.
+func (b accessBook) loginsOf(ctx context.Context, person string) ([]string, error) {
+	if person == "" {
+		return nil, nil
+	}
+	logins, err := b.LoginsOf(ctx, person)
+	if err != nil {
+		return nil, err
+	}
+	email, err := b.directory.Email(ctx, person)
+	if errors.Is(err, fault.NotFound) {
+		return logins, nil
+	}
+	return append(logins, strings.ToLower(email)), err
 }
 
 // Granted implements run.Access.

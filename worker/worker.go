@@ -76,14 +76,14 @@ func Run(ctx context.Context, c config.Config, golden fs.FS, logger *slog.Logger
 
 	kept := TaskSecrets(c)
 	runs := RunOptions(c, registry, logger)
-	runs.Journal, runs.Blobs, runs.Secrets, runs.Access = journal{Journal{db}, kept}, blobs, kept, accessBook{db}
+	runs.Journal, runs.Blobs, runs.Secrets, runs.Access = journal{Journal{db}, kept}, blobs, kept, accessBook{db, Directory(c)}
 	runner := run.New(runs)
 	gate := &approval.Gate{
 		Approvals: gateBook{db}, Notifier: db, Directory: Directory(c), Verifier: verifier, Journal: db, PublicURL: c.PublicURL, Log: logger,
 		Forecaster: forecaster{db, dryrun.New(dryrun.Options{Runs: RunOptions(c, registry, logger)})},
 	}
 	keeper := &lease.Keeper{
-		Directory: gate.Directory, Verifier: verifier, Journal: db, Notifier: db, Reviews: reviewBook{db}, PublicURL: c.PublicURL, Log: logger,
+		Directory: Directory(c), Verifier: verifier, Journal: db, Notifier: db, Reviews: reviewBook{db}, PublicURL: c.PublicURL, Log: logger,
 	}
 	fatal := make(chan error, 1)
 	died := func(err error) {

@@ -19,10 +19,12 @@ import (
 	"github.com/gildway/gildway/internal/plan"
 )
 
-// Directory knows who is in which group. A catalog implements it.
+// Directory knows who is in which group, and what address people have. A catalog implements it.
 type Directory interface {
 	// Groups gives the canonical refs of a user's groups, parent groups included.
 	Groups(ctx context.Context, userRef string) ([]string, error)
+	// Email gives the address of a user, which is their login; a NotFound fault if there is none.
+	Email(ctx context.Context, userRef string) (string, error)
 }
 
 // Verifier tells a genuine statement from any other. identity.StatementVerifier implements it.

@@ -55,6 +55,13 @@ func (w *world) Groups(_ context.Context, user string) ([]string, error) {
 	}
 }
 
+func (w *world) Email(_ context.Context, user string) (string, error) {
+	if user == olga {
+		return "olga@acme.com", nil
+	}
+	return "", fault.New(fault.NotFound, "nobody")
+}
+
 func keeper(t *testing.T) (*lease.Keeper, *world, *identity.Signer) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)

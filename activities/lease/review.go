@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gildway/gildway/activities"
@@ -130,11 +132,35 @@ func (k *Keeper) admitReview(ctx context.Context, in activities.ReviewClaim, sai
 	if err != nil {
 		return err
 	}
-	return reviewable(items, in.Said, said.Approver)
+	of, err := k.ownsAs(ctx, items, said.Approver)
+	if err != nil {
+		return err
+	}
+	return reviewable(items, in.Said, said.Approver, of)
 }
 
-// reviewable says what is wrong with decisions about these items.
-func reviewable(items []ReviewItem, said activities.DecideReview, by string) error {
+// ownsAs are the names under which a person may have been granted something: their ref and, if any login was, their address.
+func (k *Keeper) ownsAs(ctx context.Context, items []ReviewItem, person string) ([]string, error) {
+	names := []string{person}
+	if !slices.ContainsFunc(items, func(i ReviewItem) bool { return strings.Contains(strings.Join(i.Of, " "), "@") }) {
+		return names, nil
+	}
+	email, err := k.Directory.Email(ctx, person)
+	if errors.Is(err, fault.NotFound) {
+		return names, nil
+	}
+	return append(names, email), err
+}
+
+// ofOneOf reports whether somebody with one of these names has asked for it or was granted it.
+func (i ReviewItem) ofOneOf(names []string) bool {
+	return slices.ContainsFunc(i.Of, func(of string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(of, name) })
+	})
+}
+
+// reviewable says what is wrong with decisions about these items, by somebody with these names.
+func reviewable(items []ReviewItem, said activities.DecideReview, by string, names []string) error {
 	if len(said.Confirm)+len(said.Revoke) == 0 {
 		return fault.New(fault.Invalid, "the statement says nothing about any grant")
 	}
@@ -151,7 +177,7 @@ func reviewable(items []ReviewItem, said activities.DecideReview, by string) err
 				return fault.New(fault.Invalid, "%s is not part of this review", lease)
 			case verdicts[lease] != "":
 				return fault.New(fault.Invalid, "%s is named twice", lease)
-			case slices.Contains(item.Of, by):
+			case item.ofOneOf(names):
 				return fault.New(fault.Denied, "%s is access of %s, who can't review it; somebody else has to", lease, by)
 			case item.Verdict != "" && (item.Verdict != verdict || item.By != by):
 				return fault.New(fault.Conflict, "%s has an answer already, by %s", lease, item.By)

@@ -100,6 +100,7 @@ func TestDecideReview_AnythingElse_IsRefusedAndAudited(t *testing.T) {
 		"a stranger":      {change: func(s *identity.Statement) { s.Approver = "user:default/eve" }, kind: fault.Denied},
 		"own access":      {claim: func(c *activities.ReviewClaim) { c.Said.Confirm = []string{mine} }, kind: fault.Denied},
 		"granted to them": {claim: func(c *activities.ReviewClaim) { c.Said.Confirm = []string{bea, given} }, kind: fault.Denied},
+		"by their login":  {claim: func(c *activities.ReviewClaim) { c.Said.Confirm = []string{"lease/login"} }, kind: fault.Denied},
 		"not in it":       {claim: func(c *activities.ReviewClaim) { c.Said.Revoke = []string{"lease/other"} }, kind: fault.Invalid},
 		"both":            {claim: func(c *activities.ReviewClaim) { c.Said.Revoke = []string{bea} }, kind: fault.Invalid},
 		"nothing":         {claim: func(c *activities.ReviewClaim) { c.Said.Confirm = nil }, kind: fault.Invalid},
@@ -111,7 +112,8 @@ func TestDecideReview_AnythingElse_IsRefusedAndAudited(t *testing.T) {
 			t.Parallel()
 			k, w, signer := keeper(t)
 			book := newReviews()
-			book.items = append(book.items, lease.ReviewItem{Lease: "lease/answered", Of: []string{rosa}, Verdict: "confirm", By: olga})
+			book.items = append(book.items, lease.ReviewItem{Lease: "lease/answered", Of: []string{rosa}, Verdict: "confirm", By: olga},
+				lease.ReviewItem{Lease: "lease/login", Of: []string{rosa, "Olga@acme.com"}})
 			k.Reviews = book
 			in := reviewClaim()
 			if c.claim != nil {

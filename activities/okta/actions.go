@@ -44,6 +44,15 @@ func (c *Client) Actions() []activities.Action {
 	}
 }
 
+// grantee is whom the step names, as people are looked for: the canonical ref of a user, or a login.
+func (in AddInput) grantee(call *activities.Call) string {
+	named := in.user(call)
+	if ref, err := plan.ParseEntityRef(named, "user"); err == nil {
+		return ref.String()
+	}
+	return named
+}
+
 func (in AddInput) user(call *activities.Call) string {
 	if in.User != "" {
 		return in.User
@@ -56,7 +65,7 @@ func (c *Client) add(ctx context.Context, call *activities.Call, in AddInput) (M
 	if err != nil {
 		return Membership{}, err
 	}
-	m.User = in.user(call)
+	m.User = in.grantee(call)
 	return m, c.Add(ctx, call, m)
 }
 

@@ -16,7 +16,7 @@ type Membership struct {
 	Group   string `json:"group" jsonschema_description:"The group's name."`
 	UserID  string `json:"userId"`
 	Login   string `json:"login"`
-	User    string `json:"user,omitempty" jsonschema_description:"Whom the step named: a user ref or a login."`
+	User    string `json:"user,omitempty" jsonschema_description:"Whom the step named: a canonical user ref or a login."`
 }
 
 // wasMember names the memory of whether the user was in the group before our effect: only what we

@@ -176,3 +176,17 @@ func TestAddMember_TwoGrants_TheLastOneRemoves(t *testing.T) {
 	require.NoError(t, action.Undo(t.Context(), second.Call(), input, outputs[second], "the lease ended"))
 	require.False(t, isMember(p, m))
 }
+
+// People are looked for by their canonical ref, whatever a step has called them.
+func TestAddMember_NamesWhomItGrantsTo_Canonically(t *testing.T) {
+	t.Parallel()
+	p := exercise.StartProviders(t)
+	action := client(p).Actions()[0]
+	for named, want := range map[string]string{"Rosa": "user:default/rosa", "user:rosa": "user:default/rosa", login: login} {
+		output, err := action.Do(t.Context(), exercise.NewMemory().Call(), json.RawMessage(`{"group":"`+group+`","user":"`+named+`"}`))
+		require.NoError(t, err)
+		var m okta.Membership
+		require.NoError(t, json.Unmarshal(output, &m))
+		require.Equal(t, want, m.User)
+	}
+}

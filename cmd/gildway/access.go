@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gildway/gildway/internal/client"
+	"github.com/gildway/gildway/internal/view"
 )
 
 func accessCommand() *cobra.Command {
@@ -89,6 +90,12 @@ func accessRevoke(f *apiFlags) *cobra.Command {
 					return err
 				}
 				answer, ending = all, all.Value.Items
+				for _, s := range all.Value.Stays {
+					fmt.Fprintln(cmd.ErrOrStderr(), view.Plain("not ended: "+s.Action+" of task "+s.Task+", step "+s.Step+": "+s.Says))
+				}
+				if all.Value.Unsure != "" {
+					fmt.Fprintln(cmd.ErrOrStderr(), view.Plain(all.Value.Unsure))
+				}
 			} else {
 				one, err := c.Revoke(cmd.Context(), args[0], reason)
 				if err != nil {

@@ -121,6 +121,16 @@ func TestCLI_JSON_IsWhatTheAPISays(t *testing.T) {
 	}
 }
 
+func TestCLI_RevokeOfAPerson_SaysWhatGoesOn(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t, map[string]string{
+		"POST /api/gildway/v1/access/revoke": `{"items":[],"stays":[{"task":"t1","step":"ai","action":"toolchain:provision-ai-access","says":"take them out"}],"unsure":"who knows"}`,
+	})
+	status, _, errOut := api.gildway(t, "access", "revoke", "--user", "rosa")
+	require.Zero(t, status, errOut)
+	require.Equal(t, "not ended: toolchain:provision-ai-access of task t1, step ai: take them out\nwho knows\n", errOut)
+}
+
 func TestCLI_TaskList_AsksForWhatItsFlagsSay(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t, map[string]string{"GET /api/gildway/v1/tasks": `{"items":[` + taskJSON + `],"next":"n"}`})

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gildway/gildway/api"
+	"github.com/gildway/gildway/internal/fault"
 	"github.com/gildway/gildway/internal/identity"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/store"
@@ -248,6 +249,10 @@ const crowdTemplate = "hello"
 type strangers struct{}
 
 func (strangers) Groups(context.Context, string) ([]string, error) { return []string{}, nil }
+
+func (strangers) Email(context.Context, string) (string, error) {
+	return "", fault.New(fault.NotFound, "nobody is known")
+}
 
 // accept submits a task and gives its id.
 func accept(ctx context.Context, address string) (string, error) {

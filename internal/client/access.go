@@ -78,8 +78,20 @@ func (c *Client) Revoke(ctx context.Context, id, reason string) (a Answer[Lease]
 	return a, c.call(ctx, http.MethodPost, v1+"access/"+url.PathEscape(id)+"/revoke", map[string]string{"reason": reason}, &a)
 }
 
+// Revoked is what ends of a person's access, and what doesn't.
+type Revoked struct {
+	Items []Lease `json:"items"`
+	Stays []struct {
+		Task   string `json:"task"`
+		Step   string `json:"step"`
+		Action string `json:"action"`
+		Says   string `json:"says"` // what to do about it
+	} `json:"stays"`
+	Unsure string `json:"unsure"` // why something may be missing
+}
+
 // RevokeAll asks for the end of all that a person was granted, as far as the caller may.
-func (c *Client) RevokeAll(ctx context.Context, user, reason string) (a Answer[Page[Lease]], err error) {
+func (c *Client) RevokeAll(ctx context.Context, user, reason string) (a Answer[Revoked], err error) {
 	return a, c.call(ctx, http.MethodPost, v1+"access/revoke", map[string]string{"user": user, "reason": reason}, &a)
 }
 

@@ -195,6 +195,7 @@ type LeaseFilter struct {
 	Requester string
 	Owners    []string // with Requester: or the template's owner is one of them
 	Person    string   // who asked for it, or whom it was granted to
+	Logins    []string // of the Person, in lower case: what was granted to one of these counts, too
 	Before    int64    // Seq of the last one seen; 0 = from the newest
 	Limit     int
 }
@@ -213,8 +214,8 @@ func (s *Store) Leases(ctx context.Context, f LeaseFilter) (list []Lease, err er
 				cross join lateral (select coalesce(st.drifted_at > e.done_at, false) as is) as now
 			where ($1 = '' or l.task = nullif($1, '')::uuid) and ($2 = '' or l.state = $2) and ($3 = '' or l.requester = $3 or t.owner = any($8))
 				and ($4 = 0 or l.seq < $4) and ($5 = '' or l.id = $5)
-				and ($6 = '' or l.requester = $6 or l.output->>'user' = $6)
-			order by l.seq desc limit $7`, f.Task, f.State, f.Requester, f.Before, f.ID, f.Person, f.Limit, append([]string{}, f.Owners...))
+				and ($6 = '' or l.requester = $6 or l.output->>'user' = $6 or lower(l.output->>'login') = any($9))
+			order by l.seq desc limit $7`, f.Task, f.State, f.Requester, f.Before, f.ID, f.Person, f.Limit, append([]string{}, f.Owners...), f.Logins)
 		if err != nil {
 			return err
 		}

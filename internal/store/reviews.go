@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,8 +37,10 @@ type ReviewItem struct {
 	Ended                               bool // it has ended since, or is to end
 }
 
-// Of reports whether somebody has asked for it or was granted it.
-func (i ReviewItem) Of(user string) bool { return user == i.Requester || user == i.Grantee }
+// Of reports whether somebody has asked for it or was granted it, by their ref or one of their logins, in lower case.
+func (i ReviewItem) Of(user string, logins []string) bool {
+	return user == i.Requester || user == i.Grantee || slices.Contains(logins, strings.ToLower(i.Grantee))
+}
 
 // ReviewedOwners are the owners of templates that have granted something which goes on.
 func (s *Store) ReviewedOwners(ctx context.Context) (owners []string, err error) {

@@ -48,7 +48,7 @@ func TestReviews_AnsweredOnce_RestIsTold(t *testing.T) {
 	require.Len(t, items, 3)
 	for _, i := range items {
 		require.NotContains(t, []string{going, foreign, later}, i.Lease)
-		require.True(t, i.Of("user:default/rosa") && i.Of("user:default/jonas") && !i.Of(tess), "%+v", i)
+		require.True(t, i.Of("user:default/rosa", nil) && i.Of("user:default/jonas", nil) && !i.Of(tess, nil) && i.Of("x", []string{i.Grantee}), "%+v", i)
 	}
 
 	said := ReviewDecision{Review: id, By: tess, Confirm: []string{kept}, Revoke: []string{revoked}, Comment: "spring", Nonce: uuid.NewString(), Turn: 1}

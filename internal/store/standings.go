@@ -22,6 +22,7 @@ type Grant struct {
 type GrantFilter struct {
 	Actions []string
 	Person  string   // who asked for it, or whom it was granted to; "" = all
+	Logins  []string // of the Person, in lower case: what was granted to one of these counts, too
 	Keys    []string // if not nil, only these
 	After   int64    // Seq of the last one seen; 0 = from the oldest
 	Limit   int
@@ -38,8 +39,8 @@ func (s *Store) Grants(ctx context.Context, f GrantFilter) (list []Grant, err er
 				left join access_standings st on st.key = e.key and st.drifted_at > e.done_at
 				join tasks t on t.id = e.task
 			where e.undone_at is null and e.done_at is not null and ($1::text[] is null or e.action = any($1))
-				and ($2 = '' or t.created_by = $2 or e.output->>'user' = $2) and ($3::text[] is null or e.key = any($3)) and e.seq > $4
-			order by e.seq limit $5`, f.Actions, f.Person, f.Keys, f.After, f.Limit)
+				and ($2 = '' or t.created_by = $2 or e.output->>'user' = $2 or lower(e.output->>'login') = any($6)) and ($3::text[] is null or e.key = any($3)) and e.seq > $4
+			order by e.seq limit $5`, f.Actions, f.Person, f.Keys, f.After, f.Limit, f.Logins)
 		if err != nil {
 			return err
 		}
