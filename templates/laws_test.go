@@ -344,7 +344,7 @@ func BenchmarkCompile(b *testing.B) {
 // apartTemplate has steps that write to folders of their own.
 func apartTemplate(size int) string {
 	var b strings.Builder
-	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  steps:\n")
+	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  parameters: { properties: { name: { type: string } } }\n  steps:\n")
 	for i := range size {
 		fmt.Fprintf(&b, "    - { id: s%d, action: \"fetch:template\", input: { url: ./x, targetPath: w%d } }\n", i, i)
 	}
@@ -354,7 +354,7 @@ func apartTemplate(size int) string {
 // switchesTemplate has switches in a row, of four steps each with the one that needs it, which all touch the workspace.
 func switchesTemplate(size int) string {
 	var b strings.Builder
-	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  steps:\n")
+	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  parameters: { properties: { a: { type: integer } } }\n  steps:\n")
 	write := "action: \"fetch:template\", input: { url: ./x }"
 	for i := range size / 5 {
 		fmt.Fprintf(&b, "    - id: s%d\n      switch:\n        one: { if: \"${{ parameters.a == %d }}\", steps: [ { id: a%d, %s }, { id: b%d, %s } ] }\n"+
@@ -376,7 +376,7 @@ func TestCompile_AThousandStepsInSwitchesHaveEdgesInProportion(t *testing.T) {
 
 func longTemplate(version string, size int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: scaffolder.backstage.io/%s\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  steps:\n", version)
+	fmt.Fprintf(&b, "apiVersion: scaffolder.backstage.io/%s\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  parameters: { properties: { name: { type: string } } }\n  steps:\n", version)
 	for i := range size {
 		fmt.Fprintf(&b, "    - id: s%d\n      action: fetch:template\n      input:\n        url: ./skeleton\n        values: { name: \"${{ parameters.name | upper }}\"", i)
 		if i > 0 {

@@ -73,8 +73,8 @@ func (c *compiler) types(n *node, path string) {
 	}
 }
 
-// declaredParameters are the names that the pages ask for, wherever in the schema; nil if a page
-// leaves them open.
+// declaredParameters are the names that the pages ask for, wherever in the schema; nil if a page leaves them open, or
+// if there are none and a decorator may add some.
 func (c *compiler) declaredParameters() map[string]bool {
 	names := map[string]bool{}
 	for _, page := range c.t.pageNodes() {
@@ -82,7 +82,7 @@ func (c *compiler) declaredParameters() map[string]bool {
 			return nil
 		}
 	}
-	if len(names) == 0 {
+	if len(names) == 0 && c.t.FormDecorators() != nil {
 		return nil
 	}
 	return names

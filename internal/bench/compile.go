@@ -62,7 +62,7 @@ const roundTrip = 100 * time.Millisecond
 // longTemplate has steps that share a workspace and read each other's outputs.
 func longTemplate(version string, steps int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: scaffolder.backstage.io/%s\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  steps:\n", version)
+	fmt.Fprintf(&b, "apiVersion: scaffolder.backstage.io/%s\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  parameters: { properties: { name: { type: string }, a: { type: integer } } }\n  steps:\n", version)
 	for i := range steps {
 		fmt.Fprintf(&b, "    - id: s%d\n      action: fetch:template\n      input:\n        url: ./skeleton\n        values: { name: \"${{ parameters.name | upper }}\"", i)
 		if i > 0 {
@@ -76,7 +76,7 @@ func longTemplate(version string, steps int) string {
 // switchesTemplate has switches in a row, of four steps each with the one that needs it, which all touch the workspace.
 func switchesTemplate(steps int) string {
 	var b strings.Builder
-	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  steps:\n")
+	b.WriteString("apiVersion: scaffolder.backstage.io/v3\nkind: Template\nmetadata: { name: long }\nspec:\n  type: service\n  parameters: { properties: { name: { type: string }, a: { type: integer } } }\n  steps:\n")
 	const write = "action: \"fetch:template\", input: { url: ./x }"
 	for i := range steps / 5 {
 		fmt.Fprintf(&b, "    - id: s%d\n      switch:\n        one: { if: \"${{ parameters.a == %d }}\", steps: [ { id: a%d, %s }, { id: b%d, %s } ] }\n"+

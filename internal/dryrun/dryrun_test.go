@@ -98,6 +98,7 @@ steps:
 func TestRun_Switch_TakesOneBranch(t *testing.T) {
 	t.Parallel()
 	r, err := try(t, templates.V3, `
+parameters: {properties: {n: {type: integer}}}
 steps:
   - id: size
     switch:
@@ -237,7 +238,7 @@ func TestRun_ApprovalThatNobodyCanGive_FailsAsItsGateWould(t *testing.T) {
 		`{approvers: ["${{ parameters.me }}"]}`:                     "the requester's own doesn't count",
 		`{approvers: ["group:default/a"], timeout: "${{ '30x' }}"}`: `"30x" is not a duration`,
 	} {
-		r, err := try(t, templates.V3, "steps:\n  - {id: ok, action: \"approval:request\", input: "+input+"}\n", values(`{"team":"platform team!","me":"user:default/rosa"}`))
+		r, err := try(t, templates.V3, "parameters: {properties: {team: {}, me: {}}}\nsteps:\n  - {id: ok, action: \"approval:request\", input: "+input+"}\n", values(`{"team":"platform team!","me":"user:default/rosa"}`))
 		require.NoError(t, err)
 		require.ErrorIs(t, r.Failure, fault.Invalid, input)
 		require.ErrorContains(t, r.Failure, says)
