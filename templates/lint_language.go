@@ -1,14 +1,26 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gildway/gildway/internal/expr"
 )
 
 // contextNames are what expressions in a template can read.
 var contextNames = []string{"parameters", "steps", "user", "context", "environment", "secrets", "each"}
+
+// contextFields are what stands in those names that always hold the same.
+var contextFields = map[string][]string{
+	"user": {"entity", "ref"}, "context": {"task"}, "context.task": {"id"}, "environment": {"parameters", "secrets"}, "each": {"key", "value"},
+}
+
+// contextHabits are what people write for them.
+var contextHabits = map[string]string{
+	"context.taskId": "task.id", "environment.params": "parameters", "each.item": "value", "each.index": "key",
+}
 
 var (
 	filterNames   = expr.Filters()
@@ -104,6 +116,26 @@ func (c *compiler) name(t text, in placeOfText, ref expr.Reference) {
 		c.strictly(at(), t.path, "each-outside-loop", "each exists only in the input and the condition of a step that has `each`", "")
 	case name == "secrets" && !in.secrets:
 		c.strictly(at(), t.path, "undefined-secret", "secrets are undefined here: only the input and `each` of a step see them", "")
+	case name == "environment" && !in.secrets && len(ref.Path) > 1 && ref.Path[1] == "secrets":
+		c.strictly(at(), t.path, "undefined-secret", "the environment has no secrets here: only the input and `each` of a step see them", "")
+	default:
+		c.field(t, ref)
+	}
+}
+
+// field checks what is read of a name that always holds the same.
+func (c *compiler) field(t text, ref expr.Reference) {
+	for depth := 1; depth < len(ref.Path); depth++ {
+		in := strings.Join(ref.Path[:depth], ".")
+		known, closed := contextFields[in]
+		if !closed {
+			return
+		}
+		if !slices.Contains(known, ref.Path[depth]) {
+			c.strictly(c.place(t, ref.Pos.Offset), t.path, "unknown-name", fmt.Sprintf("there is no %q in %s", ref.Path[depth], in),
+				cmp.Or(contextHabits[in+"."+ref.Path[depth]], c.nearest(ref.Path[depth], known)))
+			return
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ var expressionRules = []Rule{{
 	Good: "steps:\n  - { action: debug:log, input: { message: \"${{ user.ref and 'x' }}\" } }\n",
 }, {
 	ID: "unknown-name", Title: "A name that expressions don't know", V3: Error, Beta: Advised, Named: true,
-	Why:  "Expressions see parameters, steps, user, context, environment, secrets and each. Anything else is undefined: its key disappears, or nothing stands in the text.",
+	Why:  "Expressions see parameters, steps, user, context, environment, secrets and each. Anything else, or anything else in user, context, environment and each, is undefined: its key disappears, or nothing stands in the text.",
 	Bad:  "parameters:\n  properties:\n    name: { type: string }\nsteps:\n  - { action: debug:log, input: { message: \"${{ paramters.name }}${{ parameters.name }}\" } }\n",
 	Good: "parameters:\n  properties:\n    name: { type: string }\nsteps:\n  - { action: debug:log, input: { message: \"${{ parameters.name }}\" } }\n",
 }, {
