@@ -153,6 +153,28 @@ func TestListSchedules_OwnAndThoseOfOnesTemplates(t *testing.T) {
 	require.NotContains(t, rest, "next")
 }
 
+func TestSchedules_WhoMayCancel_StopsThem_AndRunsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *Server) {
+		s.Policy = policy(append(identity.OpenToEveryone(),
+			identity.Rule{Who: []string{identity.OwnerOfTemplate}, May: []identity.Action{identity.Cancel, identity.Retry}})...)
+	})
+	path := schedules + "/" + w.schedule("weekly")
+	require.Equal(t, http.StatusAccepted, w.as(tess, http.MethodPost, path+"/pause", nil).status)
+	for _, what := range []string{"/run", "/resume"} {
+		got := w.as(tess, http.MethodPost, path+what, nil)
+		requireProblem(t, got, http.StatusForbidden, "Denied", path+what)
+		require.Contains(t, got.text, "in the name of user:default/rosa; create one of your own")
+	}
+	require.Zero(t, w.audits("schedule-run"))
+	for _, who := range []string{rosa, adam} {
+		for _, what := range []string{"/run", "/resume"} {
+			require.Equal(t, http.StatusAccepted, w.as(who, http.MethodPost, path+what, nil).status, who)
+		}
+	}
+	require.Equal(t, http.StatusAccepted, w.as(tess, http.MethodDelete, path, nil).status)
+}
+
 func firingOf(schedule, time string) activities.Firing {
 	return activities.Firing{Schedule: schedule, Task: activities.ScheduledTask(activities.ScheduledID(schedule)+"-"+time, "run")}
 }

@@ -110,6 +110,9 @@ func (p Policy) Allows(who Principal, do Action, to Resource) bool {
 // AllowsSome reports whether there can be anything that the principal may do this to.
 func (p Policy) AllowsSome(who Principal, do Action) bool { return len(p.Scopes(who, do)) > 0 }
 
+// Administers reports whether a principal is an admin. Ask Allows, too: their token may be good for less.
+func (p Policy) Administers(who Principal) bool { return who.Is(p.admin) }
+
 // Shows reports whether a principal gets a form page or step of a template that carries these tags: one without
 // any is everybody's, of others every tag must be allowed.
 func (p Policy) Shows(who Principal, tags []string, of Resource) bool {
