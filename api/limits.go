@@ -15,6 +15,7 @@ type Limits struct {
 	Quotas           func(requester string, teams []string, template string) []store.Quota // that a task must fit into
 	DryRuns          int                                                                   // at once, on this replica
 	DryRunsPerCaller int                                                                   // at once, of one caller
+	Schedules        int                                                                   // of one owner
 }
 
 func (l Limits) quotas(requester string, teams []string, template string) []store.Quota {

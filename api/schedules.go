@@ -17,7 +17,7 @@ import (
 )
 
 type scheduleStore interface {
-	CreateSchedule(ctx context.Context, n store.Schedule) (store.Schedule, error)
+	CreateSchedule(ctx context.Context, n store.Schedule, most int) (store.Schedule, error)
 	Schedule(ctx context.Context, id string) (store.Schedule, error)
 	Schedules(ctx context.Context, f store.ScheduleFilter) ([]store.Schedule, error)
 	PauseSchedule(ctx context.Context, id, by string, paused bool) error
@@ -49,7 +49,7 @@ func (h handlers) CreateSchedule(ctx context.Context, r CreateScheduleRequestObj
 	made, err := h.Store.CreateSchedule(ctx, store.Schedule{
 		ID: cmp.Or(r.Body.Id, uuid.NewString()), Owner: callerOf(ctx).Ref, Template: version.Ref, TemplateOwner: version.Template.Owner,
 		TemplateTags: version.Template.Tags(), Values: values, Cron: r.Body.Cron, TimeZone: zone, Overlap: cmp.Or(r.Body.Overlap, "skip"),
-	})
+	}, h.Limits.Schedules)
 	if err != nil {
 		return nil, err
 	}
@@ -57,10 +57,17 @@ func (h handlers) CreateSchedule(ctx context.Context, r CreateScheduleRequestObj
 	return CreateSchedule201JSONResponse(shownSchedule(made)), nil
 }
 
-// checkTimes refuses what Temporal would not understand, or not as whoever wrote it does.
+// oftenest is how often a schedule may run: as often as minute, hour and day can say.
+const oftenest = time.Minute
+
+// checkTimes refuses what Temporal would not understand, or not as whoever wrote it does, and what is too often.
 func checkTimes(expression, zone string) error {
-	if _, err := cron.ParseStandard(expression); err != nil || strings.Contains(expression, "TZ=") {
+	times, err := cron.ParseStandard(expression)
+	if err != nil || strings.Contains(expression, "TZ=") {
 		return fault.Wrap(fault.Invalid, err, "cron: %q is no time; write minute, hour, day of the month, month and day of the week, e.g. 0 3 * * 1, or @daily", expression)
+	}
+	if every, is := times.(cron.ConstantDelaySchedule); is && every.Delay < oftenest {
+		return fault.New(fault.Invalid, "cron: %q is too often; write @every 1m or longer", expression)
 	}
 	if fields := strings.Fields(expression); len(fields) == 5 && fields[2][0] != '*' && fields[4][0] != '*' {
 		return fault.New(fault.Invalid, "cron: %q names days of the month and days of the week; write * for one of them", expression)

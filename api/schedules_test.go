@@ -30,7 +30,7 @@ func (w *world) schedule(id string) string {
 	_, err := w.store.CreateSchedule(w.t.Context(), store.Schedule{
 		ID: id, Owner: rosa, Template: "template:default/noop", TemplateOwner: "group:default/platform",
 		Values: json.RawMessage(`{"name":"one"}`), Cron: "0 3 * * 1", TimeZone: "UTC", Overlap: "skip",
-	})
+	}, 0)
 	require.NoError(w.t, err)
 	return id
 }
@@ -101,6 +101,7 @@ func TestCreateSchedule_Refused(t *testing.T) {
 		"not a time":       {map[string]any{"cron": "whenever"}, "0 3 * * 1"},
 		"seconds":          {map[string]any{"cron": "* * * * * *"}, "is no time"},
 		"a zone in it":     {map[string]any{"cron": "TZ=UTC 0 3 * * 1"}, "is no time"},
+		"too often":        {map[string]any{"cron": "@every 59s"}, "@every 1m or longer"},
 		"two kinds of day": {map[string]any{"cron": "0 3 1 * 1"}, "days of the month and days of the week"},
 		"zone":             {map[string]any{"timezone": "Berlin"}, "Europe/Berlin"},
 		"zone of ours":     {map[string]any{"timezone": "Local"}, "Europe/Berlin"},
@@ -118,6 +119,23 @@ func TestCreateSchedule_Refused(t *testing.T) {
 		requireProblem(t, got, http.StatusBadRequest, "Invalid", schedules)
 		require.Contains(t, got.text, c.says, name)
 	}
+}
+
+func TestCreateSchedule_AsManyAsOneMayHave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *Server) { s.Limits.Schedules = 1 })
+	create := func(who, id string) answer {
+		return w.as(who, http.MethodPost, schedules, map[string]any{"id": id, "template": "noop", "values": map[string]any{"name": "one"}, "cron": "@every 1m"})
+	}
+	for range 2 {
+		require.Equal(t, http.StatusCreated, create(rosa, "one").status)
+	}
+	second := create(rosa, "two")
+	requireProblem(t, second, http.StatusConflict, "Conflict", schedules)
+	require.Contains(t, second.text, "user:default/rosa has 1 schedules, and may have no more; delete one first")
+	require.Equal(t, http.StatusCreated, create(ben, "bens").status)
+	require.Equal(t, http.StatusAccepted, w.as(rosa, http.MethodDelete, schedules+"/one", nil).status)
+	require.Equal(t, http.StatusCreated, create(rosa, "two").status)
 }
 
 // withSecrets is the library with a template that can't be run without a secret.
@@ -234,7 +252,7 @@ func TestFire_Refused_IsToldAndTheScheduleStays(t *testing.T) {
 			if c.schedule != nil {
 				c.schedule(&made)
 			}
-			_, err := w.store.CreateSchedule(t.Context(), made)
+			_, err := w.store.CreateSchedule(t.Context(), made, 0)
 			require.NoError(t, err)
 			in := firingOf("weekly", "2026-01-05T03:00:00Z")
 			for range 2 {

@@ -121,7 +121,9 @@ func serveAPI(ctx context.Context, c config.Config, logger *slog.Logger) error {
 		Engine: engine, Directory: directory, Keys: worker.Handover(c), Signer: signer,
 		Tokens: verifier, OpenDoors: c.Auth.DangerouslyDisableSignIn, Policy: policy,
 		Entities: directory, Secrets: worker.TaskSecrets(c), Log: logger,
-		Limits:  api.Limits{Quotas: c.Limits.Quotas, DryRuns: c.Limits.DryRuns.AtOnce, DryRunsPerCaller: c.Limits.DryRuns.PerUser},
+		Limits: api.Limits{
+			Quotas: c.Limits.Quotas, DryRuns: c.Limits.DryRuns.AtOnce, DryRunsPerCaller: c.Limits.DryRuns.PerUser, Schedules: c.Limits.Schedules.Most(),
+		},
 		RunLink: c.Temporal.RunLink(), Rounds: rounds(c), PublicURL: c.PublicURL, Links: c.Approvals.Links,
 		Origins: c.CORS.Origins, Notice: c.Notice(), Suggest: map[string]api.Suggester{"github": worker.Suggester(c)},
 		DryRuns: dryrun.New(dryrun.Options{Runs: tries}), Uploads: dryrun.New(dryrun.Options{Runs: uploads}),

@@ -15,6 +15,7 @@ type Limits struct {
 	Templates Quota      `koanf:"templates"` // of each template; default 5000 and 1500
 	For       []QuotaFor `koanf:"for"`       // for some of them, instead
 	DryRuns   DryRuns    `koanf:"dryRuns"`
+	Schedules Schedules  `koanf:"schedules"`
 }
 
 // Quota is what somebody may ask for.
@@ -35,6 +36,14 @@ type DryRuns struct {
 	AtOnce  int `koanf:"atOnce"`  // on one replica; default 8
 	PerUser int `koanf:"perUser"` // of one requester on one replica; default 3
 }
+
+// Schedules bound what runs by itself.
+type Schedules struct {
+	PerUser int `koanf:"perUser"` // of one owner; default 50
+}
+
+// Most is how many schedules one owner may have, as the store counts: there, 0 is no limit.
+func (s Schedules) Most() int { return max(s.PerUser, 0) }
 
 // Quotas are all that a submission of a template must fit into. Teams are the requester's groups.
 func (l Limits) Quotas(requester string, teams []string, template string) []store.Quota {
@@ -65,6 +74,7 @@ func (l *Limits) setDefaults() {
 	}
 	setLimit(&l.DryRuns.AtOnce, 8)
 	setLimit(&l.DryRuns.PerUser, 3)
+	setLimit(&l.Schedules.PerUser, 50)
 }
 
 func setLimit(n *int, v int) {
@@ -93,4 +103,5 @@ func (l Limits) check(need func(ok bool, key, why string)) {
 	}
 	bound("limits.dryRuns.atOnce", l.DryRuns.AtOnce)
 	bound("limits.dryRuns.perUser", l.DryRuns.PerUser)
+	bound("limits.schedules.perUser", l.Schedules.PerUser)
 }

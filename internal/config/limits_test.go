@@ -41,14 +41,24 @@ limits:
     - {ref: "group:default/x"}
     - {ref: "group:default/x"}
   dryRuns: {atOnce: -3}
+  schedules: {perUser: -2}
 `), 0o600))
 	_, err := Load(file, Server, func(string) (string, bool) { return "", false }, nil)
 	for _, says := range []string{
 		"limits.users.running: must be a number of at least 1", "limits.for[0].ref: must be a whole ref", "limits.for[0].perMinute: must be",
-		"limits.for[2].ref: is there twice", "limits.dryRuns.atOnce: must be",
+		"limits.for[2].ref: is there twice", "limits.dryRuns.atOnce: must be", "limits.schedules.perUser: must be",
 	} {
 		require.ErrorContains(t, err, says)
 	}
 	require.NotContains(t, err.Error(), "limits.teams")
 	require.NotContains(t, err.Error(), "limits.for[1]")
+}
+
+func TestLimits_Schedules_FiftyUnlessItSaysSo(t *testing.T) {
+	t.Parallel()
+	for given, most := range map[int]int{0: 50, 7: 7, -1: 0} {
+		l := Limits{Schedules: Schedules{PerUser: given}}
+		l.setDefaults()
+		require.Equal(t, most, l.Schedules.Most())
+	}
 }

@@ -35,16 +35,23 @@ type Schedule struct {
 }
 
 // CreateSchedule promises a schedule, or gives the one that is there if its owner has asked for the same before. An id that
-// stands for another one is a Conflict fault.
-func (s *Store) CreateSchedule(ctx context.Context, n Schedule) (Schedule, error) {
+// stands for another one is a Conflict fault, and so is one more than its owner may have; 0 is no limit.
+func (s *Store) CreateSchedule(ctx context.Context, n Schedule, most int) (Schedule, error) {
 	err := s.retry(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			// Whoever asks for another one in the same name waits, and counts this one.
+			if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, $2))`, n.Owner, scheduleLocks); err != nil {
+				return err
+			}
 			var seq int64
 			err := tx.QueryRow(ctx, `
 				insert into schedules (id, owner, template_ref, template_owner, template_tags, task_values, cron, timezone, overlap)
 				values ($1, $2, $3, $4, coalesce($5, '{}'::text[]), $6, $7, $8, $9) on conflict (id) do nothing returning seq`,
 				n.ID, n.Owner, n.Template, n.TemplateOwner, n.TemplateTags, n.Values, n.Cron, n.TimeZone, n.Overlap).Scan(&seq)
 			if err == nil {
+				if err := fitsSchedules(ctx, tx, n.Owner, most); err != nil {
+					return err
+				}
 				return appendAudit(ctx, tx, "", scheduleKey(seq, "created"), "schedule-created", n.Owner, map[string]any{
 					"schedule": n.ID, "template": n.Template, "cron": n.Cron, "timezone": n.TimeZone,
 				})
@@ -66,6 +73,21 @@ func (s *Store) CreateSchedule(ctx context.Context, n Schedule) (Schedule, error
 		return Schedule{}, err
 	}
 	return s.Schedule(ctx, n.ID)
+}
+
+// scheduleLocks keeps the locks of owners apart from others.
+const scheduleLocks = 0x736368 // "sch"
+
+func fitsSchedules(ctx context.Context, tx pgx.Tx, owner string, most int) error {
+	if most == 0 {
+		return nil
+	}
+	var there int
+	err := tx.QueryRow(ctx, `select count(*) from schedules where owner = $1 and deleted_at is null`, owner).Scan(&there)
+	if err == nil && there > most {
+		return fault.New(fault.Conflict, "%s has %d schedules, and may have no more; delete one first", owner, there-1)
+	}
+	return err
 }
 
 // scheduleKey is the key of an audit entry: the id of a schedule that is deleted can be used again.

@@ -3,9 +3,13 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gildway/gildway/internal/fault"
 )
@@ -42,9 +46,9 @@ func given(t *testing.T, s *Store) (changes []string) {
 func TestSchedules_EachChangeIsHandedOverOnce_AndAudited(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	made, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"))
+	made, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"), 0)
 	require.NoError(t, err)
-	again, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"))
+	again, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"), 0)
 	require.NoError(t, err)
 	require.Equal(t, made, again)
 	require.JSONEq(t, `{"a":2,"b":1}`, string(made.Values))
@@ -64,11 +68,11 @@ func TestSchedules_EachChangeIsHandedOverOnce_AndAudited(t *testing.T) {
 	require.NoError(t, s.DeleteSchedule(t.Context(), "w", "user:default/b"))
 	_, err = s.Schedule(t.Context(), "w")
 	require.ErrorIs(t, err, fault.NotFound)
-	_, err = s.CreateSchedule(t.Context(), weekly("w", "user:default/a"))
+	_, err = s.CreateSchedule(t.Context(), weekly("w", "user:default/a"), 0)
 	require.ErrorIs(t, err, fault.Conflict, "the engine still has the one before")
 	require.NoError(t, s.PauseSchedule(t.Context(), "w", "user:default/b", true), "nothing is there to pause")
 	require.Equal(t, []string{"drop w"}, given(t, s))
-	_, err = s.CreateSchedule(t.Context(), weekly("w", "user:default/a"))
+	_, err = s.CreateSchedule(t.Context(), weekly("w", "user:default/a"), 0)
 	require.NoError(t, err)
 	for kind, times := range map[string]int{"schedule-created": 2, "schedule-paused": 1, "schedule-resumed": 1, "schedule-deleted": 1} {
 		require.Equal(t, times, audits(t, s, "", kind), kind)
@@ -78,7 +82,7 @@ func TestSchedules_EachChangeIsHandedOverOnce_AndAudited(t *testing.T) {
 func TestSchedules_IdOfAnother_Conflict(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	_, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"))
+	_, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"), 0)
 	require.NoError(t, err)
 	for name, change := range map[string]func(*Schedule){
 		"owner":  func(c *Schedule) { c.Owner = "user:default/b" },
@@ -88,7 +92,7 @@ func TestSchedules_IdOfAnother_Conflict(t *testing.T) {
 	} {
 		other := weekly("w", "user:default/a")
 		change(&other)
-		_, err := s.CreateSchedule(t.Context(), other)
+		_, err := s.CreateSchedule(t.Context(), other, 0)
 		require.ErrorIs(t, err, fault.Conflict, name)
 	}
 }
@@ -97,7 +101,7 @@ func TestSchedules_ListOwnAndThoseOfOnesTemplates(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for _, c := range []Schedule{weekly("one", "user:default/a"), weekly("two", "user:default/b"), weekly("three", "user:default/a")} {
-		_, err := s.CreateSchedule(t.Context(), c)
+		_, err := s.CreateSchedule(t.Context(), c, 0)
 		require.NoError(t, err)
 	}
 	ids := func(f ScheduleFilter) (ids []string) {
@@ -119,7 +123,7 @@ func TestSchedules_ListOwnAndThoseOfOnesTemplates(t *testing.T) {
 func TestRefuseFiring_ToldOnce_UntilATaskIsAccepted(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	c, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"))
+	c, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"), 0)
 	require.NoError(t, err)
 	task := newTask("user:default/a")
 	for range 2 {
@@ -152,7 +156,7 @@ func TestRefuseFiring_ToldOnce_UntilATaskIsAccepted(t *testing.T) {
 func TestTakeSchedule_EngineRefuses_TheScheduleSaysSo(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	_, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"))
+	_, err := s.CreateSchedule(t.Context(), weekly("w", "user:default/a"), 0)
 	require.NoError(t, err)
 	found, err := s.TakeSchedule(t.Context(), func(context.Context, Schedule) error { return fault.New(fault.Invalid, "no such time") })
 	require.NoError(t, err)
@@ -161,4 +165,41 @@ func TestTakeSchedule_EngineRefuses_TheScheduleSaysSo(t *testing.T) {
 	c, err := s.Schedule(t.Context(), "w")
 	require.NoError(t, err)
 	require.Equal(t, "no such time", c.Problem)
+}
+
+func TestSchedules_AtMostSoMany_WhoeverIsFaster(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	var made, refused atomic.Int32
+	var group errgroup.Group
+	for i := range 8 {
+		group.Go(func() error {
+			switch _, err := s.CreateSchedule(t.Context(), weekly(fmt.Sprint("w", i), "user:default/a"), 3); {
+			case err == nil:
+				made.Add(1)
+			case errors.Is(err, fault.Conflict):
+				refused.Add(1)
+			default:
+				return err
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.EqualValues(t, 3, made.Load())
+	require.EqualValues(t, 5, refused.Load())
+	require.Equal(t, 3, audits(t, s, "", "schedule-created"))
+
+	there, err := s.Schedules(t.Context(), ScheduleFilter{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, there, 3)
+	_, err = s.CreateSchedule(t.Context(), weekly(there[0].ID, "user:default/a"), 3)
+	require.NoError(t, err, "the same again is not one more")
+	_, err = s.CreateSchedule(t.Context(), weekly("others", "user:default/b"), 3)
+	require.NoError(t, err)
+	_, err = s.CreateSchedule(t.Context(), weekly("more", "user:default/a"), 3)
+	require.ErrorContains(t, err, "user:default/a has 3 schedules, and may have no more; delete one first")
+	require.NoError(t, s.DeleteSchedule(t.Context(), there[0].ID, "user:default/a"))
+	_, err = s.CreateSchedule(t.Context(), weekly("more", "user:default/a"), 3)
+	require.NoError(t, err)
 }
