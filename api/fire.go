@@ -41,15 +41,18 @@ func (s *Server) fire(ctx context.Context, in activities.Firing) (run plan.Run, 
 		return run, err
 	}
 	task, err := s.scheduled(ctx, c, in.Task)
+	if err == nil {
+		_, err = s.Store.CreateTask(ctx, task)
+		if errors.Is(err, fault.RateLimited) && c.Overlap == "allow-all" { // the next time doesn't wait for this one: ever more of them would
+			err = fault.Wrap(fault.Conflict, err, "%s; with the overlap allow-all a time that does not fit is left out", fault.From(err).Public)
+		}
+	}
 	if err != nil {
 		if f := fault.From(inWords(err)); f.Kind.Final() {
 			if untold := s.Store.RefuseFiring(ctx, store.RefusedFiring{Schedule: c, Task: in.Task, Why: f.Public}); untold != nil {
 				return run, untold
 			}
 		}
-		return run, err
-	}
-	if _, err := s.Store.CreateTask(ctx, task); err != nil {
 		return run, err
 	}
 	return s.accepted(ctx, in.Task)

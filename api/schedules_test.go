@@ -274,6 +274,44 @@ func TestFire_Refused_IsToldAndTheScheduleStays(t *testing.T) {
 	}
 }
 
+// A time waits for a quota only if no other can come to wait beside it.
+func TestFire_QuotaIsUsedUp_WaitsOrIsLeftOut(t *testing.T) {
+	t.Parallel()
+	for overlap, want := range map[string]fault.Kind{"skip": fault.RateLimited, "buffer-one": fault.RateLimited, "allow-all": fault.Conflict} {
+		t.Run(overlap, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(s *Server) {
+				s.Limits.Quotas = func(who string, _ []string, _ string) []store.Quota {
+					return []store.Quota{{Of: store.OfRequester, Ref: who, Running: 1}}
+				}
+			})
+			_, err := w.store.CreateSchedule(t.Context(), store.Schedule{
+				ID: "often", Owner: rosa, Template: "template:default/noop", TemplateOwner: "group:default/platform",
+				Values: json.RawMessage(`{"name":"one"}`), Cron: "@every 1m", TimeZone: "UTC", Overlap: overlap,
+			}, 0)
+			require.NoError(t, err)
+			running := w.submit()
+			in := firingOf("often", "2026-01-05T03:00:00Z")
+			for range 2 {
+				_, err = w.server.Fire(t.Context(), in)
+				require.Equal(t, want, fault.Unseal(err).Kind)
+				require.Contains(t, fault.Unseal(err).Public, "too many tasks at once")
+			}
+			told := 0
+			if want.Final() {
+				told = 1
+			}
+			require.Equal(t, told, w.audits("schedule-refused"))
+			require.Len(t, w.as(rosa, http.MethodGet, "/api/gildway/v1/notifications", nil).json(t)["items"], told)
+
+			w.fail(running, 0)
+			_, err = w.server.Fire(t.Context(), firingOf("often", "2026-01-05T03:01:00Z"))
+			require.NoError(t, err)
+			require.NotContains(t, w.as(rosa, http.MethodGet, schedules+"/often", nil).json(t), "problem")
+		})
+	}
+}
+
 // The directory is away: nobody has left for that.
 func TestFire_Unavailable_IsNoRefusal(t *testing.T) {
 	t.Parallel()
