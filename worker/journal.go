@@ -59,12 +59,26 @@ func (j Journal) Effects(ctx context.Context, task string) ([]activities.Effect,
 	}
 	list := make([]activities.Effect, len(found))
 	for i, e := range found {
-		list[i] = activities.Effect{Action: e.Action, Queue: e.Queue, Output: e.Output}
-		if err := json.Unmarshal(e.Call, &list[i].Call); err != nil {
+		if list[i], err = effectOf(e); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// EffectOf implements run.Journal.
+func (j Journal) EffectOf(ctx context.Context, key string) (e activities.Effect, found bool, err error) {
+	list, err := j.Store.Effects(ctx, store.EffectFilter{Key: key, Limit: 1})
+	if err != nil || len(list) == 0 {
+		return e, false, err
+	}
+	e, err = effectOf(list[0])
+	return e, true, err
+}
+
+func effectOf(e store.Effect) (activities.Effect, error) {
+	effect := activities.Effect{Action: e.Action, Queue: e.Queue, Output: e.Output}
+	return effect, json.Unmarshal(e.Call, &effect.Call)
 }
 
 // LetGo implements activities.Holds.

@@ -45,6 +45,9 @@ func (r *Runner) do(ctx context.Context, id string, in activities.Invocation) (a
 	}
 	effect := activities.Effect{Action: id, Queue: action.Info().Queue, Call: in}
 	if action.Info().Undoable {
+		if err := r.clear(ctx, c.in); err != nil {
+			return none, err
+		}
 		if err := answering(r.journal.EffectBegins(ctx, in.Run.Task, in.Key(), effect)); err != nil {
 			return none, err
 		}
@@ -145,6 +148,9 @@ func (r *Runner) undo(ctx context.Context, id string, in activities.UndoInvocati
 	c, err := r.prepare(ctx, action, in.Invocation, "undo/")
 	if err != nil {
 		return err
+	}
+	if _, differs, err := r.otherwise(ctx, c.in); err != nil || differs {
+		return err // what is there was done with another input: this call never began, or is undone
 	}
 	output, err := r.undoOutput(ctx, in)
 	if err != nil {

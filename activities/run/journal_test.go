@@ -46,13 +46,14 @@ type journal struct {
 	checkpoints map[string]json.RawMessage
 	audits      []map[string]any
 	effects     []string
+	recorded    map[string]activities.Effect
 	down        bool
 	attempt     int // the newest at the task
 	waits       []wait
 }
 
 func newJournal() *journal {
-	return &journal{keys: map[string]bool{}, checkpoints: map[string]json.RawMessage{}}
+	return &journal{keys: map[string]bool{}, checkpoints: map[string]json.RawMessage{}, recorded: map[string]activities.Effect{}}
 }
 
 // once reports whether a key is new, or that the journal does not answer.
@@ -75,15 +76,34 @@ func (j *journal) Log(_ context.Context, task, key, step, status, message string
 	return err
 }
 
-func (j *journal) EffectBegins(_ context.Context, _, key string, _ activities.Effect) error {
+func (j *journal) EffectBegins(_ context.Context, _, key string, e activities.Effect) error {
+	j.mu.Lock()
+	e.Output = j.recorded[key].Output
+	j.recorded[key] = e
+	j.mu.Unlock()
 	return j.effect("begins " + key)
 }
 
-func (j *journal) EffectDone(_ context.Context, key string, _ json.RawMessage) error {
+func (j *journal) EffectDone(_ context.Context, key string, output json.RawMessage) error {
+	j.mu.Lock()
+	e := j.recorded[key]
+	e.Output = output
+	j.recorded[key] = e
+	j.mu.Unlock()
 	return j.effect("done " + key)
 }
 
+func (j *journal) EffectOf(_ context.Context, key string) (e activities.Effect, found bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e, found = j.recorded[key]
+	return e, found, nil
+}
+
 func (j *journal) EffectUndone(_ context.Context, key string, byLease bool) error {
+	j.mu.Lock()
+	delete(j.recorded, key)
+	j.mu.Unlock()
 	if byLease {
 		key += " by its lease"
 	}

@@ -217,7 +217,9 @@ func TestOutputs_TooLargeForHistory_PutInPlaceWhereverTheyAreRead(t *testing.T) 
 	evaluated, err = b.Evaluate(t.Context(), in)
 	require.NoError(t, err)
 	require.Less(t, len(evaluated.Items[0].Input), 128, "neither do inputs")
-	_, err = b.Do(t.Context(), "test:make", invocation(string(evaluated.Items[0].Input)))
+	other := invocation(string(evaluated.Items[0].Input))
+	other.Iteration = "other"
+	_, err = b.Do(t.Context(), "test:make", other)
 	require.NoError(t, err)
 
 	require.NoError(t, b.Undo(t.Context(), "test:make", activities.UndoInvocation{Invocation: invocation(`{"name":"1"}`), Output: out.Output}))

@@ -53,6 +53,8 @@ type Journal interface {
 	EffectDone(ctx context.Context, key string, output json.RawMessage) error
 	EffectUndone(ctx context.Context, key string, byLease bool) error
 	EffectLeft(ctx context.Context, key, problem string) error
+	// EffectOf gives what was done under a key and is not undone.
+	EffectOf(ctx context.Context, key string) (e activities.Effect, found bool, err error)
 	// Effects lists what a task has done and not undone, in the order to undo it.
 	Effects(ctx context.Context, task string) ([]activities.Effect, error)
 	// Notify tells people. The same key again is nothing.

@@ -63,6 +63,10 @@ func (j *journal) AttemptIsOver(context.Context, string, int) (bool, error) { re
 
 func (j *journal) EffectBegins(context.Context, string, string, activities.Effect) error { return nil }
 
+func (j *journal) EffectOf(context.Context, string) (e activities.Effect, found bool, err error) {
+	return e, false, nil
+}
+
 func (j *journal) EffectDone(context.Context, string, json.RawMessage) error { return nil }
 
 func (j *journal) EffectUndone(context.Context, string, bool) error { return nil }

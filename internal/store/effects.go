@@ -72,6 +72,7 @@ func (s *Store) effect(ctx context.Context, statement string, args ...any) error
 
 // EffectFilter selects effects that are not undone. What is empty selects all.
 type EffectFilter struct {
+	Key    string
 	Task   string
 	Left   bool  // only what somebody has tried to undo in vain
 	Before int64 // Seq of the last one seen; 0 = from the newest
@@ -88,8 +89,8 @@ func (s *Store) Effects(ctx context.Context, f EffectFilter) (list []Effect, err
 	err = s.retry(ctx, func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `
 			select key, seq, task::text, step, action, queue, call, output, began_at, done_at, undone_at, problem, tried_at from effects
-			where undone_at is null and ($1 = '' or task = nullif($1, '')::uuid) and (not $2 or problem <> '') and ($3 = 0 or seq < $3)
-			order by `+order+` limit $4`, f.Task, f.Left, f.Before, f.Limit)
+			where undone_at is null and ($1 = '' or task = nullif($1, '')::uuid) and (not $2 or problem <> '') and ($3 = 0 or seq < $3) and ($5 = '' or key = $5)
+			order by `+order+` limit $4`, f.Task, f.Left, f.Before, f.Limit, f.Key)
 		if err != nil {
 			return err
 		}

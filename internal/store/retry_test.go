@@ -232,3 +232,18 @@ func TestEffectUndone_NotByItsLease_EndsIt(t *testing.T) {
 		require.Len(t, told, 1)
 	}
 }
+
+func TestEffects_ByKey_OnlyWhatIsNotUndone(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	_, key := granted(t, s, "user:default/rosa", "group")
+	granted(t, s, "user:default/rosa", "group")
+	found, err := s.Effects(t.Context(), EffectFilter{Key: key, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, key, found[0].Key)
+	require.NoError(t, s.EffectUndone(t.Context(), key, true))
+	found, err = s.Effects(t.Context(), EffectFilter{Key: key, Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, found)
+}
