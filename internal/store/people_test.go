@@ -85,7 +85,7 @@ func TestMigrations_Grantees_BecomeCanonical(t *testing.T) {
 	ctx := t.Context()
 	provider, err := s.migrator()
 	require.NoError(t, err)
-	_, err = provider.DownTo(ctx, 28)
+	_, err = provider.DownTo(ctx, 29)
 	require.NoError(t, err)
 	task := create(t, s, "user:default/rosa")
 	want := map[string]string{
