@@ -16,7 +16,7 @@ func (r *run) results() []plan.Kept {
 	for _, s := range r.steps {
 		kept := plan.Kept{Step: s.ID}
 		switch {
-		case s.state == Completed:
+		case s.state == Completed && !s.leaving:
 			kept.Output, kept.Layers, kept.Branch = s.output, s.layers, s.branch
 			if s.gate != nil {
 				kept.Said = s.gate.said

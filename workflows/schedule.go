@@ -43,6 +43,7 @@ type step struct {
 	layers         []string     // what it changed in the workspace, in order
 	parts          *parts       // of a long loop that is under way
 	gate           *gate        // of an approval that was opened
+	leaving        bool         // what it granted is being taken back by its lease, which takes long
 }
 
 // arrange builds the graph. A plan is in topological order, which also means without cycles.

@@ -41,8 +41,10 @@ func (r *run) undo(ctx workflow.Context) {
 	problems := map[string][]string{}
 	for _, e := range slices.Backward(r.effects) {
 		id := e.step.ID
+		at := slices.IndexFunc(r.steps, func(s *step) bool { return s.ID == id })
 		if err := e.undo(ctx, why); err != nil {
 			problem := fault.Unseal(err).Public
+			r.steps[at].leaving = r.steps[at].leaving || e.leased && !fault.Unseal(err).Kind.Final()
 			problems[id] = append(problems[id], problem)
 			if r.version >= failuresAreUndone && !(e.leased && leasesTell(ctx)) {
 				call := e.call
@@ -51,7 +53,6 @@ func (r *run) undo(ctx workflow.Context) {
 			}
 		}
 		if left[id]--; left[id] == 0 {
-			at := slices.IndexFunc(r.steps, func(s *step) bool { return s.ID == id })
 			r.undone(ctx, r.steps[at], problems[id])
 		}
 	}

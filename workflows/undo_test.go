@@ -325,3 +325,27 @@ func TestLease_RunUndone_WhatStaysIsToldOnce(t *testing.T) {
 	require.Equal(t, []string{"a: the person was added by hand"}, w.left)
 	w.recordOf(t, activities.UndoFailed, "a")
 }
+
+// What a lease is still taking back is nothing that another attempt can take over.
+func TestLease_RunUndone_WhatIsStillEndingIsNotKept(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	w.does(env, "test:grant", nothing)
+	begun := env.Now()
+	w.undoes(env, "test:grant", func(activities.UndoInvocation) error {
+		if env.Now().Sub(begun) > time.Hour {
+			return nil
+		}
+		return fault.New(fault.Unavailable, "the provider does not answer")
+	})
+	a := leased("a", 90*24*time.Hour)
+	a.Action = "test:grant"
+	b := leased("b", 90*24*time.Hour)
+	b.Undoable, b.Lease = false, nil
+	env.ExecuteWorkflow("sample", undoing(plan.Sequential, a, b, plan.Step{ID: "c", Action: "test:fail"}))
+	failure(t, env)
+	require.Empty(t, w.left, "the lease goes on trying")
+	kept := results(t, env)
+	require.NotContains(t, kept, "a")
+	require.Contains(t, kept, "b")
+}
