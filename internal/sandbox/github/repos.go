@@ -36,7 +36,8 @@ type repository struct {
 	Secrets          map[string]secret       `json:"secrets"`
 	Subject          *subject                `json:"subject"`       // nil: GitHub's own
 	Subscriptions    map[string]subscription `json:"subscriptions"` // by login
-	Refs             map[string]string       `json:"refs"`          // as of the last counted push
+	Pulls            []pull                  `json:"pulls"`
+	Refs             map[string]string       `json:"refs"` // as of the last counted push
 	CreatedAt        time.Time               `json:"createdAt"`
 	UpdatedAt        time.Time               `json:"updatedAt"`
 	PushedAt         time.Time               `json:"pushedAt"`
