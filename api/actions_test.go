@@ -21,7 +21,7 @@ var ourOwn = map[string]string{
 var notHere = []string{
 	"github:actions:dispatch", "github:autolinks:create", "github:branch-protection:create", "github:deployKey:create",
 	"github:environment:create", "github:issues:create", "github:issues:label", "github:pages:enable", "github:repo:create",
-	"github:repo:push", "github:webhook", "publish:github:pull-request",
+	"github:repo:push", "github:webhook",
 }
 
 // Actions are listed as Backstage lists them. Titles, descriptions and examples are our own.

@@ -151,5 +151,6 @@ func (p *Publisher) Actions() []activities.Action {
 			Foresee: p.foresee,
 			Undo:    p.unpublish,
 		}),
+		p.pullRequestAction(),
 	}
 }

@@ -33,18 +33,20 @@ type Host struct {
 // Publisher makes repositories. It connects when it is first used.
 type Publisher struct {
 	config Config
+	named  bool // whether the configuration says who makes commits
 	http   *http.Client
 }
 
 // New makes a publisher. The zero Config is good for declarations only.
 func New(config Config) *Publisher {
+	named := config.AuthorName != "" || config.AuthorEmail != ""
 	if config.AuthorName == "" {
 		config.AuthorName = "Gildway"
 	}
 	if config.AuthorEmail == "" {
 		config.AuthorEmail = "gildway@localhost"
 	}
-	return &Publisher{config: config, http: &http.Client{Transport: fault.Provider{Name: "GitHub"}, Timeout: 2 * time.Minute}}
+	return &Publisher{config: config, named: named, http: &http.Client{Transport: fault.Provider{Name: "GitHub"}, Timeout: 2 * time.Minute}}
 }
 
 // target is a repository as a template names it: host?owner=o&repo=r.

@@ -3,6 +3,7 @@ package github
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -34,15 +35,9 @@ type commit struct {
 // commitFiles makes one commit of a folder, honouring its .gitignore files. The same files, author and
 // message give the same hash.
 func commitFiles(files fs.FS, root string, by author, message string) (*commit, error) {
-	root = path.Clean(strings.TrimPrefix(root, "./"))
-	if !fs.ValidPath(root) {
-		return nil, fault.New(fault.Denied, "sourcePath %q leaves the workspace", root)
-	}
-	c := &commit{store: memory.NewStorage()}
-	b := treeBuilder{commit: c, files: files, root: root}
-	tree, err := b.folder(nil, nil)
+	c, tree, err := treeOf(files, root)
 	if err != nil {
-		return nil, workspaceFault(err)
+		return nil, err
 	}
 	if tree.IsZero() {
 		return nil, fault.New(fault.Invalid, "there is nothing to publish: the workspace has no files in %s", root)
@@ -56,6 +51,42 @@ func commitFiles(files fs.FS, root string, by author, message string) (*commit, 
 	}
 	c.hash, err = c.add(&object.Commit{Author: who, Committer: who, Message: message, TreeHash: tree})
 	return c, err
+}
+
+// treeOf makes the objects of a folder, honouring its .gitignore files; without files there is no tree.
+func treeOf(files fs.FS, root string) (*commit, plumbing.Hash, error) {
+	root = path.Clean(strings.TrimPrefix(root, "./"))
+	if !fs.ValidPath(root) {
+		return nil, plumbing.ZeroHash, fault.New(fault.Denied, "sourcePath %q leaves the workspace", root)
+	}
+	c := &commit{store: memory.NewStorage()}
+	tree, err := treeBuilder{commit: c, files: files, root: root}.folder(nil, nil)
+	return c, tree, workspaceFault(err)
+}
+
+// piece is a file or link of a tree.
+type piece struct {
+	path, mode string
+	content    []byte
+}
+
+// pieces lists all of a tree, in git's order.
+func (c *commit) pieces(tree plumbing.Hash) (all []piece, err error) {
+	if tree.IsZero() {
+		return nil, nil
+	}
+	t, err := object.GetTree(c.store, tree)
+	if err == nil {
+		err = t.Files().ForEach(func(f *object.File) error {
+			content, err := f.Contents()
+			all = append(all, piece{path: f.Name, mode: fmt.Sprintf("%06o", uint32(f.Mode)), content: []byte(content)})
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "a git tree can't be read")
+	}
+	return all, nil
 }
 
 type encoder interface {
@@ -180,7 +211,7 @@ func (b treeBuilder) ignoreFile(at string, parts []string) ([]gitignore.Pattern,
 // workspaceFault keeps the workspace's own faults; anything else it says is ours to explain.
 func workspaceFault(err error) error {
 	var f *fault.Error
-	if errors.As(err, &f) {
+	if err == nil || errors.As(err, &f) {
 		return err
 	}
 	if errors.Is(err, fs.ErrNotExist) {

@@ -14,9 +14,7 @@ import (
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/activities/exercise"
-	"github.com/gildway/gildway/activities/github"
 	"github.com/gildway/gildway/internal/fault"
-	"github.com/gildway/gildway/internal/secrets"
 )
 
 const (
@@ -24,11 +22,7 @@ const (
 	auth    = "Bearer " + "ghs_canary-b7e1"
 )
 
-func publish(p *exercise.Providers) activities.Action {
-	return github.New(github.Config{Hosts: map[string]github.Host{
-		"github.com": {APIBaseURL: p.Endpoint("github"), Token: secrets.New(exercise.Tokens.GitHub)},
-	}}).Actions()[0]
-}
+func publish(p *exercise.Providers) activities.Action { return publishAs(p, exercise.Tokens.GitHub) }
 
 func plant(p *exercise.Providers) {
 	p.Call(http.MethodPost, p.Endpoint("github")+"/orgs/acme-org/repos", auth,

@@ -53,7 +53,6 @@ func effects(p *exercise.Providers) map[string]int64 {
 
 func TestPublish_EveryInput_Exercise(t *testing.T) {
 	t.Parallel()
-	const shop = "/repos/acme-org/shop"
 	for name, at := range map[string][2]string{
 		"team":       {"PUT", "/orgs/acme-org/teams/payments-team" + shop},
 		"variable":   {"POST", shop + "/actions/variables"},
@@ -139,10 +138,12 @@ func TestPublish_EveryInput_IsWhatTheRepositoryHas(t *testing.T) {
 	require.True(t, main.Signatures)
 }
 
-func publishAs(p *exercise.Providers, token string) activities.Action {
+func publishAs(p *exercise.Providers, token string) activities.Action { return actions(p, token)[0] }
+
+func actions(p *exercise.Providers, token string) []activities.Action {
 	return github.New(github.Config{Hosts: map[string]github.Host{
 		"github.com": {APIBaseURL: p.Endpoint("github"), Token: secrets.New(token)},
-	}}).Actions()[0]
+	}}).Actions()
 }
 
 func TestPublish_WhatCannotBeSet_IsAWarningWhereBackstageWarns(t *testing.T) {
@@ -171,7 +172,6 @@ func TestPublish_WhatCannotBeSet_IsAWarningWhereBackstageWarns(t *testing.T) {
 
 func TestPublish_WhatCannotBeSet_FailsTheStepWhereBackstageFails(t *testing.T) {
 	t.Parallel()
-	const shop = "/repos/acme-org/shop"
 	for path, input := range map[string]map[string]any{
 		"PUT " + shop + "/collaborators/rosa":             {"access": "rosa"},
 		"POST " + shop + "/actions/variables":             {"repoVariables": map[string]any{"A": "1"}},

@@ -14,11 +14,11 @@ import (
 // same repositories. So Once remembers:
 const (
 	lentToken  = "lentToken"  // that the step had a token of its own
-	seenByOurs = "seenByOurs" // whether the integration's saw the new repository
+	seenByOurs = "seenByOurs" // whether the integration's saw the repository
 )
 
-func lend(ctx context.Context, call *activities.Call, in PublishInput) error {
-	if in.Token == "" {
+func lend(ctx context.Context, call *activities.Call, token string) error {
+	if token == "" {
 		return nil
 	}
 	var lent bool
@@ -26,8 +26,8 @@ func lend(ctx context.Context, call *activities.Call, in PublishInput) error {
 }
 
 // attest finds out whether the integration's token can undo what the step's own does, and warns if not.
-func (p *Publisher) attest(ctx context.Context, call *activities.Call, in PublishInput, t target) error {
-	if in.Token == "" {
+func (p *Publisher) attest(ctx context.Context, call *activities.Call, token string, t target) error {
+	if token == "" {
 		return nil
 	}
 	var seen bool
@@ -48,8 +48,9 @@ func (p *Publisher) attest(ctx context.Context, call *activities.Call, in Publis
 	return err
 }
 
-// own finds what publish has made: with the integration's token, and if that has never seen it, with the step's.
-func (p *Publisher) own(ctx context.Context, call *activities.Call, in PublishInput, t target) (*session, *github.Repository, error) {
+// own finds the repository that a step has worked on: with the integration's token, and if that has never seen it, with the
+// step's.
+func (p *Publisher) own(ctx context.Context, call *activities.Call, token string, t target) (*session, *github.Repository, error) {
 	var lent, seen bool
 	if _, err := call.Recall(ctx, lentToken, &lent); err != nil {
 		return nil, nil, err
@@ -67,10 +68,10 @@ func (p *Publisher) own(ctx context.Context, call *activities.Call, in PublishIn
 	switch {
 	case !lent:
 		return nil, nil, err
-	case in.Token == "":
-		return nil, nil, fault.New(fault.Denied, "the repository %s was made with the step's own token, which is gone, and the GitHub integration of %s can't see it; look whether it is there, and delete it", t, t.host)
+	case token == "":
+		return nil, nil, fault.New(fault.Denied, "the step worked on %s with its own token, which is gone, and the GitHub integration of %s can't see the repository; look what is there, and undo it by hand", t, t.host)
 	}
-	if s, err = p.session(t, in.Token); err != nil {
+	if s, err = p.session(t, token); err != nil {
 		return nil, nil, err
 	}
 	repo, err := s.get(ctx)

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -69,14 +70,14 @@ func (p *Publisher) publish(ctx context.Context, call *activities.Call, in Publi
 	if err := s.known(ctx, admin); err != nil {
 		return PublishOutput{}, err
 	}
-	if err := lend(ctx, call, in); err != nil {
+	if err := lend(ctx, call, in.Token); err != nil {
 		return PublishOutput{}, err
 	}
 	repo, err := s.ensure(ctx, call, in)
 	if err != nil {
 		return PublishOutput{}, err
 	}
-	if err := p.attest(ctx, call, in, t); err != nil {
+	if err := p.attest(ctx, call, in.Token, t); err != nil {
 		return PublishOutput{}, err
 	}
 	if err := s.furnish(ctx, call, in); err != nil {
@@ -105,12 +106,8 @@ func (p *Publisher) commit(ctx context.Context, call *activities.Call, in Publis
 	if err != nil {
 		return nil, err
 	}
-	author := author{name: p.config.AuthorName, email: p.config.AuthorEmail, when: when}
-	if in.GitAuthorName != "" {
-		author.name = in.GitAuthorName
-	}
-	if in.GitAuthorEmail != "" {
-		author.email = in.GitAuthorEmail
+	author := author{
+		name: cmp.Or(in.GitAuthorName, p.config.AuthorName), email: cmp.Or(in.GitAuthorEmail, p.config.AuthorEmail), when: when,
 	}
 	made, err := commitFiles(call.Files, in.SourcePath, author, in.GitCommitMessage)
 	if err != nil {

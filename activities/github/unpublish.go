@@ -21,7 +21,7 @@ func (p *Publisher) unpublish(ctx context.Context, call *activities.Call, in Pub
 			return err
 		}
 	}
-	s, repo, err := p.own(ctx, call, in, t)
+	s, repo, err := p.own(ctx, call, in.Token, t)
 	if err != nil || repo == nil {
 		return err
 	}
