@@ -25,7 +25,7 @@ import (
 // shippedActions are the actions as they declare themselves; none needs a connection for that.
 func shippedActions(t *testing.T) templates.Actions {
 	t.Helper()
-	all := []activities.Action{fetch.Template(fetch.Options{}), fetch.Plain(fetch.Options{}), debug.Log(), debug.Wait()}
+	all := []activities.Action{fetch.Template(fetch.Options{}), fetch.Plain(fetch.Options{}), fetch.PlainFile(fetch.Options{}), fetch.TemplateFile(fetch.Options{}), debug.Log(), debug.Wait()}
 	for _, some := range [][]activities.Action{
 		approval.Actions(), catalog.New(catalog.Config{}).Actions(), github.New(github.Config{}).Actions(),
 		itsm.New(itsm.Config{}, nil).Actions(), okta.New(okta.Config{}, nil).Actions(),

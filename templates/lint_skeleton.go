@@ -10,23 +10,23 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/glob"
 )
 
 // maxSkeletonFiles bounds how many files of one skeleton are looked at.
 const maxSkeletonFiles = 10_000
 
-// skeletons checks the files that steps render against what the steps pass to them.
 // maxSkeletons bounds what is looked at in the files of one step, in bytes.
 const maxSkeletons = 64 << 20
 
+// skeletons finds out if the files that steps fetch are there, and checks those that they render against what the steps
+// pass to them.
 func (l *linter) skeletons(folder fs.FS, shown string) {
 	for i := range l.t.steps {
 		s := &l.t.steps[i]
-		if s.action != "fetch:template" && s.action != "fetch:template:file" {
+		if !slices.Contains(fetching, s.action) {
 			continue
 		}
 		url := s.node.get("input").get("url")
@@ -42,12 +42,15 @@ func (l *linter) skeletons(folder fs.FS, shown string) {
 			l.warn(url.mark, s.path+".input.url", "no-skeleton", fmt.Sprintf("there is no %q beside the template", url.text), l.nearest(url.text, siblings(folder, name)))
 			continue
 		}
-		if err != nil || info.IsDir() == (s.action == "fetch:template:file") {
+		if err != nil || strings.HasPrefix(s.action, "fetch:plain") || info.IsDir() == (s.action == "fetch:template:file") {
 			continue
 		}
 		l.skeleton(s, folder, name, shown, info.IsDir())
 	}
 }
+
+// fetching are the actions with the URL of files.
+var fetching = []string{"fetch:template", "fetch:template:file", "fetch:plain", "fetch:plain:file"}
 
 // siblings are the relative URLs of what stands where `name` should.
 func siblings(folder fs.FS, name string) (urls []string) {
@@ -107,7 +110,7 @@ func (l *linter) skeleton(s *step, folder fs.FS, name, shown string, isDir bool)
 			k.all = true // what the others read is not known
 			return fs.SkipAll
 		}
-		if !strings.HasSuffix(file, extension) || verbatim.selects(relative) {
+		if !strings.HasSuffix(file, extension) || verbatim.Has(relative, false) {
 			return nil
 		}
 		rendered++
@@ -134,22 +137,8 @@ func (l *linter) skeleton(s *step, folder fs.FS, name, shown string, isDir bool)
 	k.values()
 }
 
-// globs are the patterns of copyWithoutTemplating; a leading ! takes back what earlier ones selected.
-type globs []string
-
-func (g globs) selects(name string) bool {
-	selected := false
-	for _, p := range g {
-		bare, negated := strings.CutPrefix(p, "!")
-		if doublestar.MatchUnvalidated(bare, name) {
-			selected = !negated
-		}
-	}
-	return selected
-}
-
 // selection says which files are rendered; it isn't known if an expression says so.
-func (k *skeleton) selection(folder fs.FS, name string) (verbatim globs, extension string, known bool) {
+func (k *skeleton) selection(folder fs.FS, name string) (verbatim glob.Selection, extension string, known bool) {
 	if n := k.input.get("templateFileExtension"); n != nil {
 		switch {
 		case n.templated():
@@ -167,33 +156,30 @@ func (k *skeleton) selection(folder fs.FS, name string) (verbatim globs, extensi
 	if list.templated() {
 		return nil, "", false
 	}
+	source, err := fs.Sub(folder, name)
+	if err != nil {
+		return nil, "", false
+	}
+	var patterns []string
 	for i, item := range list.items {
-		pattern := strings.TrimPrefix(strings.TrimPrefix(item.text, "!"), "./")
-		if item.kind != stringNode || !doublestar.ValidatePattern(pattern) {
+		if item.kind != stringNode {
 			continue
 		}
-		if bare := strings.TrimSuffix(pattern, "/"); fs.ValidPath(bare) {
-			if info, err := fs.Stat(folder, path.Join(name, bare)); err == nil && info.IsDir() {
-				pattern = path.Join(bare, "**")
-			}
-		}
-		negated := strings.HasPrefix(item.text, "!")
-		if !negated && !k.matches(folder, name, pattern) {
+		patterns = append(patterns, item.text)
+		alone, err := glob.Select(source, []string{item.text})
+		if err == nil && !strings.HasPrefix(item.text, "!") && !selectsAny(source, alone) {
 			k.warn(item.mark, fmt.Sprintf("%s.input.copyWithoutTemplating[%d]", k.step.path, i), "input-without-effect",
 				fmt.Sprintf("%q selects no file of %s", item.text, name), "")
 		}
-		if negated {
-			pattern = "!" + pattern
-		}
-		verbatim = append(verbatim, pattern)
 	}
-	return verbatim, extension, true
+	verbatim, err = glob.Select(source, patterns)
+	return verbatim, extension, err == nil
 }
 
-func (k *skeleton) matches(folder fs.FS, name, pattern string) bool {
+func selectsAny(source fs.FS, selection glob.Selection) bool {
 	found := false
-	_ = fs.WalkDir(folder, name, func(file string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && doublestar.MatchUnvalidated(pattern, strings.TrimPrefix(strings.TrimPrefix(file, name), "/")) {
+	_ = fs.WalkDir(source, ".", func(file string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && selection.Has(file, false) {
 			found = true
 			return fs.SkipAll
 		}

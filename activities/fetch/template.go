@@ -10,6 +10,7 @@ import (
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/expr"
 	"github.com/gildway/gildway/internal/fault"
+	"github.com/gildway/gildway/internal/glob"
 	"github.com/gildway/gildway/internal/plan"
 	"github.com/gildway/gildway/internal/secrets"
 )
@@ -89,7 +90,7 @@ func (o Options) template(ctx context.Context, call *activities.Call, in Templat
 	if err != nil {
 		return err
 	}
-	verbatim, err := compileGlobs(source, in.CopyWithoutTemplating)
+	verbatim, err := glob.Select(source, in.CopyWithoutTemplating)
 	if err != nil {
 		return err
 	}
@@ -135,11 +136,11 @@ type skeleton struct {
 	target    string
 	replace   bool
 	extension string
-	verbatim  globs
+	verbatim  glob.Selection
 }
 
 func (t skeleton) entry(ctx context.Context, f found) error {
-	location, contents := f.location(), !t.verbatim.match(f)
+	location, contents := f.location(), !t.verbatim.Has(f.name, f.IsDir())
 	named := location
 	if t.extension != "" {
 		contents = extensionOf(f.Name()) == t.extension

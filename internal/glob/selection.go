@@ -1,4 +1,4 @@
-package fetch
+package glob
 
 import (
 	"io/fs"
@@ -7,20 +7,20 @@ import (
 	"strings"
 
 	"github.com/gildway/gildway/internal/fault"
-	"github.com/gildway/gildway/internal/glob"
 )
 
-// globs selects entries of a folder as globby 11 does, which Backstage asks: dot files match, a folder's name means
+// Selection selects entries of a folder as globby 11 does, which Backstage asks: dot files match, a folder's name means
 // everything below it, a leading ! takes back what earlier patterns selected.
-type globs []selection
+type Selection []part
 
-type selection struct {
+type part struct {
 	negated bool
 	base    string // the folder that the search begins in; it is not selected itself
-	pattern glob.Pattern
+	pattern Pattern
 }
 
-func compileGlobs(files fs.FS, patterns []string) (out globs, err error) {
+// Select reads the patterns of a folder. One that stands for too many, or that can't be read, is an Invalid fault.
+func Select(files fs.FS, patterns []string) (out Selection, err error) {
 	for _, p := range patterns {
 		bare, negated := strings.CutPrefix(p, "!")
 		for strings.HasPrefix(bare, "./") {
@@ -34,7 +34,7 @@ func compileGlobs(files fs.FS, patterns []string) (out globs, err error) {
 				bare = path.Join(name, "**")
 			}
 		}
-		alternatives, err := glob.Braces(bare)
+		alternatives, err := Braces(bare)
 		if err != nil {
 			return nil, err
 		}
@@ -42,11 +42,11 @@ func compileGlobs(files fs.FS, patterns []string) (out globs, err error) {
 			if doubleStarEnding.MatchString(one) {
 				one = "**/*" + one[len("**"):]
 			}
-			pattern, err := glob.Compile(one)
+			pattern, err := Compile(one)
 			if err != nil {
 				return nil, err
 			}
-			if out = append(out, selection{negated, baseOf(one), pattern}); len(out) >= maxGlobs {
+			if out = append(out, part{negated, baseOf(one), pattern}); len(out) >= maxParts {
 				return nil, fault.New(fault.Invalid, "the pattern %q stands for too many", p)
 			}
 		}
@@ -54,34 +54,34 @@ func compileGlobs(files fs.FS, patterns []string) (out globs, err error) {
 	return out, nil
 }
 
-const maxGlobs = 1000
+const maxParts = 1000
 
 // doubleStarEnding is the one form in which ** beside other text crosses folders.
 var doubleStarEnding = regexp.MustCompile(`^\*\*\.\w+$`)
 
-// match reports whether an entry is selected: by a pattern that no later negated one takes it, or a folder above it,
+// Has reports whether an entry is selected: by a pattern that no later negated one takes it, or a folder above it,
 // back from.
-func (g globs) match(f found) bool {
-	for i, p := range g {
-		if p.negated || !p.matches(f.name, f.IsDir()) || p.base != "." && !strings.HasPrefix(f.name, p.base+"/") {
+func (s Selection) Has(name string, folder bool) bool {
+	for i, p := range s {
+		if p.negated || !p.matches(name, folder) || p.base != "." && !strings.HasPrefix(name, p.base+"/") {
 			continue
 		}
-		if !g[i+1:].exclude(f, p.base) {
+		if !s[i+1:].exclude(name, folder, p.base) {
 			return true
 		}
 	}
 	return false
 }
 
-func (g globs) exclude(f found, base string) bool {
-	for _, n := range g {
+func (s Selection) exclude(name string, folder bool, base string) bool {
+	for _, n := range s {
 		if !n.negated {
 			continue
 		}
-		if n.matches(f.name, f.IsDir()) {
+		if n.matches(name, folder) {
 			return true
 		}
-		for dir := path.Dir(f.name); dir != "." && dir != base; dir = path.Dir(dir) {
+		for dir := path.Dir(name); dir != "." && dir != base; dir = path.Dir(dir) {
 			if n.matches(dir, true) {
 				return true
 			}
@@ -90,8 +90,8 @@ func (g globs) exclude(f found, base string) bool {
 	return false
 }
 
-func (s selection) matches(name string, folder bool) bool {
-	return s.pattern.Match(name) || folder && s.pattern.Match(name+"/")
+func (p part) matches(name string, folder bool) bool {
+	return p.pattern.Match(name) || folder && p.pattern.Match(name+"/")
 }
 
 // baseOf gives the folder of a pattern up to which it is plain text. A question mark counts as text here.
