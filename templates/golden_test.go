@@ -14,6 +14,7 @@ import (
 	"github.com/gildway/gildway/activities/child"
 	"github.com/gildway/gildway/activities/debug"
 	"github.com/gildway/gildway/activities/fetch"
+	workspacefs "github.com/gildway/gildway/activities/fs"
 	"github.com/gildway/gildway/activities/github"
 	"github.com/gildway/gildway/activities/itsm"
 	"github.com/gildway/gildway/activities/okta"
@@ -29,7 +30,7 @@ func shippedActions(t *testing.T) templates.Actions {
 	for _, some := range [][]activities.Action{
 		approval.Actions(), catalog.New(catalog.Config{}).Actions(), github.New(github.Config{}).Actions(),
 		itsm.New(itsm.Config{}, nil).Actions(), okta.New(okta.Config{}, nil).Actions(),
-		toolchain.New(nil, nil, nil).Actions(), vault.New(vault.Config{}).Actions(), child.Actions(child.Config{}),
+		toolchain.New(nil, nil, nil).Actions(), vault.New(vault.Config{}).Actions(), child.Actions(child.Config{}), workspacefs.Actions(),
 	} {
 		all = append(all, some...)
 	}

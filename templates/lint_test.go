@@ -291,6 +291,13 @@ func TestSARIF_AnActionOfAnotherProvider_IsNoSlip(t *testing.T) {
 	require.Equal(t, []string{"publish:github"}, fixes(t, "steps:\n  - { action: \"publish:gihub\" }\n"))
 }
 
+func TestSARIF_ANameThatStandsTwiceInAReference_IsNotFixed(t *testing.T) {
+	t.Parallel()
+	const steps = "steps:\n  - { id: %s, action: \"fs:readdir\", input: { paths: [.] } }\n  - { action: debug:log, input: { message: \"${{ steps.%[1]s.output.fils }} fils\" } }\n"
+	require.Empty(t, fixes(t, fmt.Sprintf(steps, "fils")))
+	require.Equal(t, []string{"files"}, fixes(t, fmt.Sprintf(steps, "folder")))
+}
+
 // Lint ends, and finds the same, whatever stands in the files.
 func FuzzLint(f *testing.F) {
 	for _, r := range templates.Rules() {

@@ -167,6 +167,9 @@ func artifactOf(file string) sarifArtifact {
 	return sarifArtifact{URI: escaped, Base: "%SRCROOT%"}
 }
 
+// reference is what an expression reads, as far as it stands in one piece: steps.a.output['b'].
+var reference = regexp.MustCompile(`^[\w$.'"\[\]-]+`)
+
 var quotedName = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
 // replacement finds the wrong name that a message quotes at its place in the file.
@@ -203,6 +206,9 @@ func replacement(p fault.Problem, files map[string][]string) (sarifReplacement, 
 	offset := wordIndex(rest, wrong)
 	if offset < 0 {
 		return sarifReplacement{}, false
+	}
+	if path := reference.FindString(rest); offset+len(wrong) <= len(path) && wordIndex(path[offset+len(wrong):], wrong) >= 0 {
+		return sarifReplacement{}, false // which of the two is wrong isn't known
 	}
 	start := p.Column + utf8.RuneCountInString(rest[:offset])
 	return sarifReplacement{
