@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gildway/gildway/internal/expr"
+	"github.com/gildway/gildway/internal/nearest"
 	"github.com/gildway/gildway/internal/plan"
 )
 
@@ -145,8 +146,12 @@ func (c *compiler) outputReference(from int, at mark, t text, ref expr.Reference
 			ref.Path[1]), "onError: continue on "+s.id)
 		return
 	case ref.Path[2] != "output":
+		rest := 2
+		if nearest.Name(ref.Path[2], []string{"output"}) != "" {
+			rest = 3
+		}
 		c.strictly(at, t.path, "unknown-output", fmt.Sprintf("a step has only an output: steps.%s.%s is never there",
-			ref.Path[1], ref.Path[2]), strings.Join([]string{"steps", ref.Path[1], "output", ref.Path[2]}, "."))
+			ref.Path[1], ref.Path[2]), strings.Join(append([]string{"steps", ref.Path[1], "output"}, ref.Path[rest:]...), "."))
 		return
 	case s.isSwitch():
 		names, closed = []string{"branch"}, true

@@ -47,8 +47,12 @@ func (p *parser) metadata(m *node) {
 	}
 	ref, err := plan.ParseEntityRef(namespace+"/"+t.Name, "template")
 	if err != nil || strings.ContainsAny(namespace+t.Name, ":/") {
-		p.report(m.get("name").mark, "metadata.name", "bad-name",
-			"a name is letters, digits and inner - _ . and at most 63 characters", "")
+		field := "name"
+		if _, err := plan.ParseEntityRef("default/"+t.Name, "template"); err == nil && !strings.ContainsAny(t.Name, ":/") {
+			field = "namespace"
+		}
+		p.report(m.get(field).mark, "metadata."+field, "bad-name",
+			"a "+field+" is letters, digits and inner - _ . and at most 63 characters", "")
 		return
 	}
 	t.Ref = ref.String()

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/gildway/gildway/internal/expr"
@@ -27,7 +28,17 @@ type parsedText struct {
 }
 
 // cursor is a place in a string that was looked up before: the next one is found from there.
-type cursor struct{ offset, row, column int }
+type cursor struct {
+	offset, row, column int
+	folded              folded
+}
+
+// folded is a place in a string whose lines were joined: an offset, and where that is in the file.
+type folded struct {
+	offset int
+	at     mark
+	bytes  int // of the line before the place
+}
 
 // move goes to an offset of the string.
 func (c *cursor) move(s string, offset int) {
@@ -79,7 +90,7 @@ func (c *compiler) locate(n *node, from *cursor, offset int) mark {
 		at.line += from.row + 1
 		at.column = c.indent(n.line) + from.column + 1
 	case n.style&yaml.FoldedStyle != 0:
-		return mark{n.line + 1, c.indent(n.line) + 1}
+		return c.folded(n, &from.folded, offset)
 	case from.row > 0:
 		return n.mark
 	case n.style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
@@ -91,6 +102,34 @@ func (c *compiler) locate(n *node, from *cursor, offset int) mark {
 		return n.mark
 	}
 	return at
+}
+
+// folded is where an offset of a string stands whose lines were joined: all of it but white space is in the file as it is.
+func (c *compiler) folded(n *node, from *folded, offset int) mark {
+	if offset = min(offset, len(n.text)); from.at.line == 0 || offset < from.offset {
+		*from = folded{at: mark{n.line + 1, 1}}
+	}
+	left := 0 // characters on the way
+	for _, r := range n.text[from.offset:offset] {
+		if !unicode.IsSpace(r) {
+			left++
+		}
+	}
+	from.offset = offset
+	for ; from.at.line <= len(c.t.lines); from.at, from.bytes = (mark{from.at.line + 1, 1}), 0 {
+		begun := from.bytes
+		for i, r := range c.t.lines[from.at.line-1][begun:] {
+			if !unicode.IsSpace(r) {
+				if left == 0 {
+					from.bytes = begun + i
+					return from.at
+				}
+				left--
+			}
+			from.at.column++
+		}
+	}
+	return n.mark
 }
 
 func (c *compiler) width(line int) int {
