@@ -62,7 +62,7 @@ var formRules = []Rule{{
 	Bad: "EXPERIMENTAL_formDecorators:\n  - id: defaults\nsteps: []\n", Good: "formDecorators:\n  - id: defaults\nsteps: []\n",
 }, {
 	ID: "bad-schema", Title: "A form that can't check its values", V3: Error, Beta: Advised,
-	Why:  "A pattern that is no regular expression, or a $ref that leads nowhere, fails when somebody submits the form. Of a type that doesn't exist every value is.",
+	Why:  "A pattern that is no regular expression, or a $ref that leads nowhere, fails when somebody submits the form. Of a type that doesn't exist every value is. A required parameter that no page asks for, or an enum that is a text, no value can meet.",
 	Bad:  "parameters:\n  properties:\n    name: { type: string, pattern: \"[a-z\" }\nsteps:\n  - action: debug:log\n    input: { message: \"${{ parameters.name }}\" }\n",
 	Good: "parameters:\n  properties:\n    name: { type: string, pattern: \"[a-z]+\" }\nsteps:\n  - action: debug:log\n    input: { message: \"${{ parameters.name }}\" }\n",
 }, {

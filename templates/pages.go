@@ -18,6 +18,7 @@ func (c *compiler) pages() {
 			path = nth(path, i)
 		}
 		c.formSchema(page, path)
+		c.requiredNames(page, path)
 	}
 	if schema := c.t.spec("secrets").get("schema"); schema != nil {
 		c.formSchema(schema, "spec.secrets.schema")
@@ -33,6 +34,27 @@ func (c *compiler) formSchema(schema *node, path string) {
 	c.keywords(schema, path, root)
 }
 
+// requiredNames finds what a page requires and no page asks for: nobody could ever submit the form.
+func (c *compiler) requiredNames(page *node, path string) {
+	names := c.declaredParameters()
+	required := page.get("required")
+	if names == nil || c.t.FormDecorators() != nil || required == nil {
+		return
+	}
+	for i, item := range required.items {
+		if item.kind == stringNode && !names[item.text] {
+			c.strictly(item.mark, nth(path+".required", i), "bad-schema", fmt.Sprintf("%q is required, and no page asks for it", item.text),
+				c.nearest(item.text, keysOf(names)))
+		}
+	}
+}
+
+// numericKeywords take a number.
+var numericKeywords = []string{
+	"minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+	"minItems", "maxItems", "minProperties", "maxProperties",
+}
+
 // plainKeywords hold data, not schemas.
 var plainKeywords = []string{"default", "enum", "const", "examples"}
 
@@ -42,7 +64,11 @@ func (c *compiler) keywords(n *node, path string, root *conform.Schema) {
 	}
 	for _, e := range n.entries {
 		at := under(path, e.key)
-		switch {
+		switch text := e.value.kind == stringNode; {
+		case text && (e.key == "enum" || e.key == "required"):
+			c.strictly(e.value.mark, at, "bad-schema", e.key+" takes a list; this is a text", fmt.Sprintf("%s: [%s]", e.key, e.value.text))
+		case text && slices.Contains(numericKeywords, e.key):
+			c.strictly(e.value.mark, at, "bad-schema", e.key+" takes a number; this is a text", "")
 		case slices.Contains(plainKeywords, e.key) || strings.HasPrefix(e.key, "ui:"):
 		case e.key == "pattern" && e.value.kind == stringNode:
 			if err := conform.CheckPattern(e.value.text); err != nil {
