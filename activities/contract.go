@@ -400,6 +400,7 @@ type DecideInput struct {
 	Statement string          `json:"statement"` // compact JWS
 	Before    []plan.Decision `json:"before"`
 	Shown     string          `json:"shown,omitempty"` // as in OpenedGate
+	Late      bool            `json:"late,omitempty"`  // the gate is decided: it is only written down
 }
 
 // Decided is a verified decision and what the gate has come to with it.

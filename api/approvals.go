@@ -69,6 +69,9 @@ func (h handlers) DecideApproval(ctx context.Context, r DecideApprovalRequestObj
 	gate := askedIn(ctx).approval
 	statement, err := h.sign(ctx, *r.Body)
 	if err != nil {
+		if unnoted := h.noteRefused(ctx, r.Body.Decision, err); unnoted != nil {
+			return nil, unnoted
+		}
 		return nil, err
 	}
 	decided, err := h.Engine.Decide(ctx, gate.Task, activities.DecideMessageInput{Gate: gate.ID, Statement: statement})
@@ -79,6 +82,20 @@ func (h handlers) DecideApproval(ctx context.Context, r DecideApprovalRequestObj
 		return DecideApproval202JSONResponse{Approval: gate.ID, State: string(plan.Pending)}, nil
 	}
 	return DecideApproval200JSONResponse{Approval: gate.ID, State: string(decided.Outcome)}, nil
+}
+
+// noteRefused writes down that somebody's decision came too late, or was about something else than what is shown, once for
+// each person and verdict. What the worker refuses it writes down itself.
+func (h handlers) noteRefused(ctx context.Context, decision string, refusal error) error {
+	f := fault.From(refusal)
+	if f.Kind != fault.Conflict {
+		return nil
+	}
+	a := askedIn(ctx)
+	key := a.approval.ID + "/refused/" + a.caller.Ref + "/" + decision
+	return h.Store.Audit(ctx, a.approval.Task, key, "approval-refused", a.caller.Ref, map[string]any{
+		"gate": a.approval.ID, "kind": string(f.Kind), "reason": f.Public,
+	})
 }
 
 // SignDecision gives what DecideApproval would hand in.

@@ -252,10 +252,7 @@ func (r *run) decide(ctx workflow.Context, in activities.DecideMessageInput) (de
 		return decided, err
 	}
 	ctx = decisionOptions(ctx)
-	err = workflow.ExecuteActivity(ctx, activities.DecideActivity, activities.DecideInput{
-		Task: r.in.Task, Gate: g.id, Step: g.step.ID, Digest: g.digest, Requester: r.in.Requester.Ref,
-		Approval: g.approval, Statement: in.Statement, Before: g.decisions, Shown: g.shown,
-	}).Get(ctx, &decided)
+	err = workflow.ExecuteActivity(ctx, activities.DecideActivity, r.decideInput(g, in)).Get(ctx, &decided)
 	if err != nil {
 		return activities.Decided{}, err
 	}
@@ -278,6 +275,13 @@ func (g *gate) takeTurn(ctx workflow.Context) (done func()) {
 	// Detached: every turn before is short, and one that is given up would block those behind it.
 	_ = workflow.Await(detached(ctx), func() bool { return g.turn == mine })
 	return func() { g.turn++ }
+}
+
+func (r *run) decideInput(g *gate, in activities.DecideMessageInput) activities.DecideInput {
+	return activities.DecideInput{
+		Task: r.in.Task, Gate: g.id, Step: g.step.ID, Digest: g.digest, Requester: r.in.Requester.Ref,
+		Approval: g.approval, Statement: in.Statement, Before: g.decisions, Shown: g.shown,
+	}
 }
 
 func (r *run) waitsForDecision(in activities.DecideMessageInput) error {

@@ -350,6 +350,25 @@ func TestGate_Late_GoesOnAsItsTemplateSays(t *testing.T) {
 	}
 }
 
+// What comes after the decision by a signal, which nobody answers, is written down by whoever verifies decisions.
+func TestGate_LateSignal_IsWrittenDown(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	say := func(verdict plan.Verdict, nonce string, after time.Duration) {
+		env.RegisterDelayedCallback(func() {
+			env.SignalWorkflow(activities.DecideMessage, message("g", statement(approver, verdict, "", nonce)))
+		}, after)
+	}
+	say(plan.Approve, "1", time.Hour)
+	say(plan.Reject, "2", 2*time.Hour)
+	env.ExecuteWorkflow("sample", runOf(plan.Sequential, gateStep("g", byApprover), gateStep("h", `{"approvers":["user:default/approver"],"timeout":"3h"}`)))
+	failure(t, env)
+	require.Len(t, w.decides, 2)
+	require.False(t, w.decides[0].Late)
+	require.True(t, w.decides[1].Late)
+	require.Equal(t, plan.Approved, w.closed[0].Outcome)
+}
+
 func TestGate_Reminders_EndSomeTime(t *testing.T) {
 	t.Parallel()
 	env, w := environment(t)

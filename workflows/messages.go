@@ -83,6 +83,7 @@ func (r *run) decideLater(ctx workflow.Context, in activities.DecideMessageInput
 		f := fault.Unseal(err)
 		if f.Kind.Final() {
 			workflow.GetLogger(ctx).Warn("a decision was refused", "gate", in.Gate, "kind", f.Kind, "why", f.Public)
+			r.refuseLate(ctx, in)
 			return
 		}
 		_, err = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
@@ -91,6 +92,26 @@ func (r *run) decideLater(ctx workflow.Context, in activities.DecideMessageInput
 		if err != nil {
 			return // cancelled
 		}
+	}
+}
+
+// mostLate bounds how many decisions that came too late are written down.
+const mostLate = 20
+
+// refuseLate has a decision about a gate that is decided stand in the audit log.
+func (r *run) refuseLate(ctx workflow.Context, in activities.DecideMessageInput) {
+	g := r.gates[in.Gate]
+	if g == nil || r.waitsForDecision(in) == nil || r.late >= mostLate ||
+		workflow.GetVersion(ctx, "late-decisions-are-audited", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	r.late++
+	ctx = decisionOptions(detached(ctx))
+	late := r.decideInput(g, in)
+	late.Late = true
+	err := workflow.ExecuteActivity(ctx, activities.DecideActivity, late).Get(ctx, nil)
+	if f := fault.Unseal(err); err == nil || !f.Kind.Final() {
+		workflow.GetLogger(ctx).Error("a decision that came too late is not in the audit log", "gate", in.Gate, "error", err)
 	}
 }
 

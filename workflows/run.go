@@ -24,6 +24,7 @@ type run struct {
 
 	gates    map[string]*gate // by gate id, once they are open
 	opening  map[string]bool  // by gate id; people may see the gate before its activity has answered
+	late     int              // decisions that came too late and are written down
 	coming   map[string]int   // by gate id: decisions that have not been looked at yet
 	messages int              // signals that are being worked on
 

@@ -246,6 +246,9 @@ func (w *world) decide(_ context.Context, in activities.DecideInput) (activities
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.decides = append(w.decides, in)
+	if in.Late {
+		return activities.Decided{}, fault.Seal(fault.New(fault.Conflict, "this approval is already decided"))
+	}
 	if w.decideDown {
 		return activities.Decided{}, fault.Seal(fault.New(fault.Unavailable, "the catalog does not answer"))
 	}

@@ -253,6 +253,19 @@ func TestDecide_Unauthorised_IsRefusedAndAudited(t *testing.T) {
 	}
 }
 
+func TestDecide_Late_IsRefusedAndWrittenDownWithItsAuthor(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	in := asked(d.statement(t, func(*identity.Statement) {}))
+	in.Late = true
+	for range 2 {
+		_, err := d.Decide(t.Context(), in)
+		require.Equal(t, fault.Conflict, fault.Unseal(err).Kind)
+	}
+	require.Contains(t, d.refused[0], "approval-refused "+amir)
+	require.Empty(t, d.lines, "nothing was counted")
+}
+
 func TestDecide_Delegate_CountsForWhoeverDelegated(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

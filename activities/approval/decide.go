@@ -19,6 +19,9 @@ func (g *Gate) decide(ctx context.Context, in activities.DecideInput, now time.T
 	if err != nil {
 		return activities.Decided{}, g.refuse(ctx, in, "", err)
 	}
+	if in.Late {
+		return activities.Decided{}, g.refuse(ctx, in, said.Approver, fault.New(fault.Conflict, "this approval is already decided"))
+	}
 	d, err := g.admit(ctx, in, said)
 	if err == nil {
 		err = g.Approvals.RecordDecision(ctx, in.Gate, d)
