@@ -26,7 +26,8 @@ const (
 	RemindLeaseActivity   = "gildway:remind-lease"   // local; LeaseReminder -> nothing
 	VerifyRenewalActivity = "gildway:verify-renewal" // RenewalClaim -> who renews
 	RenewedActivity       = "gildway:renewed"        // local; LeaseRenewed -> nothing
-	EffectsActivity       = "gildway:effects"        // task -> []Effect, in the order to undo them
+	EffectsActivity       = "gildway:effects"        // task -> []Effect, in the order to undo them; of workflows that began before there were pages
+	EffectsPageActivity   = "gildway:effects-page"   // EffectsQuery -> EffectsPage
 	LeftoverActivity      = "gildway:leftover"       // Leftover -> nothing
 	AttemptActivity       = "gildway:attempt"        // local; Attempt -> bool: nothing is left to do
 )
@@ -224,6 +225,25 @@ type Effect struct {
 	Output json.RawMessage `json:"output,omitempty"` // nil: nobody knows what it did
 }
 
+// EffectsQuery asks for what a task has done and not undone, in the order to undo it.
+type EffectsQuery struct {
+	Task  string        `json:"task"`
+	After *EffectCursor `json:"after,omitempty"` // Next of the page before
+}
+
+// EffectsPage is a part of that.
+type EffectsPage struct {
+	Effects []Effect      `json:"effects,omitempty"`
+	Next    *EffectCursor `json:"next,omitempty"` // nil: there are no more
+}
+
+// EffectCursor is a place among the effects of a task. What is undone or done meanwhile does not shift it.
+type EffectCursor struct {
+	Done  *time.Time `json:"done,omitempty"` // when the last one seen ended; nil if nobody knows that
+	Seq   int64      `json:"seq"`            // of the last one seen
+	Until int64      `json:"until"`          // the last one that there was when the first page was asked for
+}
+
 // Leftover is an effect that could not be undone: somebody has to look at it.
 type Leftover struct {
 	Call    Invocation `json:"call"`
@@ -243,12 +263,16 @@ type RollbackInput struct {
 	By    string `json:"by"` // canonical ref of who asked
 	Why   string `json:"why,omitempty"`
 	Force bool   `json:"force,omitempty"`
+
+	After *EffectCursor `json:"after,omitempty"` // where the execution before has come to
+	SoFar RolledBack    `json:"soFar,omitzero"`  // and what has become of that
 }
 
 // RolledBack tells what became of that.
 type RolledBack struct {
 	Undone int      `json:"undone"`
 	Left   []string `json:"left,omitempty"` // what could not be undone, and why
+	More   int      `json:"more,omitempty"` // how much else could not be undone
 }
 
 // OutputsInput asks for the run's outputs.

@@ -48,12 +48,45 @@ func (j Journal) EffectBegins(ctx context.Context, task, key string, e activitie
 	return j.Store.EffectBegins(ctx, store.Effect{Key: key, Task: task, Step: e.Call.Step, Action: e.Action, Queue: e.Queue, Call: call})
 }
 
-// mostEffects bounds what one rollback takes back; a loop of more items than that needs several.
-const mostEffects = 10_000
+// How much a page of effects holds: an answer of an activity has 2 MiB at the most.
+const (
+	effectsPage      = 100
+	largestPage      = 1 << 20
+	mostEffectsAtAll = 10_000 // in one answer to a workflow that began before there were pages
+)
+
+// EffectsPage implements run.Journal.
+func (j Journal) EffectsPage(ctx context.Context, q activities.EffectsQuery) (page activities.EffectsPage, err error) {
+	from := store.EffectCursor{}
+	if q.After != nil {
+		from = store.EffectCursor(*q.After)
+	}
+	found, last, err := j.Store.EffectsAfter(ctx, q.Task, from, effectsPage)
+	if err != nil {
+		return page, err
+	}
+	size, more := 0, len(found) == effectsPage
+	for i, e := range found {
+		if size += len(e.Call) + len(e.Output); size > largestPage && i > 0 {
+			last.Done, last.Seq, more = found[i-1].DoneAt, found[i-1].Seq, true
+			break
+		}
+		effect, err := effectOf(e)
+		if err != nil {
+			return page, err
+		}
+		page.Effects = append(page.Effects, effect)
+	}
+	if more {
+		next := activities.EffectCursor(last)
+		page.Next = &next
+	}
+	return page, nil
+}
 
 // Effects implements run.Journal.
 func (j Journal) Effects(ctx context.Context, task string) ([]activities.Effect, error) {
-	found, err := j.Store.Effects(ctx, store.EffectFilter{Task: task, Limit: mostEffects})
+	found, err := j.Store.Effects(ctx, store.EffectFilter{Task: task, Limit: mostEffectsAtAll})
 	if err != nil {
 		return nil, err
 	}

@@ -9,38 +9,60 @@ import (
 	"github.com/gildway/gildway/internal/fault"
 )
 
+// rollbackAtOnce is how many effects one execution of a rollback takes on, in whole pages.
+const rollbackAtOnce = 300
+
+// mostLeft is how much of what stays a rollback names. The rest is counted; each of it is told by itself.
+const mostLeft = 200
+
 // Rollback undoes what all attempts at a task have done, the last first, as a failing run does: what can't be undone is
-// told and doesn't stop the rest. What has a lease ends with it.
-func Rollback(ctx workflow.Context, in activities.RollbackInput) (result activities.RolledBack, err error) {
+// told and doesn't stop the rest. What has a lease ends with it. A long one goes on in a fresh execution.
+func Rollback(ctx workflow.Context, in activities.RollbackInput) (activities.RolledBack, error) {
 	leases := listenForLeases(ctx)
 	ctx = detached(ctx)
+	for taken := 0; ; {
+		page, err := effectsPage(ctx, in.Task, in.After)
+		if err != nil {
+			return in.SoFar, failed(fault.Unseal(err))
+		}
+		for _, e := range page.Effects {
+			workflow.SetCurrentDetails(ctx, strconv.Itoa(in.SoFar.Undone)+" effects are undone")
+			rollBack(ctx, leases, &in, e)
+		}
+		if page.Next == nil {
+			return in.SoFar, nil
+		}
+		in.After = page.Next
+		if taken += len(page.Effects); taken >= rollbackAtOnce || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return in.SoFar, workflow.NewContinueAsNewError(ctx, activities.RollbackWorkflow, in)
+		}
+	}
+}
+
+// rollBack undoes one effect, tells what became of it and counts it.
+func rollBack(ctx workflow.Context, leases endedLeases, in *activities.RollbackInput, e activities.Effect) {
 	why := "rolled back by " + in.By
 	if in.Why != "" {
 		why += ": " + in.Why
 	}
-	effects, err := effectsOf(ctx, in.Task)
-	if err != nil {
-		return result, failed(fault.Unseal(err))
-	}
-	for i, e := range effects {
-		workflow.SetCurrentDetails(ctx, strconv.Itoa(i)+" of "+strconv.Itoa(len(effects))+" effects are undone")
-		what := activities.Record{Task: in.Task, Attempt: e.Call.Run.Attempt, Kind: activities.StepUndone, Step: e.Call.Step, Name: e.Call.StepName}
-		err := leases.undo(ctx, e, why, in.Force)
-		if err == nil {
-			result.Undone++
-			what.Message = "Undid step " + e.Call.StepName + ": " + why
+	what := activities.Record{Task: in.Task, Attempt: e.Call.Run.Attempt, Kind: activities.StepUndone, Step: e.Call.Step, Name: e.Call.StepName}
+	if err := leases.undo(ctx, e, why, in.Force); err == nil {
+		in.SoFar.Undone++
+		what.Message = "Undid step " + e.Call.StepName + ": " + why
+	} else {
+		problem := "Step " + e.Call.StepName + " could not be undone: " + fault.Unseal(err).Public
+		if len(in.SoFar.Left) < mostLeft {
+			in.SoFar.Left = append(in.SoFar.Left, problem)
 		} else {
-			problem := "Step " + e.Call.StepName + " could not be undone: " + fault.Unseal(err).Public
-			result.Left = append(result.Left, problem)
-			what.Kind, what.Message = activities.UndoFailed, problem
-			tellLeftover(ctx, e.Call, fault.Unseal(err).Public)
+			in.SoFar.More++
 		}
-		local := bookkeeping(ctx, string(what.Kind)+" "+what.Step)
-		if err := workflow.ExecuteLocalActivity(local, activities.RecordActivity, what).Get(local, nil); err != nil {
-			workflow.GetLogger(ctx).Error("a record was refused", "kind", what.Kind, "step", what.Step, "error", err)
-		}
+		what.Kind, what.Message = activities.UndoFailed, problem
+		tellLeftover(ctx, e.Call, fault.Unseal(err).Public)
 	}
-	return result, nil
+	local := bookkeeping(ctx, string(what.Kind)+" "+what.Step)
+	if err := workflow.ExecuteLocalActivity(local, activities.RecordActivity, what).Get(local, nil); err != nil {
+		workflow.GetLogger(ctx).Error("a record was refused", "kind", what.Kind, "step", what.Step, "error", err)
+	}
 }
 
 // undo takes back an effect that Postgres remembers. What has a lease ends with it.
@@ -54,10 +76,30 @@ func (ended endedLeases) undo(ctx workflow.Context, e activities.Effect, why str
 	}).Get(ctx, nil)
 }
 
+// effectsOf lists all that a task has done, in the order to undo it.
 func effectsOf(ctx workflow.Context, task string) (list []activities.Effect, err error) {
+	for after := (*activities.EffectCursor)(nil); ; {
+		page, err := effectsPage(ctx, task, after)
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, page.Effects...); page.Next == nil {
+			return list, nil
+		}
+		after = page.Next
+	}
+}
+
+// effectsPage gives a part of that. A workflow that began before there were pages gets all of it.
+func effectsPage(ctx workflow.Context, task string, after *activities.EffectCursor) (page activities.EffectsPage, err error) {
+	old := workflow.GetVersion(ctx, "effects-by-page", workflow.DefaultVersion, 1) == workflow.DefaultVersion
 	ctx = bookkeepingActivity(ctx, "What the task has done")
-	err = workflow.ExecuteActivity(ctx, activities.EffectsActivity, task).Get(ctx, &list)
-	return list, err
+	if old {
+		err = workflow.ExecuteActivity(ctx, activities.EffectsActivity, task).Get(ctx, &page.Effects)
+		return page, err
+	}
+	err = workflow.ExecuteActivity(ctx, activities.EffectsPageActivity, activities.EffectsQuery{Task: task, After: after}).Get(ctx, &page)
+	return page, err
 }
 
 // tellLeftover has somebody look at an effect that could not be undone.

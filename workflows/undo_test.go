@@ -3,13 +3,16 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/gildway/gildway/activities"
 	"github.com/gildway/gildway/internal/fault"
@@ -227,10 +230,7 @@ func TestRollback_LastFirst_TellsWhatStays(t *testing.T) {
 		return activities.Effect{Action: action, Queue: activities.MainQueue, Output: json.RawMessage(output),
 			Call: activities.Invocation{Run: activities.RunInfo{Task: task}, Step: step, StepName: "Step " + step}}
 	}
-	env.RegisterActivityWithOptions(func(_ context.Context, of string) ([]activities.Effect, error) {
-		require.Equal(t, task, of)
-		return []activities.Effect{effect("c", "test:do", "null"), effect("b", "test:stuck", `{"b":1}`), effect("a", "test:do", `{"a":1}`)}, nil
-	}, activity.RegisterOptions{Name: activities.EffectsActivity})
+	w.effects = []activities.Effect{effect("c", "test:do", "null"), effect("b", "test:stuck", `{"b":1}`), effect("a", "test:do", `{"a":1}`)}
 	env.ExecuteWorkflow(activities.RollbackWorkflow, activities.RollbackInput{Task: task, By: requester, Why: "not needed", Force: true})
 
 	require.NoError(t, env.GetWorkflowError())
@@ -348,4 +348,62 @@ func TestLease_RunUndone_WhatIsStillEndingIsNotKept(t *testing.T) {
 	kept := results(t, env)
 	require.NotContains(t, kept, "a")
 	require.Contains(t, kept, "b")
+}
+
+// A long rollback goes on in one execution after the other, and each knows what the ones before have done.
+func TestRollback_ThousandsOfEffects_OnceEach(t *testing.T) {
+	t.Parallel()
+	const many = 3000
+	in := activities.RollbackInput{Task: task, By: requester}
+	undone := map[string]int{}
+	var result activities.RolledBack
+	executions := 0
+	for done := false; !done; executions++ {
+		env, w := environment(t)
+		w.undoes(env, "test:thing", func(u activities.UndoInvocation) error {
+			undone[u.Iteration]++
+			if i, err := strconv.Atoi(u.Iteration); err != nil || i%500 == 0 {
+				return fault.New(fault.Conflict, "%s is somebody's", u.Iteration)
+			}
+			return nil
+		})
+		for i := range many {
+			e := effectOf("a", nil)
+			e.Action, e.Call.Iteration = "test:thing", strconv.Itoa(i)
+			w.effects = append(w.effects, e)
+		}
+		env.ExecuteWorkflow(activities.RollbackWorkflow, in)
+		var again *workflow.ContinueAsNewError
+		if errors.As(env.GetWorkflowError(), &again) {
+			in = activities.RollbackInput{}
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+			continue
+		}
+		require.NoError(t, env.GetWorkflowError())
+		require.NoError(t, env.GetWorkflowResult(&result))
+		done = true
+	}
+	require.Equal(t, 10, executions)
+	require.Len(t, undone, many)
+	for i, times := range undone {
+		require.Equal(t, 1, times, i)
+	}
+	require.Equal(t, many-6, result.Undone)
+	require.Len(t, result.Left, 6)
+	require.Contains(t, result.Left[1], "500 is somebody's")
+}
+
+// One that began before there were pages goes on as it began.
+func TestRollback_OfAnOlderRelease_AsksForAllAtOnce(t *testing.T) {
+	t.Parallel()
+	env, w := environment(t)
+	env.OnGetVersion("effects-by-page", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+	for range 150 {
+		w.effects = append(w.effects, effectOf("a", nil))
+	}
+	env.ExecuteWorkflow(activities.RollbackWorkflow, activities.RollbackInput{Task: task, By: requester})
+	require.NoError(t, env.GetWorkflowError())
+	var result activities.RolledBack
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, 150, result.Undone)
 }

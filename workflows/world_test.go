@@ -162,6 +162,7 @@ func (w *world) register(r activityRegistrar) {
 	r.RegisterActivityWithOptions(w.noteRenewal, name(activities.RenewedActivity))
 	r.RegisterActivityWithOptions(func(_ context.Context, a activities.Attempt) (bool, error) { return a.Number < w.attempt, nil }, name(activities.AttemptActivity))
 	r.RegisterActivityWithOptions(func(context.Context, string) ([]activities.Effect, error) { return w.effects, nil }, name(activities.EffectsActivity))
+	r.RegisterActivityWithOptions(w.effectsPage, name(activities.EffectsPageActivity))
 	w.does(r, "test:do", func(_ context.Context, in activities.Invocation) (activities.Outcome, error) {
 		out, _ := json.Marshal(map[string]any{"did": in.Step + in.Iteration})
 		return activities.Outcome{Output: out, Layer: "layer-" + in.Step + in.Iteration}, nil
@@ -399,4 +400,18 @@ func thirdFails(_ context.Context, in activities.Invocation) (activities.Outcome
 		return activities.Outcome{}, fault.New(fault.Denied, "the third may not")
 	}
 	return activities.Outcome{}, nil
+}
+
+// effectsPage gives a hundred of the effects at a time.
+func (w *world) effectsPage(_ context.Context, q activities.EffectsQuery) (page activities.EffectsPage, err error) {
+	from := 0
+	if q.After != nil {
+		from = int(q.After.Seq)
+	}
+	to := min(from+100, len(w.effects))
+	page.Effects = w.effects[from:to]
+	if to < len(w.effects) {
+		page.Next = &activities.EffectCursor{Seq: int64(to), Until: int64(len(w.effects))}
+	}
+	return page, nil
 }

@@ -196,6 +196,12 @@ func (r *Runner) Effects(ctx context.Context, task string) ([]activities.Effect,
 	return list, r.seal(ctx, answering(err), "what a task has done can't be listed", "task", task)
 }
 
+// EffectsPage gives a part of what a task has done and not undone, in the order to undo it. Its errors are sealed.
+func (r *Runner) EffectsPage(ctx context.Context, q activities.EffectsQuery) (activities.EffectsPage, error) {
+	page, err := r.journal.EffectsPage(ctx, q)
+	return page, r.seal(ctx, answering(err), "what a task has done can't be listed", "task", q.Task)
+}
+
 // Renew prolongs what an action granted and gives the output that holds from then on. Its errors are sealed.
 func (r *Runner) Renew(ctx context.Context, action string, in activities.UndoInvocation) (json.RawMessage, error) {
 	output, err := r.renew(ctx, action, in)

@@ -291,5 +291,5 @@ func TestRegister_EveryQueueGetsItsOwnAndTheMainOneTheLocal(t *testing.T) {
 	b.Register(github, activities.GitHubQueue)
 	b.Register(main, activities.MainQueue)
 	require.ElementsMatch(t, []string{"gildway:check-grants", "test:make", "test:make.undo", "test:say"}, github.names)
-	require.ElementsMatch(t, []string{"gildway:evaluate", "gildway:outputs", "gildway:record", "gildway:attempt", "gildway:effects", "gildway:leftover", "gildway:items", "gildway:gather", "gildway:grants", "gildway:unchecked", "gildway:check-grants", "test:say"}, main.names)
+	require.ElementsMatch(t, []string{"gildway:evaluate", "gildway:outputs", "gildway:record", "gildway:attempt", "gildway:effects", "gildway:effects-page", "gildway:leftover", "gildway:items", "gildway:gather", "gildway:grants", "gildway:unchecked", "gildway:check-grants", "test:say"}, main.names)
 }

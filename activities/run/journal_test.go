@@ -164,6 +164,10 @@ func (j *journal) Gone(context.Context, string, string) error { return nil }
 
 func (j *journal) Effects(context.Context, string) ([]activities.Effect, error) { return nil, nil }
 
+func (j *journal) EffectsPage(context.Context, activities.EffectsQuery) (page activities.EffectsPage, err error) {
+	return page, nil
+}
+
 func (j *journal) SetStatus(_ context.Context, _ string, _ int, status string) error {
 	j.status = status
 	return nil

@@ -55,7 +55,8 @@ type Journal interface {
 	EffectLeft(ctx context.Context, key, problem string) error
 	// EffectOf gives what was done under a key and is not undone.
 	EffectOf(ctx context.Context, key string) (e activities.Effect, found bool, err error)
-	// Effects lists what a task has done and not undone, in the order to undo it.
+	// EffectsPage gives a part of what a task has done and not undone, in the order to undo it, and Effects all of it.
+	EffectsPage(ctx context.Context, q activities.EffectsQuery) (activities.EffectsPage, error)
 	Effects(ctx context.Context, task string) ([]activities.Effect, error)
 	// Notify tells people. The same key again is nothing.
 	Notify(ctx context.Context, n notice.Notice) error
@@ -133,6 +134,7 @@ func (r *Runner) Register(w Registrar, queue string) {
 		register(w, activities.RecordActivity, r.Record)
 		register(w, activities.AttemptActivity, r.IsOver)
 		register(w, activities.EffectsActivity, r.Effects)
+		register(w, activities.EffectsPageActivity, r.EffectsPage)
 		register(w, activities.LeftoverActivity, r.Leftover)
 		register(w, activities.ItemsActivity, r.Items)
 		register(w, activities.GatherActivity, r.Gather)

@@ -70,7 +70,13 @@ with new commits, stays and is listed, unless --force is given.`,
 // awaitRollback waits until each effect is undone or was found to stay, this time, and gives those.
 func awaitRollback(cmd *cobra.Command, c *client.Client, task string, before []client.Effect) (left client.Answer[client.Page[client.Effect]], err error) {
 	tried := map[string]time.Time{}
+	var last time.Time // of what the task has done
 	for _, e := range before {
+		for _, at := range []*time.Time{&e.BeganAt, e.DoneAt} {
+			if at != nil && at.After(last) {
+				last = *at
+			}
+		}
 		tried[e.Key] = time.Time{}
 		if e.TriedAt != nil {
 			tried[e.Key] = *e.TriedAt
@@ -81,10 +87,14 @@ func awaitRollback(cmd *cobra.Command, c *client.Client, task string, before []c
 			return left, err
 		}
 		going := 0
-		// A ticket about what stays is an effect, too; nobody has asked for its end.
-		left.Value.Items = slices.DeleteFunc(left.Value.Items, func(e client.Effect) bool { _, asked := tried[e.Key]; return !asked })
+		// A ticket about what stays is an effect, too; nobody has asked for its end. Of very many effects the first answer holds
+		// only those that are undone first.
+		left.Value.Items = slices.DeleteFunc(left.Value.Items, func(e client.Effect) bool {
+			_, asked := tried[e.Key]
+			return !asked && e.BeganAt.After(last)
+		})
 		for _, e := range left.Value.Items {
-			if was, asked := tried[e.Key]; asked && (e.TriedAt == nil || !e.TriedAt.After(was)) {
+			if e.TriedAt == nil || !e.TriedAt.After(tried[e.Key]) {
 				going++
 			}
 		}

@@ -67,6 +67,10 @@ func (j *journal) EffectOf(context.Context, string) (e activities.Effect, found 
 	return e, false, nil
 }
 
+func (j *journal) EffectsPage(context.Context, activities.EffectsQuery) (page activities.EffectsPage, err error) {
+	return page, nil
+}
+
 func (j *journal) EffectDone(context.Context, string, json.RawMessage) error { return nil }
 
 func (j *journal) EffectUndone(context.Context, string, bool) error { return nil }

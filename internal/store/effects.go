@@ -100,6 +100,41 @@ func (s *Store) Effects(ctx context.Context, f EffectFilter) (list []Effect, err
 	return list, err
 }
 
+// EffectCursor is a place among the effects of a task, in the order to undo them. The zero value is their beginning.
+type EffectCursor struct {
+	Done  *time.Time
+	Seq   int64
+	Until int64 // only effects up to this Seq; 0 = those that there are now
+}
+
+// EffectsAfter lists what a task has done and not undone, in the order of Effects, from a place on. last is its end: neither what
+// is undone nor what is done meanwhile shifts it.
+func (s *Store) EffectsAfter(ctx context.Context, task string, from EffectCursor, limit int) (list []Effect, last EffectCursor, err error) {
+	err = s.retry(ctx, func(ctx context.Context) error {
+		last = from
+		if from.Until == 0 {
+			if err := s.pool.QueryRow(ctx, `select coalesce(max(seq), 0) from effects where task = $1`, task).Scan(&last.Until); err != nil {
+				return err
+			}
+		}
+		rows, err := s.pool.Query(ctx, `
+			select key, seq, task::text, step, action, queue, call, output, began_at, done_at, undone_at, problem, tried_at from effects
+			where undone_at is null and task = $1 and seq <= $2 and ($3 = 0 or case
+				when $4::timestamptz is null then done_at is not null or seq < $3
+				else (done_at, seq) < ($4, $3) end)
+			order by done_at desc nulls first, seq desc limit $5`, task, last.Until, from.Seq, from.Done, limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Effect])
+		return err
+	})
+	if n := len(list); n > 0 {
+		last.Done, last.Seq = list[n-1].DoneAt, list[n-1].Seq
+	}
+	return list, last, err
+}
+
 // UndoneSteps lists the steps of a task that have done something which was undone since, and not done again.
 func (s *Store) UndoneSteps(ctx context.Context, task string) (steps []string, err error) {
 	err = s.retry(ctx, func(ctx context.Context) error {
