@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func Run(ctx context.Context, name string, runs run.Options, update bool) ([]Rep
 	template, found := load(strings.TrimSuffix(name, Suffix)+".yaml", runs.Registry)
 	problems = append(problems, found...)
 	if template != nil {
-		problems = append(problems, f.check(template.Plan)...)
+		problems = append(problems, f.check(template.Plan, runs.Registry)...)
 	}
 	if len(problems) > 0 {
 		return nil, problems, nil
@@ -84,7 +85,7 @@ func load(name string, registry *activities.Registry) (*templates.Version, []fau
 }
 
 // check finds names in the tests that the plan doesn't have.
-func (f *file) check(p *plan.Plan) []fault.Problem {
+func (f *file) check(p *plan.Plan, registry *activities.Registry) []fault.Problem {
 	r := &reader{file: f.name}
 	var steps, callable []string
 	for _, s := range p.Steps {
@@ -93,6 +94,7 @@ func (f *file) check(p *plan.Plan) []fault.Problem {
 	}
 	for _, t := range f.tests {
 		r.names(t.node, "given", callable, "step or action")
+		r.outputs(t.node, p, registry)
 		if t.expectNode == nil {
 			continue
 		}
@@ -111,6 +113,38 @@ func (r *reader) names(parent *yaml.Node, field string, known []string, what str
 	for _, name := range namesIn(n) {
 		if !slices.Contains(known, name.Value) {
 			r.report(name, field, "unknown-step", fmt.Sprintf("the template has no %s %q", what, name.Value), nearest.Name(name.Value, known))
+		}
+	}
+}
+
+// outputs reports what the answers of a test name that the actions never give.
+func (r *reader) outputs(test *yaml.Node, p *plan.Plan, registry *activities.Registry) {
+	given := child(test, "given")
+	if given == nil || given.Kind != yaml.MappingNode {
+		return
+	}
+	for _, answered := range namesIn(given) {
+		id := answered.Value
+		if i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.ID == id }); i >= 0 {
+			id = p.Steps[i].Action
+		}
+		action, known := registry.Get(id)
+		output := child(child(given, answered.Value), "output")
+		if !known || output == nil {
+			continue
+		}
+		var schema struct {
+			Properties map[string]json.RawMessage `json:"properties"`
+			Additional json.RawMessage            `json:"additionalProperties"`
+		}
+		if json.Unmarshal(action.Info().Output, &schema) != nil || string(schema.Additional) != "false" {
+			continue
+		}
+		names := slices.Sorted(maps.Keys(schema.Properties))
+		for _, name := range namesIn(output) {
+			if !slices.Contains(names, name.Value) {
+				r.report(name, "given."+answered.Value+".output", "unknown-output", fmt.Sprintf("%s has no output %q", id, name.Value), nearest.Name(name.Value, names))
+			}
 		}
 	}
 }

@@ -168,3 +168,19 @@ func rules(problems []fault.Problem) (all []string) {
 	}
 	return all
 }
+
+func TestRun_AnswerThatTheActionNeverGives_IsAProblem(t *testing.T) {
+	t.Parallel()
+	name := folder(t, `tests:
+  - name: one
+    values: {name: shop}
+    secrets: {TOKEN: hunter22}
+    given:
+      publish: {output: {remotUrl: "https://x.example/shop", commitHash: abc}}
+`)
+	_, problems, err := templatetest.Run(t.Context(), name, runs(), false)
+	require.NoError(t, err)
+	require.Len(t, problems, 1)
+	require.Equal(t, `publish:github has no output "remotUrl"`, problems[0].Says)
+	require.Equal(t, []any{6, "remoteUrl"}, []any{problems[0].Line, problems[0].Try})
+}
