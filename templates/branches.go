@@ -22,21 +22,20 @@ type inBranch struct {
 
 var noBranch = inBranch{of: noStep}
 
+// notOfSwitch are the fields of a step that one with branches has not.
+var notOfSwitch = []string{"action", "input", "each", "concurrency", "timeout", "retry", "onError", "skippable", "undo", "lease"}
+
 var branchFields = []string{"if", "steps"}
 
 // branches reads the branches of the switch i. They are asked in file order.
 func (p *parser) branches(n *node, path string, i int) []branch {
 	for _, e := range n.entries {
-		try := ""
-		switch e.key {
-		case "each":
-			try = "each on the steps of the branches"
-		case "action":
-			try = "a step of its own before or after the switch"
-		case "input", "concurrency", "timeout", "retry", "onError", "skippable", "undo", "lease":
-			try = e.key + " on the steps of the branches"
-		default:
+		if !slices.Contains(notOfSwitch, e.key) {
 			continue
+		}
+		try := e.key + " on the steps of the branches"
+		if e.key == "action" {
+			try = "a step of its own before or after the switch"
 		}
 		p.report(e.mark, under(path, e.key), "bad-switch", fmt.Sprintf("a switch has no %q: all it does is to choose a branch", e.key), try)
 	}

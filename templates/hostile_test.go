@@ -15,7 +15,7 @@ const hostileHead = "apiVersion: scaffolder.backstage.io/%s\nkind: Template\nmet
 
 // soon is far above what any file takes, and far below what a file does that found a way to take more
 // than linear time.
-const soon = 10 * time.Second
+const soon = 30 * time.Second
 
 // look parses, compiles and lints a file in both versions; whatever is in it, that takes little time.
 func look(t *testing.T, src string) (problems []fault.Problem) {

@@ -42,6 +42,12 @@ func openObject(description string, fields object) object {
 	return object{"type": "object", "description": description, "properties": fields}
 }
 
+// orNothing lets a field stand there without a value, which is as if it did not.
+func orNothing(o object) object {
+	o["type"] = []string{o["type"].(string), "null"}
+	return o
+}
+
 func refTo(name, description string) object {
 	return object{"allOf": []any{object{"$ref": "#/definitions/" + name}}, "description": description}
 }
@@ -59,7 +65,10 @@ func oneOfTexts(description string, values ...string) object {
 }
 
 func durationField(description string) object {
-	return object{"type": "string", "description": description + " Written like 90s, 15m, 12h or 30d.", "pattern": `^[0-9]`}
+	return object{
+		"type": "string", "description": description + " Written like 90s, 15m, 12h or 30d.",
+		"allOf": []any{object{"pattern": `^([0-9]{1,5}d)?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))*$`}, object{"pattern": `[1-9]`}},
+	}
 }
 
 func countField(description string, most int) object {
@@ -103,7 +112,7 @@ func (s schema) spec() object {
 		"lifecycle": textField("The lifecycle of the template, e.g. production."),
 		"parameters": object{
 			"description": "What the form asks for: a page, or a list of pages, each a JSON Schema.",
-			"anyOf":       []any{object{"$ref": "#/definitions/page"}, object{"type": "array", "items": object{"$ref": "#/definitions/page"}}},
+			"anyOf":       []any{object{"$ref": "#/definitions/page"}, object{"type": "array", "items": object{"$ref": "#/definitions/page"}}, object{"type": "null"}},
 		},
 		"secrets": s.closed("Secrets that a run is given.", object{
 			"schema": refTo("page", "A JSON Schema that the secrets are checked against."),
@@ -122,7 +131,7 @@ func (s schema) spec() object {
 			"EXPERIMENTAL_strategy": oneOfTexts("none, or startOver. Default: none", "none", "startOver"),
 		}),
 		"steps":  listOf(object{"$ref": "#/definitions/step"}, "What a run does."),
-		"output": s.output(),
+		"output": orNothing(s.output()),
 	}
 	if s.strict {
 		fields["execution"] = oneOfTexts("Whether steps start as soon as what they need is there, or one after the other. Default: dag", "dag", "sequential")

@@ -15,9 +15,10 @@ func (s schema) step() object {
 	var inputs []any
 	for _, id := range ids {
 		described = append(described, object{"const": id, "description": s.actions[id].Description})
-		then := object{"properties": object{"input": object{"$ref": "#/definitions/input:" + id}}}
+		input := object{"$ref": "#/definitions/input:" + id}
+		then := object{"properties": object{"input": object{"anyOf": []any{input, object{"type": "null"}}}}}
 		if needsInput(s.actions[id]) {
-			then["required"] = []string{"input"}
+			then = object{"properties": object{"input": input}, "required": []string{"input"}}
 		}
 		inputs = append(inputs, object{
 			"if":   object{"properties": object{"action": object{"const": id}}, "required": []string{"action"}},
@@ -29,10 +30,10 @@ func (s schema) step() object {
 	}
 	fields := object{
 		"id":     textField("The id that expressions find the step by: letters, digits, - and _. Default: step-<number>"),
-		"name":   textField("What people see of the step. Default: its action"),
+		"name":   orNothing(textField("What people see of the step. Default: its action")),
 		"action": object{"description": "What the step does.", "anyOf": described},
-		"input":  object{"type": "object", "description": "What the action is given. ${{ }} is evaluated in every value."},
-		"if":     object{"type": []string{"string", "boolean"}, "description": "The step is skipped if this is false. Write one ${{ }} and nothing around it."},
+		"input":  orNothing(object{"type": "object", "description": "What the action is given. ${{ }} is evaluated in every value."}),
+		"if":     object{"type": []string{"string", "boolean", "null"}, "description": "The step is skipped if this is false. Write one ${{ }} and nothing around it."},
 		"each":   object{"type": []string{"string", "array", "object"}, "description": "The step runs once for every item, which it sees as each.key and each.value."},
 		"backstage:permissions": s.closed("Who may use the step.", object{
 			"tags": listOf(object{"type": "string"}, "Tags that the portal's permission policy decides by."),
@@ -41,14 +42,18 @@ func (s schema) step() object {
 	step := s.closed("A step.", fields)
 	if s.strict {
 		strictID := `^[A-Za-z][A-Za-z0-9_-]{0,62}$`
-		fields["id"].(object)["pattern"] = strictID
+		fields["id"].(object)["pattern"], fields["id"].(object)["not"] = strictID, object{"enum": unreadableIDs}
 		s.policy(fields)
 		fields["switch"] = object{
 			"type": "object", "description": "Named branches, asked in their order; the first whose condition is true is done. The step has no action then.",
 			"minProperties": 1, "propertyNames": object{"pattern": strictID},
 			"additionalProperties": object{"$ref": "#/definitions/branch"},
 		}
-		step["oneOf"] = []any{object{"required": []string{"action"}}, object{"required": []string{"switch"}}}
+		chooses := object{"required": []string{"switch"}, "properties": object{}}
+		for _, field := range notOfSwitch {
+			chooses["properties"].(object)[field] = false
+		}
+		step["oneOf"] = []any{object{"required": []string{"action"}, "properties": object{"switch": false}}, chooses}
 	} else {
 		step["required"] = []string{"action"}
 	}
@@ -80,6 +85,8 @@ func (s schema) policy(fields object) {
 			"description": "User and group refs. One of them renews, never the requester. Default: the requester or the template's owner renews.",
 		},
 	}, "ttl")
+	renews := object{"properties": object{"renewable": object{"const": true}}, "required": []string{"renewable"}}
+	fields["lease"].(object)["dependencies"] = object{"maxTtl": renews, "approvers": renews}
 }
 
 func needsInput(a plan.Action) bool {

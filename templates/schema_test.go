@@ -160,3 +160,34 @@ func described(t *testing.T, path string, schema map[string]any) {
 		}
 	}
 }
+
+// What the parser takes the schema takes, and what it refuses for its shape the schema refuses.
+func TestSchema_AgreesWithTheParser(t *testing.T) {
+	t.Parallel()
+	schema := schemaOf(t, templates.V3)
+	for spec, good := range map[string]bool{
+		"steps:\n  - { action: debug:log, timeout: .5h }\n":                                                                          true,
+		"steps:\n  - { action: debug:log, timeout: 1d12h }\n":                                                                        true,
+		"steps:\n  - { action: debug:log, timeout: 1.5h }\n":                                                                         true,
+		"steps:\n  - { action: debug:log, timeout: 30x }\n":                                                                          false,
+		"steps:\n  - { action: debug:log, timeout: 0s }\n":                                                                           false,
+		"steps:\n  - { action: debug:log, timeout: '' }\n":                                                                           false,
+		"steps:\n  - { action: debug:log, timeout: d }\n":                                                                            false,
+		"steps:\n  - { action: debug:log, name: , if: , input: }\n":                                                                  true,
+		"parameters:\noutput:\nsteps: []\n":                                                                                          true,
+		"steps:\n  - { id: a, switch: { b: { steps: [] } } }\n":                                                                      true,
+		"steps:\n  - { id: a, switch: { b: { steps: [] } }, input: { a: b } }\n":                                                     false,
+		"steps:\n  - { id: a, switch: { b: { steps: [] } }, each: [1] }\n":                                                           false,
+		"steps:\n  - { id: a, switch: { b: { steps: [] } }, timeout: 5m }\n":                                                         false,
+		"steps:\n  - { action: 'okta:group:add-member', input: { group: g }, lease: { ttl: 1d, renewable: true, maxTtl: 2d } }\n":    true,
+		"steps:\n  - { action: 'okta:group:add-member', input: { group: g }, lease: { ttl: 1d, maxTtl: 2d } }\n":                     false,
+		"steps:\n  - { action: 'okta:group:add-member', input: { group: g }, lease: { ttl: 1d, approvers: ['group:default/x'] } }\n": false,
+		"steps:\n  - { id: constructor, action: debug:log }\n":                                                                       false,
+	} {
+		src := example(templates.V3, spec, nil, true)["template.yaml"].Data
+		_, problems := templates.Parse("template.yaml", src)
+		err := schema.Validate(asJSON(t, src))
+		require.Equal(t, good, len(problems) == 0, "the parser: %s%v", spec, problems)
+		require.Equal(t, good, err == nil, "the schema: %s%v", spec, err)
+	}
+}
