@@ -19,7 +19,7 @@ import (
 
 func TestTemporal_Service_IsReadable(t *testing.T) {
 	t.Parallel()
-	p := shared(t).newcomer(t, "tess")
+	p := shared(t).newcomer(t, "tilda")
 	r := p.submitService(t, "readable-service")
 	r.completes(t)
 	requireReadable(t, r, servicePath, "Node.js Microservice (Golden Path)", nil)
