@@ -48,8 +48,11 @@ func (r *run) pause(ctx workflow.Context, paused bool, why string) {
 	if why != "" {
 		what.Message += ", " + why
 	}
+	// What begins then is told after that the run goes on.
+	r.resuming = !paused && workflow.GetVersion(ctx, "resumed-is-told-first", workflow.DefaultVersion, 1) != workflow.DefaultVersion
 	r.messages++
 	r.record(ctx, what)
 	r.messages--
+	r.resuming = false
 	r.showGates(ctx)
 }

@@ -15,11 +15,13 @@ import (
 func TestPause_BeginsNothingUntilItIsResumed(t *testing.T) {
 	t.Parallel()
 	env, w := environment(t)
-	env.RegisterDelayedCallback(func() { // while the gate waits, the run is paused and approved
+	env.RegisterDelayedCallback(func() { // while the gate waits, the run is paused, and then approved
 		env.SignalWorkflow(activities.PauseMessage, "asked for by user:default/rosa")
 		env.SignalWorkflow(activities.PauseMessage, "again")
-		asks(env, "1", message("g", statement(approver, plan.Approve, "", "1")))
 	}, time.Hour)
+	env.RegisterDelayedCallback(func() {
+		asks(env, "1", message("g", statement(approver, plan.Approve, "", "1")))
+	}, 2*time.Hour)
 	env.RegisterDelayedCallback(func() {
 		require.Empty(t, w.called("test:do"))
 		require.Equal(t, "waiting", string(state(t, env)["b"].State))

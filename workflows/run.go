@@ -32,6 +32,7 @@ type run struct {
 	also       []string     // what failed after it, step by step
 	cancelled  bool
 	paused     bool
+	resuming   bool // it was paused, and people are being told that it goes on
 	pauses     int  // how often it was paused or resumed
 	overridden int  // how often people wanted something else of a step
 	ending     bool // all steps have ended: it's too late to cancel

@@ -113,7 +113,7 @@ func (r *run) runSteps(ctx workflow.Context) {
 // goesOn reports whether a step can begin now. A paused run begins none, but goes on to its end when it has failed or was
 // cancelled.
 func (r *run) goesOn() bool {
-	return len(r.ready) > 0 && r.places.free() && (!r.paused || r.failure != nil)
+	return len(r.ready) > 0 && r.places.free() && (!r.paused && !r.resuming || r.failure != nil)
 }
 
 // mayFail tells whether the run goes on when the step fails. A no of people is never passed over.
