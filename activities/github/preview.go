@@ -65,16 +65,21 @@ func (p *Publisher) preview(_ context.Context, call *activities.Call, in Publish
 	return preview, nil
 }
 
+// looking is a session that changes nothing: with the step's own token, unless that is not known yet.
+func (p *Publisher) looking(t target, token string) (*session, error) {
+	if activities.StandsIn(token) {
+		token = ""
+	}
+	return p.session(t, token)
+}
+
 // foresee sees whether the name is taken, and whether who shall have it is there.
 func (p *Publisher) foresee(ctx context.Context, _ *activities.Call, in PublishInput) ([]string, error) {
 	t, err := parseTarget(in.RepoURL)
 	if err != nil {
 		return nil, err
 	}
-	if activities.StandsIn(in.Token) {
-		in.Token = ""
-	}
-	s, err := p.session(t, in.Token)
+	s, err := p.looking(t, in.Token)
 	if err != nil {
 		return nil, err
 	}

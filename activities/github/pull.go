@@ -467,10 +467,7 @@ func (p *Publisher) foreseePull(ctx context.Context, _ *activities.Call, in Pull
 	if err := in.check(); err != nil || activities.StandsIn(in.BranchName) {
 		return nil, err
 	}
-	if activities.StandsIn(in.Token) {
-		in.Token = ""
-	}
-	s, err := p.session(t, in.Token)
+	s, err := p.looking(t, in.Token)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,13 +33,12 @@ func proposal(more map[string]any) map[string]any {
 	return input
 }
 
-func proposer(p *exercise.Providers) activities.Action {
-	for _, a := range actions(p, exercise.Tokens.GitHub) {
-		if a.Info().ID == "publish:github:pull-request" {
-			return a
-		}
-	}
-	panic("not there")
+func proposer(t *testing.T, p *exercise.Providers) activities.Action {
+	t.Helper()
+	all := actions(p, exercise.Tokens.GitHub)
+	at := slices.IndexFunc(all, func(a activities.Action) bool { return a.Info().ID == "publish:github:pull-request" })
+	require.GreaterOrEqual(t, at, 0)
+	return all[at]
 }
 
 func api(p *exercise.Providers, method, path string, body any) (answer map[string]any) {
@@ -79,7 +79,7 @@ func TestPullRequest_Exercise(t *testing.T) {
 				p := shopAt(t)
 				pushed := p.Did("github.push", "")
 				return exercise.Subject{
-					Action: proposer(p), Files: exercise.Files(t, map[string]string{"a": "1"}),
+					Action: proposer(t, p), Files: exercise.Files(t, map[string]string{"a": "1"}),
 					Input: proposal(map[string]any{"token": exercise.Tokens.GitHubPerson, "reviewers": []any{"jonas"}, "assignees": []any{"rosa"}}),
 					Made: func() int64 {
 						if tip(p, "change") == "" { // its deletion is a push, too
@@ -120,11 +120,11 @@ func run(t *testing.T, p *exercise.Providers, files activities.Files, input map[
 	call.Files = files
 	raw, err := json.Marshal(input)
 	require.NoError(t, err)
-	answer, err := proposer(p).Do(t.Context(), call, raw)
+	answer, err := proposer(t, p).Do(t.Context(), call, raw)
 	if err == nil {
 		require.NoError(t, json.Unmarshal(answer, &out))
 	}
-	return out, m, func() error { return proposer(p).Undo(t.Context(), m.Call(), raw, answer, "because") }, err
+	return out, m, func() error { return proposer(t, p).Undo(t.Context(), m.Call(), raw, answer, "because") }, err
 }
 
 func TestPullRequest_Workspace_IsProposedOnTopOfTheRepository(t *testing.T) {
@@ -209,7 +209,7 @@ func TestPullRequest_Undo_LeavesWhatOthersHaveWorkedOn(t *testing.T) {
 	forced.Force = true
 	in, err := json.Marshal(proposal(nil))
 	require.NoError(t, err)
-	require.NoError(t, proposer(p).Undo(t.Context(), forced, in, nil, "because"))
+	require.NoError(t, proposer(t, p).Undo(t.Context(), forced, in, nil, "because"))
 	require.Empty(t, tip(p, "change"))
 	require.Zero(t, open(p))
 
@@ -262,7 +262,7 @@ func TestPullRequest_OtherFilesInALaterAttempt_AreAConflict(t *testing.T) {
 		call.Files = exercise.Files(t, map[string]string{"a": fmt.Sprint(i / 2)})
 		in, err := json.Marshal(proposal(nil))
 		require.NoError(t, err)
-		_, err = proposer(p).Do(t.Context(), call, in)
+		_, err = proposer(t, p).Do(t.Context(), call, in)
 		if kind == nil {
 			require.NoError(t, err)
 		} else {
