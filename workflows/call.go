@@ -111,7 +111,7 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 	if !s.Undoable {
 		return out, nil
 	}
-	done := &effect{step: s, call: in, leased: s.Lease != nil}
+	done := &effect{step: s, call: in}
 	done.undo = func(ctx workflow.Context, why string) error {
 		return callUndo(ctx, s, activities.UndoInvocation{Invocation: in, Output: out.Output, Why: why})
 	}
@@ -121,7 +121,7 @@ func (c *caller) call(ctx workflow.Context, s *plan.Step, in activities.Invocati
 		if err != nil {
 			return out, err
 		}
-		done.undo = lease.revoke
+		done.undo, done.leased = lease.revoke, true
 	}
 	return out, nil
 }
